@@ -1,0 +1,4 @@
+// The same for test programs, with GoogleTest.
+#pragma once
+#include "pch.h"
+#include <gtest/gtest.h>

@@ -1,0 +1,72 @@
+// App: what a replicated application implements. Consensus orders transactions; the ledger hands them to the apps.
+// The rules of replication hold inside every method: no clock, no float, no randomness but the context's, no unordered
+// iteration, no threads, no I/O (consensus.md 5.5). The same transactions in the same order give the same bytes.
+// Applications live with their subject (exchange/auction, engines/...) and are registered by node/roles.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/core/ids.h"
+#include "base/core/result.h"
+#include "base/core/units.h"
+#include "chain/ledger/state.h"
+
+namespace hanse::ledger {
+
+// A transaction is opaque to the ledger: the number of the application it is for and that application's bytes,
+// which authenticate themselves (a SignedCall, a GXF). At most 64 KiB.
+struct Tx {
+  std::uint8_t app = 0;
+  Bytes body;
+};
+constexpr std::size_t kTxBytesMax = 64 * 1024;
+Bytes encode_tx(const Tx& tx);
+Result<Tx> decode_tx(ByteView bytes);
+Hash32 tx_id(const Tx& tx);  // BLAKE3("hanse/tx/1", encoding)
+
+struct BlockContext {
+  NetworkId network;
+  Height height;
+  std::int64_t time_ms = 0;  // agreed block time, strictly increasing
+  AccountId leader;
+  Hash32 beacon;             // H(previous certificate || height): the only randomness
+};
+
+struct Event {
+  std::string topic;  // "market.matched"
+  Bytes data;         // deterministic CBOR, layout named by the topic's owner
+};
+
+struct TxResult {
+  std::uint32_t code = 0;  // 0 = applied; otherwise the state is untouched (but for the fee, once there is one)
+  std::string error_id;    // "" or the Error's id
+  std::string message;
+  std::string path;
+  Bytes data;
+  std::vector<Event> events;
+};
+TxResult failed(const Error& error);  // code = error.code() or 1
+
+struct EndResult {
+  std::vector<Event> events;
+  bool wants_block = false;  // a timeout is pending: heights must go on even without transactions
+};
+
+class App {
+ public:
+  virtual ~App() = default;
+  virtual std::uint8_t number() const = 0;
+  virtual std::string_view name() const = 0;  // prefix of its state keys
+
+  virtual Status genesis(ByteView section, const NetworkId& network, State& state) = 0;  // its part of the genesis file
+  virtual Status check(const Tx& tx, const BlockContext& next, const StateReader& state) const = 0;  // before the pool
+  virtual Status begin(const BlockContext& context, State& state) = 0;
+  virtual TxResult apply(const Tx& tx, const BlockContext& context, State& state) = 0;
+  virtual Result<EndResult> end(const BlockContext& context, State& state) = 0;
+  virtual Result<Bytes> query(std::string_view path, ByteView argument, const StateReader& state) const = 0;
+};
+
+}  // namespace hanse::ledger

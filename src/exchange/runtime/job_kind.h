@@ -1,0 +1,78 @@
+// JobKind: what a kind of work implements to be run by hanse-worker. wasm and tensor here; the engines later.
+// A kind is deterministic: the same request gives the same outcome on every machine, gas included.
+// It runs inside the sandboxed worker process, so it may crash; it must obey limits and poll control.stop().
+// Threads: one run at a time per object.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/core/ids.h"
+#include "base/core/result.h"
+#include "exchange/gxf/gxf.h"
+
+namespace hanse::runtime {
+
+struct RunRequest {
+  JobId job_id;
+  std::uint16_t node = 0;
+  std::string kind;  // "wasm/v1", "tensor.mlp/v1", ...
+  Bytes artifact;
+  std::vector<Bytes> inputs;  // by in_ix
+  gxf::Limits limits;
+  gxf::Shape shape;
+  gxf::Precision precision = gxf::Precision::kInt8;
+  std::map<std::uint64_t, gxf::Param> params;
+  Hash32 seed;  // the only randomness a job may see: BLAKE3("hanse/job-seed/1", job id || beacon)
+};
+
+enum class RunStatus : std::uint8_t {
+  kOk = 0,
+  kGasExhausted = 1,
+  kMemoryExceeded = 2,
+  kTimeout = 3,       // wall_ms; the one outcome that depends on the machine, never paid as work
+  kOutputTooLarge = 4,
+  kTrap = 5,          // the job's own fault: unreachable, bounds, bad input shape; detail says which
+  kAborted = 6,       // the job called abort
+  kCancelled = 7,
+};
+std::string_view run_status_name(RunStatus status);  // "ok", "gas_exhausted", ...
+
+struct RunOutcome {
+  RunStatus status = RunStatus::kOk;
+  std::vector<Bytes> outputs;  // empty unless kOk
+  std::uint64_t gas = 0;
+  std::string detail;          // one line for people; part of the receipt, so deterministic
+  std::string kernel_class;    // what computed it, e.g. "wasm-aot/1", "int8-exact/1"; same for every back end
+};
+
+class RunControl {
+ public:
+  bool stop() const { return stop_.load(std::memory_order_relaxed); }
+  void request_stop() { stop_.store(true, std::memory_order_relaxed); }
+
+ private:
+  std::atomic<bool> stop_{false};
+};
+
+class JobKind {
+ public:
+  virtual ~JobKind() = default;
+  virtual std::vector<std::string> names() const = 0;                // kinds it runs
+  virtual Status check(const RunRequest& request) const = 0;         // spec errors before any work
+  // An Error means the worker is at fault (retry elsewhere); a job's own failure is an outcome.
+  virtual Result<RunOutcome> run(const RunRequest& request, RunControl& control) = 0;
+  // Does the claimed outcome follow from the request? By default: run again and compare every field.
+  virtual Status verify(const RunRequest& request, const RunOutcome& claimed);
+};
+
+Bytes encode_request(const RunRequest& request);
+Result<RunRequest> decode_request(ByteView bytes);
+Bytes encode_outcome(const RunOutcome& outcome);
+Result<RunOutcome> decode_outcome(ByteView bytes);
+
+}  // namespace hanse::runtime

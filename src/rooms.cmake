@@ -1,0 +1,35 @@
+# THE FLOOR PLAN. One line a room: room(path floor USES rooms LIBS foreign targets). See ARCHITECTURE.md.
+
+# 0 base: knows nothing of networks or ledgers
+room(base/core 0 LIBS fmt::fmt)
+room(base/codec 0 LIBS yyjson::yyjson yaml-cpp::yaml-cpp)
+room(base/crypto 0 USES codec LIBS OpenSSL::Crypto PkgConfig::BOTAN BLAKE3::blake3)
+room(base/config 0 USES codec LIBS tomlplusplus::tomlplusplus)
+room(base/logging 0 USES codec LIBS spdlog::spdlog)
+room(base/telemetry 0 LIBS prometheus-cpp::core)
+room(base/governor 0)
+room(base/plugin 0 USES codec)
+room(base/exec 0)
+
+# 1 store: bytes that survive
+room(store/kv 1 LIBS RocksDB::rocksdb-shared)
+room(store/journal 1)
+room(store/blob 1 USES codec crypto)
+
+# 3 chain: order and proof
+room(chain/light 3 USES codec crypto)
+room(chain/ledger 3 USES codec crypto kv journal light)
+
+# 4 exchange: jobs, prices, work, receipts
+room(exchange/gxf 4 USES codec crypto)
+room(exchange/auction 4 USES codec crypto gxf ledger)
+room(exchange/runtime 4 USES codec crypto governor plugin exec gxf LIBS PkgConfig::SECCOMP PkgConfig::CAP)
+room(exchange/wasm 4 USES codec crypto gxf runtime)
+room(exchange/tensor 4 USES codec crypto gxf runtime)
+room(exchange/receipt 4 USES codec crypto gxf light)
+room(exchange/flow 4 USES codec crypto journal blob gxf runtime receipt)
+
+# 6 node: one daemon, many roles
+room(node/client 6 USES codec ledger LIBS hanse_grpc)
+
+# 8 cli

@@ -1,0 +1,132 @@
+#!/usr/bin/env bash
+# Installs what Hanse needs. Called by ./dev setup; see --help.
+#
+# Debian 13: plain packages, plus backports for ngtcp2 when the mesh group is asked for.
+# Debian 12: adds the Debian 13 archive of the same mirror the machine already uses, pinned so low that
+#            nothing moves by itself; only the packages named here (and what they need) come from it.
+# Elsewhere: prints the package names and changes nothing.
+set -euo pipefail
+
+declare -A GROUP=(
+  [core]="g++ cmake ninja-build pkg-config mold ccache git python3
+    libssl-dev libbotan-3-dev librust-blake3-dev librocksdb-dev libgrpc++-dev libprotobuf-dev protobuf-compiler
+    protobuf-compiler-grpc libspdlog-dev libfmt-dev libtomlplusplus-dev libcli11-dev libyyjson-dev libyaml-cpp-dev
+    libboost1.83-dev libcap-dev libseccomp-dev prometheus-cpp-dev libgtest-dev libgmock-dev"
+  [wasm]="libwasmedge-dev"
+  [dev]="clang-19 lld-19 clang-format-19 clang-tidy-19 libclang-rt-19-dev libbenchmark-dev librapidcheck-dev
+    libdnnl-dev wabt nodejs"
+  [mesh]="libngtcp2-dev libngtcp2-crypto-ossl-dev libnghttp3-dev"
+)
+DEFAULT_GROUPS=(core wasm)
+
+usage() {
+  cat <<'U'
+usage: ./dev setup [GROUP ...]
+Installs the packages Hanse builds and runs with. Groups: core wasm (the default), dev (fuzzers, benchmarks,
+formatter), mesh (QUIC, from the backports archive), all. Running it again changes nothing.
+  --list    print the packages of the groups and exit
+  --check   exit 0 when everything is installed, 1 with the missing names otherwise
+U
+}
+
+mode=install groups=()
+for a in "$@"; do
+  case $a in
+    -h|--help) usage; exit 0 ;;
+    --list) mode=list ;;
+    --check) mode=check ;;
+    all) groups=(core wasm dev mesh) ;;
+    *) [ -n "${GROUP[$a]:-}" ] || { echo "setup: found group '$a', expected one of: ${!GROUP[*]} all" >&2; exit 2; }
+       groups+=("$a") ;;
+  esac
+done
+[ ${#groups[@]} -gt 0 ] || groups=("${DEFAULT_GROUPS[@]}")
+packages=(); for g in "${groups[@]}"; do read -r -d '' -a p <<<"${GROUP[$g]} " || true; packages+=("${p[@]}"); done
+# A machine that has node from elsewhere keeps it.
+if command -v node >/dev/null; then packages=("${packages[@]/#nodejs/}"); fi
+kept=(); for p in "${packages[@]}"; do [ -n "$p" ] && kept+=("$p"); done; packages=("${kept[@]}")
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+installed() { dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }
+missing() { local p; for p in "${packages[@]}"; do installed "$p" || echo "$p"; done; }
+# Old copies of these are present on Debian 12 and too old to build with.
+too_old() {
+  dpkg --compare-versions "$(dpkg-query -W -f '${Version}' g++ 2>/dev/null || echo 0)" ge 4:14 || echo g++
+  dpkg --compare-versions "$(dpkg-query -W -f '${Version}' cmake 2>/dev/null || echo 0)" ge 3.28 || echo cmake
+  dpkg --compare-versions "$(dpkg-query -W -f '${Version}' libssl-dev 2>/dev/null || echo 0)" ge 3.5 || echo libssl-dev
+}
+
+. /etc/os-release
+[ "$mode" != list ] || { printf '%s\n' "${packages[@]}"; exit 0; }
+if ! command -v dpkg-query >/dev/null || [ "${ID:-}" != debian ] || [[ ! ${VERSION_CODENAME:-} =~ ^(bookworm|trixie)$ ]]; then
+  say "found ${PRETTY_NAME:-an unknown system}, expected Debian 12 or 13; nothing was changed."
+  say "Hanse needs g++ >= 14, CMake >= 3.28, OpenSSL >= 3.5, RocksDB >= 9 and these (Debian's names):"
+  printf '  %s\n' "${packages[@]}"
+  exit 2
+fi
+lack=$(missing; too_old)
+if [ -z "$lack" ]; then say "groups ${groups[*]}: all ${#packages[@]} packages are installed, nothing to do"; exit 0; fi
+if [ "$mode" = check ]; then printf '%s\n' $lack; exit 1; fi
+
+if [ "$(id -u)" != 0 ]; then
+  command -v sudo >/dev/null || { say "need root or sudo to install:" $lack; exit 4; }
+  say "asking sudo for: $0 ${groups[*]}"
+  exec sudo "$0" "${groups[@]}"
+fi
+export DEBIAN_FRONTEND=noninteractive APT_LISTCHANGES_FRONTEND=none NEEDRESTART_MODE=a
+apt_get() { apt-get -q -o Acquire::Retries=5 -o DPkg::Lock::Timeout=300 "$@"; }
+dpkg --configure -a >&2
+
+# Writes the Debian 13 (or backports) twin of the machine's own Debian source.
+#   $1 from-suite  $2 to-suites expression for deb822  $3 out basename
+find_source() { local f; for f in /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list; do
+  [ -f "$f" ] && grep -qE "\b$VERSION_CODENAME\b" "$f" && { echo "$f"; return; }; done
+  say "found no apt source of $VERSION_CODENAME in /etc/apt, expected one to take the mirror from"; exit 3; }
+
+target=()
+if [ "$VERSION_CODENAME" = bookworm ]; then
+  src=$(find_source)
+  case $src in
+    *.sources)
+      awk 'BEGIN{RS="";ORS="\n\n"} /bookworm/ && /(^|\n)Types: *deb( |\n)/' "$src" |
+        sed -E '/^#/d; /^Suites:/{/security/!s/$/ bookworm-backports/; s/bookworm/trixie/g}' \
+          >/etc/apt/sources.list.d/hanse-trixie.sources ;;
+    *)
+      grep -E '^deb .*bookworm' "$src" | sed 's/bookworm/trixie/g' >/etc/apt/sources.list.d/hanse-trixie.list
+      grep -E '^deb .*bookworm ' "$src" | head -1 | sed 's/bookworm /trixie-backports /' \
+        >>/etc/apt/sources.list.d/hanse-trixie.list ;;
+  esac
+  cat >/etc/apt/preferences.d/hanse-trixie <<'P'
+Package: *
+Pin: release n=/^trixie(|-security|-updates)$/
+Pin-Priority: 100
+
+Package: *
+Pin: release n=trixie-backports
+Pin-Priority: 50
+
+Package: libngtcp2* libnghttp3*
+Pin: release n=trixie-backports
+Pin-Priority: 995
+P
+  # Naming gdb keeps a debugger on the machine: its old build depends on libraries that are renamed.
+  target=(-t '/^trixie(|-security|-updates)$/'); packages+=(gdb)
+  say "added the Debian 13 archive beside Debian 12's (pinned low, nothing else moves)"
+elif [[ " ${groups[*]} " == *" mesh "* ]]; then
+  src=$(find_source)
+  case $src in
+    *.sources) awk 'BEGIN{RS="";ORS="\n\n"} /trixie/ && !/security/ && /(^|\n)Types: *deb( |\n)/' "$src" |
+                 sed -E '/^#/d; s/^Suites:.*/Suites: trixie-backports/' >/etc/apt/sources.list.d/hanse-backports.sources ;;
+    *) grep -E '^deb .*trixie ' "$src" | head -1 | sed 's/trixie /trixie-backports /' \
+         >/etc/apt/sources.list.d/hanse-backports.list ;;
+  esac
+  printf 'Package: libngtcp2* libnghttp3*\nPin: release n=trixie-backports\nPin-Priority: 995\n' \
+    >/etc/apt/preferences.d/hanse-backports
+fi
+say "installing groups ${groups[*]}; missing:" $lack
+apt_get update >&2
+apt_get -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
+  install -y --no-install-recommends "${target[@]}" "${packages[@]}" >&2
+lack=$(missing; too_old)
+[ -z "$lack" ] || { say "still missing after the install:" $lack; exit 3; }
+say "groups ${groups[*]}: ${#packages[@]} packages installed"
