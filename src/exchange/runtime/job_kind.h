@@ -17,6 +17,16 @@
 
 namespace hanse::runtime {
 
+constexpr std::size_t kRequestSizeMax = 64u << 20;  // bytes, encoded: artifact and inputs ride along
+constexpr std::size_t kOutcomeSizeMax = 64u << 20;
+constexpr std::size_t kInputsMax = 256;             // in_ix is a byte
+constexpr std::size_t kOutputsMax = 256;
+constexpr std::size_t kParamsMax = 64;
+constexpr std::size_t kDimsMax = 64;
+constexpr std::size_t kKindNameMax = 64;            // bytes
+constexpr std::size_t kDetailMax = 1024;            // bytes
+constexpr std::size_t kKernelClassMax = 64;         // bytes
+
 struct RunRequest {
   JobId job_id;
   std::uint16_t node = 0;
@@ -70,9 +80,15 @@ class JobKind {
   virtual Status verify(const RunRequest& request, const RunOutcome& claimed);
 };
 
+// Deterministic CBOR, byte layout in proto/records/run.md. Every field is present, so one value has one encoding.
+// Errors: the codec.* ids with the path of the field; runtime.bad_enum for a status, precision or level that does not
+// exist (Kind::kInvalid).
 Bytes encode_request(const RunRequest& request);
 Result<RunRequest> decode_request(ByteView bytes);
-Bytes encode_outcome(const RunOutcome& outcome);
+Bytes encode_outcome(const RunOutcome& outcome);  // cuts detail and kernel_class at their limits
 Result<RunOutcome> decode_outcome(ByteView bytes);
+
+// Status when every field of found equals claimed. Error: runtime.mismatch (Kind::kCorrupt) naming the first field.
+Status compare_outcomes(const RunOutcome& claimed, const RunOutcome& found);
 
 }  // namespace hanse::runtime
