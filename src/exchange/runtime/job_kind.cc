@@ -181,7 +181,7 @@ std::string_view cut(std::string_view s, std::size_t size_max) {
   return s.substr(0, at);
 }
 
-std::unexpected<Error> mismatch(std::string_view field, std::string_view claimed, std::string_view found) {
+std::unexpected<Error> differs(std::string_view field, std::string_view claimed, std::string_view found) {
   return fail(Kind::kCorrupt, "runtime.mismatch", text("{}: claimed {}, found {}", field, claimed, found));
 }
 
@@ -192,6 +192,8 @@ std::string_view run_status_name(RunStatus status) {
   return i < std::size(kStatusNames) ? kStatusNames[i] : "unknown";
 }
 
+Result<Bytes> JobKind::prepare(const RunRequest&, RunControl&) { return Bytes{}; }
+
 Status JobKind::verify(const RunRequest& request, const RunOutcome& claimed) {
   RunControl control;
   TRY(const auto found, run(request, control));
@@ -200,19 +202,19 @@ Status JobKind::verify(const RunRequest& request, const RunOutcome& claimed) {
 
 Status compare_outcomes(const RunOutcome& claimed, const RunOutcome& found) {
   if (claimed.status != found.status)
-    return mismatch("status", run_status_name(claimed.status), run_status_name(found.status));
-  if (claimed.gas != found.gas) return mismatch("gas", text("{}", claimed.gas), text("{}", found.gas));
+    return differs("status", run_status_name(claimed.status), run_status_name(found.status));
+  if (claimed.gas != found.gas) return differs("gas", text("{}", claimed.gas), text("{}", found.gas));
   if (claimed.kernel_class != found.kernel_class)
-    return mismatch("kernel_class", claimed.kernel_class, found.kernel_class);
-  if (claimed.detail != found.detail) return mismatch("detail", claimed.detail, found.detail);
+    return differs("kernel_class", claimed.kernel_class, found.kernel_class);
+  if (claimed.detail != found.detail) return differs("detail", claimed.detail, found.detail);
   if (claimed.outputs.size() != found.outputs.size())
-    return mismatch("outputs", text("{} outputs", claimed.outputs.size()), text("{} outputs", found.outputs.size()));
+    return differs("outputs", text("{} outputs", claimed.outputs.size()), text("{} outputs", found.outputs.size()));
   for (std::size_t i = 0; i < claimed.outputs.size(); ++i) {
     const auto& a = claimed.outputs[i];
     const auto& b = found.outputs[i];
     if (a == b) continue;
     const auto at = std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin();
-    return mismatch(text("outputs[{}]", i), text("{} bytes", a.size()),
+    return differs(text("outputs[{}]", i), text("{} bytes", a.size()),
                     text("{} bytes that differ first at byte {}", b.size(), at));
   }
   return {};
