@@ -25,7 +25,7 @@ room(exchange/gxf 4 USES codec crypto)
 room(exchange/auction 4 USES codec crypto gxf ledger)
 room(exchange/runtime 4 USES codec crypto governor plugin exec gxf LIBS PkgConfig::SECCOMP PkgConfig::CAP)
 room(exchange/wasm 4 USES codec crypto gxf runtime)
-room(exchange/tensor 4 USES codec crypto gxf runtime)
+room(exchange/tensor 4 USES codec crypto gxf runtime BENCH_LIBS DNNL::dnnl)
 room(exchange/receipt 4 USES codec crypto gxf light)
 room(exchange/flow 4 USES codec crypto journal blob gxf runtime receipt)
 
