@@ -33,3 +33,5 @@ room(exchange/flow 4 USES codec crypto journal blob gxf runtime receipt)
 room(node/client 6 USES codec ledger LIBS hanse_grpc)
 
 # 8 cli
+room(cli/verbs 8 USES codec plugin crypto gxf light LIBS CLI11::CLI11)
+program(hanse cli/verbs/main_hanse.cc ROOMS verbs)
