@@ -1,4 +1,5 @@
-# room(PATH FLOOR [USES room ...] [LIBS target ...] [TEST_USES room ...] [TEST_LIBS target ...])
+# room(PATH FLOOR [USES room ...] [LIBS target ...] [TEST_USES room ...] [TEST_LIBS target ...]
+#      [BENCH_LIBS target ...])
 #
 # Declares the room src/PATH: a static library hanse_<name> from its .cc files, one program <name>_test from its
 # *_test.cc, <name>_bench from *_bench.cc, and one <name>_fuzz_<noun> from each *_fuzz.cc. Files are globbed.
@@ -34,7 +35,7 @@ function(hanse_check_uses name floor)
 endfunction()
 
 function(room path floor)
-  cmake_parse_arguments(R "" "" "USES;LIBS;TEST_USES;TEST_LIBS" ${ARGN})
+  cmake_parse_arguments(R "" "" "USES;LIBS;TEST_USES;TEST_LIBS;BENCH_LIBS" ${ARGN})
   get_filename_component(name ${path} NAME)
   get_property(known GLOBAL PROPERTY HANSE_FLOOR_${name})
   if(NOT "${known}" STREQUAL "")
@@ -77,6 +78,13 @@ function(room path floor)
     if(benches)
       add_executable(${name}_bench ${benches})
       target_link_libraries(${name}_bench PRIVATE hanse_${name} ${test_used} ${R_LIBS})
+      foreach(peer IN LISTS R_BENCH_LIBS)  # a peer to measure against, when the machine has it
+        if(TARGET ${peer})
+          target_link_libraries(${name}_bench PRIVATE ${peer})
+          string(MAKE_C_IDENTIFIER "HANSE_HAS_${peer}" define)
+          target_compile_definitions(${name}_bench PRIVATE ${define})
+        endif()
+      endforeach()
     endif()
   endif()
   if(HANSE_FUZZ)
