@@ -98,15 +98,24 @@ function(program name source)
   hanse_use_pch(${name} hanse_pch)
 endfunction()
 
-# plugin(NAME SOURCES file ... ROOMS room ... [LIBS target ...]): a library for dlopen in build/lib/hanse with hidden
-# symbols. Its sources are named plugin_*.cc, which keeps them out of the room's own library.
+# plugin(NAME SOURCES file ... ROOMS room ... [LIBS target ...] [DEFINES NAME=VALUE ...] [FOLDER name]): a library for
+# dlopen in build/lib/hanse (or build/lib/FOLDER: those made for tests) with hidden symbols. Its sources are named
+# plugin_*.cc, which keeps them out of the room's own library.
 function(plugin name)
-  cmake_parse_arguments(P "" "" "SOURCES;ROOMS;LIBS" ${ARGN})
+  cmake_parse_arguments(P "" "FOLDER" "SOURCES;ROOMS;LIBS;DEFINES" ${ARGN})
+  if(NOT P_FOLDER)
+    set(P_FOLDER hanse)
+  endif()
   list(TRANSFORM P_SOURCES PREPEND ${CMAKE_SOURCE_DIR}/src/)
   add_library(${name} MODULE ${P_SOURCES})
   list(TRANSFORM P_ROOMS PREPEND hanse_ OUTPUT_VARIABLE rooms)
   target_link_libraries(${name} PRIVATE ${rooms} ${P_LIBS})
-  target_link_options(${name} PRIVATE -Wl,--exclude-libs,ALL -Wl,-z,defs)
-  hanse_use_pch(${name} hanse_pch)
-  set_target_properties(${name} PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib/hanse)
+  # Only the entry is visible: a unique symbol seen from outside would pin the library in memory after dlclose.
+  target_link_options(${name} PRIVATE -Wl,--version-script=${CMAKE_SOURCE_DIR}/cmake/plugin.map -Wl,-z,defs)
+  if(P_DEFINES)
+    target_compile_definitions(${name} PRIVATE ${P_DEFINES})
+  else()
+    hanse_use_pch(${name} hanse_pch)
+  endif()
+  set_target_properties(${name} PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib/${P_FOLDER})
 endfunction()
