@@ -22,14 +22,17 @@ room(chain/ledger 3 USES codec crypto kv journal light)
 
 # 4 exchange: jobs, prices, work, receipts
 room(exchange/gxf 4 USES codec crypto)
-room(exchange/auction 4 USES codec crypto gxf ledger)
+room(exchange/market 4 USES codec crypto gxf)
+room(exchange/auction 4 USES codec crypto gxf market ledger)
 room(exchange/runtime 4 USES codec crypto governor plugin exec gxf LIBS PkgConfig::SECCOMP PkgConfig::CAP)
 room(exchange/wasm 4 USES codec crypto gxf runtime)
 room(exchange/tensor 4 USES codec crypto gxf runtime)
-room(exchange/receipt 4 USES codec crypto gxf light)
+room(exchange/receipt 4 USES codec crypto gxf market light)
 room(exchange/flow 4 USES codec crypto journal blob gxf runtime receipt)
 
 # 6 node: one daemon, many roles
 room(node/client 6 USES codec ledger LIBS hanse_grpc)
 
 # 8 cli
+room(cli/verbs 8 USES codec plugin crypto gxf light LIBS CLI11::CLI11)
+program(hanse cli/verbs/main_hanse.cc ROOMS verbs)
