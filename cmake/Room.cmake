@@ -64,7 +64,8 @@ function(room path floor)
     file(GLOB tests CONFIGURE_DEPENDS ${dir}/*_test.cc)
     if(tests)
       add_executable(${name}_test ${tests})
-      target_link_libraries(${name}_test PRIVATE hanse_${name} ${test_used} ${R_TEST_LIBS} GTest::gtest GTest::gtest_main)
+      target_link_libraries(${name}_test PRIVATE hanse_${name} ${test_used} ${R_TEST_LIBS}
+        GTest::gtest GTest::gtest_main)
       hanse_use_pch(${name}_test hanse_pch_test)
       add_test(NAME ${name} COMMAND ${name}_test)
       set_tests_properties(${name} PROPERTIES TIMEOUT 600 WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
