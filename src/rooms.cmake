@@ -13,7 +13,7 @@ room(base/exec 0)
 
 # 1 store: bytes that survive
 room(store/kv 1 LIBS RocksDB::rocksdb-shared)
-room(store/journal 1)
+room(store/journal 1 USES codec)
 room(store/blob 1 USES codec crypto)
 
 # 3 chain: order and proof
