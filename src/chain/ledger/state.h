@@ -48,6 +48,9 @@ class MemState final : public State {
 class Overlay final : public State {
  public:
   explicit Overlay(const StateReader& below) : below_(below) {}
+  // An overlay over an overlay, not a copy of it: `Overlay upper(lower)` layers like any other reader.
+  explicit Overlay(const Overlay& below) : below_(below) {}
+  Overlay& operator=(const Overlay&) = delete;
   Result<std::optional<Bytes>> get(ByteView key) const override;
   Status scan(ByteView prefix, ByteView from, const std::function<bool(ByteView, ByteView)>& visit) const override;
   void put(ByteView key, ByteView value) override;
