@@ -220,7 +220,7 @@ Status read_signature(CborReader& r, JobSignature& sig) {
   while (r.more()) {
     TRY(const std::uint64_t key, r.key());
     switch (key) {
-      case detail::kSigAlg:
+      case detail::kSigFieldAlg:
         TRY_OK(ranged(r, "alg", v, 1, 2, GxfCode::kSigAlg, GxfCode::kSigAlg));
         sig.alg = static_cast<JobSigAlg>(v);
         break;

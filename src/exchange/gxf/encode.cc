@@ -101,7 +101,7 @@ void write_signature(CborWriter& w, const JobSignature& sig) {
   const bool hybrid = sig.alg == JobSigAlg::kHybrid;
   w.key(detail::kKeySig);
   w.map(hybrid ? 4 : 3);
-  put(w, detail::kSigAlg, static_cast<std::uint64_t>(sig.alg));
+  put(w, detail::kSigFieldAlg, static_cast<std::uint64_t>(sig.alg));
   put(w, detail::kSigMldsaKey, ByteView(sig.mldsa.bytes));
   put(w, detail::kSigBytes, ByteView(sig.bytes));
   if (hybrid) put(w, detail::kSigEd25519Key, ByteView(sig.ed25519));

@@ -16,7 +16,7 @@ enum NodeKey : std::uint64_t {
 };
 enum ShapeKey : std::uint64_t { kShapeLevel = 0, kShapeSeq = 1, kShapeBatch = 2, kShapeTokens = 3, kShapeDims = 4 };
 enum LimitsKey : std::uint64_t { kLimitsGas = 0, kLimitsMemPages = 1, kLimitsWallMs = 2, kLimitsOutBytes = 3 };
-enum SigKey : std::uint64_t { kSigAlg = 0, kSigMldsaKey = 1, kSigBytes = 2, kSigEd25519Key = 3 };
+enum SigKey : std::uint64_t { kSigFieldAlg = 0, kSigMldsaKey = 1, kSigBytes = 2, kSigEd25519Key = 3 };
 
 constexpr std::string_view kContext = "hanse/gxf/4";
 constexpr std::string_view kJobIdContext = "hanse/job-id/4";
