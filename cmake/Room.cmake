@@ -1,4 +1,5 @@
-# room(PATH FLOOR [USES room ...] [LIBS target ...] [TEST_USES room ...] [TEST_LIBS target ...])
+# room(PATH FLOOR [USES room ...] [LIBS target ...] [TEST_USES room ...] [TEST_LIBS target ...]
+#      [BENCH_LIBS target ...])
 #
 # Declares the room src/PATH: a static library hanse_<name> from its .cc files, one program <name>_test from its
 # *_test.cc, <name>_bench from *_bench.cc, and one <name>_fuzz_<noun> from each *_fuzz.cc. Files are globbed.
@@ -34,7 +35,7 @@ function(hanse_check_uses name floor)
 endfunction()
 
 function(room path floor)
-  cmake_parse_arguments(R "" "" "USES;LIBS;TEST_USES;TEST_LIBS" ${ARGN})
+  cmake_parse_arguments(R "" "" "USES;LIBS;TEST_USES;TEST_LIBS;BENCH_LIBS" ${ARGN})
   get_filename_component(name ${path} NAME)
   get_property(known GLOBAL PROPERTY HANSE_FLOOR_${name})
   if(NOT "${known}" STREQUAL "")
@@ -77,6 +78,13 @@ function(room path floor)
     if(benches)
       add_executable(${name}_bench ${benches})
       target_link_libraries(${name}_bench PRIVATE hanse_${name} ${test_used} ${R_LIBS})
+      foreach(peer IN LISTS R_BENCH_LIBS)  # a peer to measure against, when the machine has it
+        if(TARGET ${peer})
+          target_link_libraries(${name}_bench PRIVATE ${peer})
+          string(MAKE_C_IDENTIFIER "HANSE_HAS_${peer}" define)
+          target_compile_definitions(${name}_bench PRIVATE ${define})
+        endif()
+      endforeach()
     endif()
   endif()
   if(HANSE_FUZZ)
@@ -99,15 +107,24 @@ function(program name source)
   hanse_use_pch(${name} hanse_pch)
 endfunction()
 
-# plugin(NAME SOURCES file ... ROOMS room ... [LIBS target ...]): a library for dlopen in build/lib/hanse with hidden
-# symbols. Its sources are named plugin_*.cc, which keeps them out of the room's own library.
+# plugin(NAME SOURCES file ... ROOMS room ... [LIBS target ...] [DEFINES NAME=VALUE ...] [FOLDER name]): a library for
+# dlopen in build/lib/hanse (or build/lib/FOLDER: those made for tests) with hidden symbols. Its sources are named
+# plugin_*.cc, which keeps them out of the room's own library.
 function(plugin name)
-  cmake_parse_arguments(P "" "" "SOURCES;ROOMS;LIBS" ${ARGN})
+  cmake_parse_arguments(P "" "FOLDER" "SOURCES;ROOMS;LIBS;DEFINES" ${ARGN})
+  if(NOT P_FOLDER)
+    set(P_FOLDER hanse)
+  endif()
   list(TRANSFORM P_SOURCES PREPEND ${CMAKE_SOURCE_DIR}/src/)
   add_library(${name} MODULE ${P_SOURCES})
   list(TRANSFORM P_ROOMS PREPEND hanse_ OUTPUT_VARIABLE rooms)
   target_link_libraries(${name} PRIVATE ${rooms} ${P_LIBS})
-  target_link_options(${name} PRIVATE -Wl,--exclude-libs,ALL -Wl,-z,defs)
-  hanse_use_pch(${name} hanse_pch)
-  set_target_properties(${name} PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib/hanse)
+  # Only the entry is visible: a unique symbol seen from outside would pin the library in memory after dlclose.
+  target_link_options(${name} PRIVATE -Wl,--version-script=${CMAKE_SOURCE_DIR}/cmake/plugin.map -Wl,-z,defs)
+  if(P_DEFINES)
+    target_compile_definitions(${name} PRIVATE ${P_DEFINES})
+  else()
+    hanse_use_pch(${name} hanse_pch)
+  endif()
+  set_target_properties(${name} PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib/${P_FOLDER})
 endfunction()
