@@ -13,7 +13,7 @@ room(base/exec 0)
 
 # 1 store: bytes that survive
 room(store/kv 1 LIBS RocksDB::rocksdb-shared)
-room(store/journal 1)
+room(store/journal 1 USES codec)
 room(store/blob 1 USES codec crypto)
 
 # 3 chain: order and proof
@@ -27,6 +27,8 @@ room(exchange/auction 4 USES codec crypto gxf market ledger)
 room(exchange/runtime 4 USES codec crypto governor plugin exec gxf LIBS PkgConfig::SECCOMP PkgConfig::CAP)
 room(exchange/wasm 4 USES codec crypto gxf runtime)
 room(exchange/tensor 4 USES codec crypto gxf runtime BENCH_LIBS DNNL::dnnl)
+plugin(tensor SOURCES exchange/tensor/plugin_tensor.cc ROOMS tensor runtime)
+
 room(exchange/receipt 4 USES codec crypto gxf market light)
 room(exchange/flow 4 USES codec crypto journal blob gxf runtime receipt)
 

@@ -21,7 +21,7 @@ using client::to_rpc;
 
 constexpr std::size_t kPieceBytes = 256 * 1024;
 constexpr std::size_t kEventsPage = 256;
-constexpr std::int64_t kWatchWaitMs = 500;  // how often a quiet watch looks whether its caller is gone
+constexpr std::int64_t kWatchWaitMs = 250;  // how often a quiet watch looks whether its caller is gone
 
 std::string to_string(ByteView v) { return std::string(as_text(v)); }
 

@@ -56,8 +56,8 @@ class Session final : public std::enable_shared_from_this<Session> {  // shared:
       reply.status = ec == http::error::body_limit ? 413 : 431;
       return write(reply, false);
     }
-    if (ec == http::error::end_of_stream || ec == beast::error::timeout || ec.category() == asio::error::get_system_category())
-      return close();
+    const bool gone = ec && ec.category() == asio::error::get_system_category();  // reset, aborted, ...
+    if (gone || ec == http::error::end_of_stream || ec == beast::error::timeout) return close();
     if (ec) return write(http_error(Error(Kind::kInvalid, "api.bad_request", text("found no HTTP: {}", ec.message()))), false);
     const auto& request = parser_->get();
     const std::string_view host(request[http::field::host].data(), request[http::field::host].size());
@@ -94,7 +94,7 @@ class Session final : public std::enable_shared_from_this<Session> {  // shared:
 
   beast::tcp_stream stream_;
   Shared& shared_;
-  beast::flat_buffer buffer_{kHeadBytesMax};
+  beast::flat_buffer buffer_{2 * kHeadBytesMax};  // past the limit, so that a head one byte too long is read and answered
   std::optional<http::request_parser<http::empty_body>> parser_;
   http::response<http::string_body> response_;
 };
