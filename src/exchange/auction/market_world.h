@@ -46,6 +46,7 @@ class MarketWorld {
 
   // Applies a transaction in the open block.
   ledger::TxResult apply(const ledger::Tx& tx) {
+    log.emplace_back(height, tx);
     ledger::TxResult result = app->apply(tx, context(), state);
     for (const ledger::Event& event : result.events) record(event);
     return result;
@@ -135,6 +136,14 @@ class MarketWorld {
   Amount balance(std::size_t i) const { return ledger::read_account(state, who[i].id())->balance; }
   market::Job job(const JobId& id) const { return *read_job(state, id); }
   market::Provider provider(std::size_t i) const { return *read_provider(state, who[i].id()); }
+  std::optional<market::Ask> find_only_ask(std::size_t i) const {
+    std::optional<market::Ask> found;
+    EXPECT_TRUE(state.scan(market::asks_of_key(who[i].id()), {}, [&](ByteView, ByteView value) {
+      found = *market::decode_ask(value);
+      return false;
+    }));
+    return found;
+  }
   market::Totals totals() const { return *read_totals(state); }
   std::vector<std::string> topics() const {
     std::vector<std::string> out;
@@ -150,6 +159,7 @@ class MarketWorld {
   std::vector<crypto::Identity> who;
   std::vector<std::uint64_t> nonces;
   std::vector<market::JobEvent> events;
+  std::vector<std::pair<Height, ledger::Tx>> log;  // everything applied
 
  private:
   void open_block() { EXPECT_TRUE(app->begin(context(), state)); }

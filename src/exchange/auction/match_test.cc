@@ -160,13 +160,13 @@ TEST(Match, does_not_depend_on_the_order_of_lists) {
 TEST(Match, looks_at_scan_max_asks_of_a_list_and_says_so) {
   Offer closed = fitting_offer();
   closed.ask.level_max = 0;
+  const market::Bid bid = plain_bid();
   {
-    Matcher matcher(plain_bid(), kContext);
+    Matcher matcher(bid, kContext);
     for (std::size_t i = 0; i + 1 < kScanMax; ++i) ASSERT_TRUE(matcher.consider(closed));
     ASSERT_TRUE(matcher.consider(fitting_offer()));
     EXPECT_TRUE(matcher.best());
   }
-  const market::Bid bid = plain_bid();
   Matcher matcher(bid, kContext);
   for (std::size_t i = 0; i < kScanMax; ++i) ASSERT_TRUE(matcher.consider(closed));
   EXPECT_FALSE(matcher.scan_limit());

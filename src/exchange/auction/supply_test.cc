@@ -36,12 +36,7 @@ TEST(Supply, a_bad_name_outlives_the_bond) {
   w.skip(market::Params{}.start_timeout + 1);
   const market::Provider late = w.provider(kP);
   EXPECT_EQ(late.faults, 1u);
-  w.skip(1);
-  market::AskId id;
-  ASSERT_TRUE(w.state.scan(as_bytes(market::kAskPrefix), {}, [&](ByteView, ByteView value) {
-    id = market::decode_ask(value)->id;
-    return false;
-  }));
+  const market::AskId id = w.find_only_ask(kP)->id;
   ASSERT_EQ(w.call(kP, Method::kAskWithdraw, market::AskWithdraw{id}).code, 0u);
   ASSERT_EQ(w.call(kP, Method::kProviderUnbond, market::ProviderUnbond{late.bond}).code, 0u);
   EXPECT_EQ(w.provider(kP).faults, 1u);
