@@ -25,7 +25,16 @@ room(exchange/gxf 4 USES codec crypto)
 room(exchange/market 4 USES codec crypto gxf)
 room(exchange/auction 4 USES codec crypto gxf market ledger)
 room(exchange/runtime 4 USES codec crypto governor plugin exec gxf LIBS PkgConfig::SECCOMP PkgConfig::CAP)
-room(exchange/wasm 4 USES codec crypto gxf runtime)
+if(TARGET wasmedge::wasmedge)
+  room(exchange/wasm 4 USES codec crypto gxf runtime TEST_LIBS wasmedge::wasmedge
+    TEST_SOURCES plugin_cache.cc plugin_engine.cc plugin_host.cc plugin_wasm.cc)
+  plugin(wasm ROOMS wasm runtime LIBS wasmedge::wasmedge SOURCES exchange/wasm/plugin_cache.cc
+    exchange/wasm/plugin_engine.cc exchange/wasm/plugin_entry.cc exchange/wasm/plugin_host.cc
+    exchange/wasm/plugin_wasm.cc)
+else()
+  room(exchange/wasm 4 USES codec crypto gxf runtime)
+  message(STATUS "WasmEdge not found: the wasm/v1 job kind is left out (install libwasmedge-dev)")
+endif()
 room(exchange/tensor 4 USES codec crypto gxf runtime)
 room(exchange/receipt 4 USES codec crypto gxf market light)
 room(exchange/flow 4 USES codec crypto journal blob gxf runtime receipt)
