@@ -23,7 +23,10 @@ room(chain/ledger 3 USES codec crypto kv journal light)
 # 4 exchange: jobs, prices, work, receipts
 room(exchange/gxf 4 USES codec crypto)
 room(exchange/auction 4 USES codec crypto gxf ledger)
-room(exchange/runtime 4 USES codec crypto governor plugin exec gxf LIBS PkgConfig::SECCOMP PkgConfig::CAP)
+room(exchange/runtime 4 USES codec crypto governor plugin exec gxf LIBS PkgConfig::SECCOMP
+     TEST_NEEDS hanse-worker kind_echo)
+program(hanse-worker exchange/runtime/main_worker.cc ROOMS runtime)
+plugin(kind_echo SOURCES exchange/runtime/plugin_echo.cc ROOMS runtime FOLDER hanse-test)
 room(exchange/wasm 4 USES codec crypto gxf runtime)
 room(exchange/tensor 4 USES codec crypto gxf runtime)
 room(exchange/receipt 4 USES codec crypto gxf light)
