@@ -1,0 +1,120 @@
+#include "base/crypto/hash.h"
+
+#include <blake3.h>
+#include <openssl/evp.h>
+
+#include <new>
+
+#include "base/core/check.h"
+#include "base/crypto/detail/openssl.h"
+
+namespace hanse::crypto {
+namespace {
+
+blake3_hasher start(std::string_view context, std::initializer_list<ByteView> parts) {
+  blake3_hasher h;
+  blake3_hasher_init_derive_key_raw(&h, context.data(), context.size());
+  for (const ByteView part : parts) blake3_hasher_update(&h, part.data(), part.size());
+  return h;
+}
+
+// An algorithm looked up once and one context a thread: a fetch or an allocation costs more than hashing 64 bytes.
+class Digest {
+ public:
+  explicit Digest(const char* name) : md_(EVP_MD_fetch(nullptr, name, nullptr)), ctx_(EVP_MD_CTX_new()) {
+    check(md_ != nullptr && ctx_ != nullptr, "OpenSSL has SHA-2 and SHA-3");
+  }
+  ~Digest() { EVP_MD_free(md_); }
+  Digest(const Digest&) = delete;
+  Digest& operator=(const Digest&) = delete;
+
+  void hash(std::initializer_list<ByteView> parts, ByteSpan out) {
+    absorb(parts);
+    unsigned size = 0;
+    check(EVP_DigestFinal_ex(ctx_.get(), out.data(), &size) == 1 && size == out.size(), "digest is final");
+  }
+  void hash_xof(std::initializer_list<ByteView> parts, ByteSpan out) {
+    absorb(parts);
+    check(EVP_DigestFinalXOF(ctx_.get(), out.data(), out.size()) == 1, "digest is final");
+  }
+
+ private:
+  void absorb(std::initializer_list<ByteView> parts) {
+    check(EVP_DigestInit_ex2(ctx_.get(), md_, nullptr) == 1, "digest starts");
+    for (const ByteView part : parts)
+      check(EVP_DigestUpdate(ctx_.get(), part.data(), part.size()) == 1, "digest takes data");
+  }
+
+  EVP_MD* md_;
+  detail::MdCtxPtr ctx_;
+};
+
+}  // namespace
+
+static_assert(sizeof(blake3_hasher) <= 1920 && alignof(blake3_hasher) <= 16);
+
+Blake3::Blake3() { blake3_hasher_init(new (state_) blake3_hasher); }
+
+Blake3::Blake3(std::string_view context) {
+  blake3_hasher_init_derive_key_raw(new (state_) blake3_hasher, context.data(), context.size());
+}
+
+void Blake3::update(ByteView data) {
+  blake3_hasher_update(std::launder(reinterpret_cast<blake3_hasher*>(state_)), data.data(), data.size());
+}
+
+Hash32 Blake3::finish() const {
+  Hash32 out;
+  blake3_hasher_finalize(std::launder(reinterpret_cast<const blake3_hasher*>(state_)), out.data.data(), out.kSize);
+  return out;
+}
+
+Hash32 blake3(ByteView data) {
+  blake3_hasher h;
+  blake3_hasher_init(&h);
+  blake3_hasher_update(&h, data.data(), data.size());
+  Hash32 out;
+  blake3_hasher_finalize(&h, out.data.data(), out.kSize);
+  return out;
+}
+
+Hash32 blake3(std::string_view context, std::initializer_list<ByteView> parts) {
+  Hash32 out;
+  blake3_xof(context, parts, out.span());
+  return out;
+}
+
+void blake3_xof(std::string_view context, std::initializer_list<ByteView> parts, ByteSpan out) {
+  const blake3_hasher h = start(context, parts);
+  blake3_hasher_finalize(&h, out.data(), out.size());
+}
+
+BlobId blob_id(ByteView data) { return BlobId{blake3(data).data}; }
+
+Hash32 sha256(std::initializer_list<ByteView> parts) {
+  thread_local Digest digest("SHA2-256");
+  Hash32 out;
+  digest.hash(parts, out.span());
+  return out;
+}
+
+FixedBytes<64> sha512(std::initializer_list<ByteView> parts) {
+  thread_local Digest digest("SHA2-512");
+  FixedBytes<64> out;
+  digest.hash(parts, out.span());
+  return out;
+}
+
+Hash32 sha3_256(std::initializer_list<ByteView> parts) {
+  thread_local Digest digest("SHA3-256");
+  Hash32 out;
+  digest.hash(parts, out.span());
+  return out;
+}
+
+void shake256(std::initializer_list<ByteView> parts, ByteSpan out) {
+  thread_local Digest digest("SHAKE-256");
+  digest.hash_xof(parts, out);
+}
+
+}  // namespace hanse::crypto
