@@ -1,9 +1,6 @@
 # room(PATH FLOOR [USES room ...] [LIBS target ...] [TEST_USES room ...] [TEST_LIBS target ...]
-<<<<<<< HEAD
-#      [TEST_NEEDS target ...])   programs and plug-ins that its tests and benchmarks start or load
-=======
+#      [TEST_NEEDS target ...]  (programs and plug-ins that its tests and benchmarks start or load)
 #      [BENCH_LIBS target ...])
->>>>>>> main
 #
 # Declares the room src/PATH: a static library hanse_<name> from its .cc files, one program <name>_test from its
 # *_test.cc, <name>_bench from *_bench.cc, and one <name>_fuzz_<noun> from each *_fuzz.cc. Files are globbed.
@@ -39,11 +36,7 @@ function(hanse_check_uses name floor)
 endfunction()
 
 function(room path floor)
-<<<<<<< HEAD
-  cmake_parse_arguments(R "" "" "USES;LIBS;TEST_USES;TEST_LIBS;TEST_NEEDS" ${ARGN})
-=======
-  cmake_parse_arguments(R "" "" "USES;LIBS;TEST_USES;TEST_LIBS;BENCH_LIBS" ${ARGN})
->>>>>>> main
+  cmake_parse_arguments(R "" "" "USES;LIBS;TEST_USES;TEST_LIBS;TEST_NEEDS;BENCH_LIBS" ${ARGN})
   get_filename_component(name ${path} NAME)
   get_property(known GLOBAL PROPERTY HANSE_FLOOR_${name})
   if(NOT "${known}" STREQUAL "")
@@ -89,11 +82,9 @@ function(room path floor)
     if(benches)
       add_executable(${name}_bench ${benches})
       target_link_libraries(${name}_bench PRIVATE hanse_${name} ${test_used} ${R_LIBS})
-<<<<<<< HEAD
       if(R_TEST_NEEDS)
         add_dependencies(${name}_bench ${R_TEST_NEEDS})
       endif()
-=======
       foreach(peer IN LISTS R_BENCH_LIBS)  # a peer to measure against, when the machine has it
         if(TARGET ${peer})
           target_link_libraries(${name}_bench PRIVATE ${peer})
@@ -101,7 +92,6 @@ function(room path floor)
           target_compile_definitions(${name}_bench PRIVATE ${define})
         endif()
       endforeach()
->>>>>>> main
     endif()
   endif()
   if(HANSE_FUZZ)
