@@ -1,5 +1,6 @@
 # room(PATH FLOOR [USES room ...] [LIBS target ...] [TEST_USES room ...] [TEST_LIBS target ...]
-#      [TEST_SOURCES file ...] [BENCH_LIBS target ...])
+#      [TEST_SOURCES file ...] [BENCH_LIBS target ...]
+#      [TEST_NEEDS target ...])  (programs and plug-ins that its tests and benchmarks start or load)
 #
 # Declares the room src/PATH: a static library hanse_<name> from its .cc files, one program <name>_test from its
 # *_test.cc, <name>_bench from *_bench.cc, and one <name>_fuzz_<noun> from each *_fuzz.cc. Files are globbed.
@@ -47,7 +48,7 @@ function(hanse_missing out)
 endfunction()
 
 function(room path floor)
-  cmake_parse_arguments(R "" "" "USES;LIBS;TEST_USES;TEST_LIBS;TEST_SOURCES;BENCH_LIBS" ${ARGN})
+  cmake_parse_arguments(R "" "" "USES;LIBS;TEST_USES;TEST_LIBS;TEST_SOURCES;TEST_NEEDS;BENCH_LIBS" ${ARGN})
   get_filename_component(name ${path} NAME)
   get_property(known GLOBAL PROPERTY HANSE_FLOOR_${name})
   if(NOT "${known}" STREQUAL "")
@@ -86,6 +87,9 @@ function(room path floor)
       target_link_libraries(${name}_test PRIVATE hanse_${name} ${test_used} ${R_TEST_LIBS}
         GTest::gtest GTest::gtest_main)
       hanse_use_pch(${name}_test hanse_pch_test)
+      if(R_TEST_NEEDS)
+        add_dependencies(${name}_test ${R_TEST_NEEDS})
+      endif()
       add_test(NAME ${name} COMMAND ${name}_test)
       set_tests_properties(${name} PROPERTIES TIMEOUT 600 WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
         ENVIRONMENT "HANSE_BIN_DIR=${CMAKE_BINARY_DIR}/bin")
@@ -96,6 +100,9 @@ function(room path floor)
     if(benches)
       add_executable(${name}_bench ${benches} ${test_sources})
       target_link_libraries(${name}_bench PRIVATE hanse_${name} ${test_used} ${R_LIBS} ${R_TEST_LIBS})
+      if(R_TEST_NEEDS)
+        add_dependencies(${name}_bench ${R_TEST_NEEDS})
+      endif()
       foreach(peer IN LISTS R_BENCH_LIBS)  # a peer to measure against, when the machine has it
         if(TARGET ${peer})
           target_link_libraries(${name}_bench PRIVATE ${peer})

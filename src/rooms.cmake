@@ -24,7 +24,12 @@ room(chain/ledger 3 USES codec crypto kv journal light)
 room(exchange/gxf 4 USES codec crypto)
 room(exchange/market 4 USES codec crypto gxf)
 room(exchange/auction 4 USES codec crypto gxf market ledger)
-room(exchange/runtime 4 USES codec crypto governor plugin exec gxf LIBS PkgConfig::SECCOMP PkgConfig::CAP)
+room(exchange/runtime 4 USES codec crypto governor plugin exec gxf LIBS PkgConfig::SECCOMP
+     TEST_NEEDS hanse-worker kind_echo)
+program(hanse-worker exchange/runtime/main_worker.cc ROOMS runtime)
+if(HANSE_TESTS OR HANSE_BENCH)
+  plugin(kind_echo SOURCES exchange/runtime/plugin_echo.cc ROOMS runtime FOLDER hanse-test)
+endif()
 room(exchange/wasm 4 USES codec crypto gxf runtime TEST_LIBS wasmedge::wasmedge
   TEST_SOURCES plugin_cache.cc plugin_engine.cc plugin_host.cc plugin_wasm.cc)
 plugin(wasm ROOMS wasm runtime LIBS wasmedge::wasmedge SOURCES exchange/wasm/plugin_cache.cc
