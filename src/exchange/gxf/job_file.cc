@@ -191,6 +191,11 @@ Result<JobDraft> Builder::build(const Spot& root) {
     return fail_file(root, text("found {}, expected an object with a job's fields", root.value->type_name()));
   const bool graph = root.value->find("nodes") != nullptr;
   const std::span<const std::string_view> known(kTermKeys);
+  if (graph) {
+    for (const std::string_view key : known.subspan(kGraphKeys))
+      if (const Json* value = root.value->find(key))
+        return fail_file(key, value->line(), text("found {} beside nodes, expected it inside each node", key));
+  }
   TRY(const Fields fields, Fields::open(root, graph ? known.first(kGraphKeys) : known));
   TRY_OK(read_terms(fields));
   if (graph)
