@@ -58,7 +58,8 @@ too_old() {
 
 . /etc/os-release
 [ "$mode" != list ] || { printf '%s\n' "${packages[@]}"; exit 0; }
-if ! command -v dpkg-query >/dev/null || [ "${ID:-}" != debian ] || [[ ! ${VERSION_CODENAME:-} =~ ^(bookworm|trixie)$ ]]; then
+if ! command -v dpkg-query >/dev/null || [ "${ID:-}" != debian ] ||
+   [[ ! ${VERSION_CODENAME:-} =~ ^(bookworm|trixie)$ ]]; then
   say "found ${PRETTY_NAME:-an unknown system}, expected Debian 12 or 13; nothing was changed."
   say "Hanse needs g++ >= 14, CMake >= 3.28, OpenSSL >= 3.5, RocksDB >= 9 and these (Debian's names):"
   printf '  %s\n' "${packages[@]}"
@@ -116,7 +117,8 @@ elif [[ " ${groups[*]} " == *" mesh "* ]]; then
   src=$(find_source)
   case $src in
     *.sources) awk 'BEGIN{RS="";ORS="\n\n"} /trixie/ && !/security/ && /(^|\n)Types: *deb( |\n)/' "$src" |
-                 sed -E '/^#/d; s/^Suites:.*/Suites: trixie-backports/' >/etc/apt/sources.list.d/hanse-backports.sources ;;
+        sed -E '/^#/d; s/^Suites:.*/Suites: trixie-backports/' \
+          >/etc/apt/sources.list.d/hanse-backports.sources ;;
     *) grep -E '^deb .*trixie ' "$src" | head -1 | sed 's/trixie /trixie-backports /' \
          >/etc/apt/sources.list.d/hanse-backports.list ;;
   esac

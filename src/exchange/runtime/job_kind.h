@@ -17,6 +17,16 @@
 
 namespace hanse::runtime {
 
+constexpr std::size_t kRequestSizeMax = 64u << 20;  // bytes, encoded: artifact and inputs ride along
+constexpr std::size_t kOutcomeSizeMax = 64u << 20;
+constexpr std::size_t kInputsMax = 256;             // in_ix is a byte
+constexpr std::size_t kOutputsMax = 256;
+constexpr std::size_t kParamsMax = 64;
+constexpr std::size_t kDimsMax = 64;
+constexpr std::size_t kKindNameMax = 64;            // bytes
+constexpr std::size_t kDetailMax = 1024;            // bytes
+constexpr std::size_t kKernelClassMax = 64;         // bytes
+
 struct RunRequest {
   JobId job_id;
   std::uint16_t node = 0;
@@ -28,6 +38,7 @@ struct RunRequest {
   gxf::Precision precision = gxf::Precision::kInt8;
   std::map<std::uint64_t, gxf::Param> params;
   Hash32 seed;  // the only randomness a job may see: BLAKE3("hanse/job-seed/1", job id || beacon)
+  Bytes prepared;  // what JobKind::prepare made of this artifact, or empty; not part of the record
 };
 
 enum class RunStatus : std::uint8_t {
@@ -50,13 +61,20 @@ struct RunOutcome {
   std::string kernel_class;    // what computed it, e.g. "wasm-aot/1", "int8-exact/1"; same for every back end
 };
 
+// Whether the run should end soon: asked by the kind as often as every microsecond, set by whoever waits for the run.
 class RunControl {
  public:
-  bool stop() const { return stop_.load(std::memory_order_relaxed); }
+  using Asked = int (*)(void* ctx);  // non-zero: stop
+  RunControl() = default;
+  RunControl(Asked asked, void* ctx) : asked_(asked), ctx_(ctx) {}
+
+  bool stop() const { return stop_.load(std::memory_order_relaxed) || (asked_ != nullptr && asked_(ctx_) != 0); }
   void request_stop() { stop_.store(true, std::memory_order_relaxed); }
 
  private:
   std::atomic<bool> stop_{false};
+  Asked asked_ = nullptr;
+  void* ctx_ = nullptr;
 };
 
 class JobKind {
@@ -66,13 +84,23 @@ class JobKind {
   virtual Status check(const RunRequest& request) const = 0;         // spec errors before any work
   // An Error means the worker is at fault (retry elsewhere); a job's own failure is an outcome.
   virtual Result<RunOutcome> run(const RunRequest& request, RunControl& control) = 0;
+  // What many runs of one artifact share, e.g. compiled code; empty when there is nothing of the kind. Made in the
+  // sandbox before any code of the job runs, kept by the pool under the hash of kind and artifact, and handed to later
+  // runs as request.prepared. It must not change an outcome: run must give the same without it.
+  virtual Result<Bytes> prepare(const RunRequest& request, RunControl& control);
   // Does the claimed outcome follow from the request? By default: run again and compare every field.
   virtual Status verify(const RunRequest& request, const RunOutcome& claimed);
 };
 
+// Deterministic CBOR, byte layout in proto/records/run.md. Every field is present, so one value has one encoding.
+// Errors: the codec.* ids with the path of the field; runtime.bad_enum for a status, precision or level that does not
+// exist (Kind::kInvalid).
 Bytes encode_request(const RunRequest& request);
 Result<RunRequest> decode_request(ByteView bytes);
-Bytes encode_outcome(const RunOutcome& outcome);
+Bytes encode_outcome(const RunOutcome& outcome);  // cuts detail and kernel_class at their limits
 Result<RunOutcome> decode_outcome(ByteView bytes);
+
+// Status when every field of found equals claimed. Error: runtime.mismatch (Kind::kCorrupt) naming the first field.
+Status compare_outcomes(const RunOutcome& claimed, const RunOutcome& found);
 
 }  // namespace hanse::runtime

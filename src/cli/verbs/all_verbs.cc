@@ -1,0 +1,7 @@
+#include "cli/verbs/verbs.h"
+
+namespace hanse::cli {
+
+std::vector<plugin::Verb> all_verbs() { return {completion_verb(), version_verb()}; }
+
+}  // namespace hanse::cli

@@ -1,0 +1,52 @@
+"""What the end-to-end tests share: the programs, a network in a temporary folder, and its clean end."""
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BIN = os.environ.get("HANSE_BIN_DIR", os.path.join(ROOT, "build/bin"))
+
+
+def run(program, *args, timeout=120, **kwargs):
+    return subprocess.run([os.path.join(BIN, program), *map(str, args)], capture_output=True, text=True, check=False,
+                          timeout=timeout, stdin=subprocess.DEVNULL, **kwargs)
+
+
+class Lab(unittest.TestCase):
+    """A test with a folder of its own; networks started through up() are stopped at the end."""
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="hanse-e2e-")
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+
+    def path(self, *parts):
+        return os.path.join(self.folder, *parts)
+
+    def write(self, name, content):
+        full = self.path(name)
+        with open(full, "wb" if isinstance(content, bytes) else "w") as f:
+            f.write(content)
+        return full
+
+    def ok(self, program, *args, **kwargs):
+        done = run(program, *args, "--json", **kwargs)
+        self.assertEqual(done.returncode, 0, f"{program} {args}:\n{done.stdout}{done.stderr}")
+        return json.loads(done.stdout)
+
+    def refused(self, code, error_id, program, *args, **kwargs):
+        """Runs, expects the exit code and the error id on stdout, returns the error."""
+        done = run(program, *args, "--json", **kwargs)
+        self.assertEqual(done.returncode, code, f"{program} {args}:\n{done.stdout}{done.stderr}")
+        error = json.loads(done.stdout)["error"]
+        self.assertEqual(error["id"], error_id, error)
+        self.assertEqual(set(error), {"id", "code", "message", "path"})
+        return error
+
+    def up(self, providers=1, name="net"):
+        net = self.path(name)
+        self.addCleanup(run, "hanse", "down", "--dir", net)
+        self.ok("hanse", "up", "--dir", net, "--providers", providers, "--detach")
+        return net

@@ -1,0 +1,60 @@
+#!/usr/bin/env python3
+"""Builds and runs the rooms' benchmarks and prints their figures beside their floors.
+
+usage: bench.py --build DIR [--json] [ROOM ...]
+Each ROOM_bench program prints one JSON object a line: room, name, value, unit, floor, floor_what, ratio.
+"""
+import argparse
+import json
+import os
+import subprocess
+import sys
+
+FIELDS = ("room", "name", "value", "unit", "floor", "floor_what", "ratio")
+
+
+def targets(build):
+    out = subprocess.run(["ninja", "-C", build, "-t", "targets", "all"], capture_output=True, text=True,
+                         check=True).stdout
+    names = (line.split(":")[0] for line in out.splitlines())
+    return sorted(n for n in names if n.endswith("_bench") and "/" not in n)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", required=True)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("rooms", nargs="*")
+    args = parser.parse_args()
+    known = targets(args.build)
+    wanted = [f"{room}_bench" for room in args.rooms] or known
+    for name in wanted:
+        if name not in known:
+            rooms = ", ".join(n[:-6] for n in known)
+            print(f"bench: found room '{name[:-6]}', expected one of {rooms}", file=sys.stderr)
+            return 2
+    subprocess.run(["ninja", "-C", args.build, *wanted, "hanse", "hansed", "hanse-worker", "hanse-verify"], check=True,
+                   stdout=sys.stderr)
+    bad = 0
+    for name in wanted:
+        env = dict(os.environ, HANSE_BIN_DIR=os.path.abspath(os.path.join(args.build, "bin")))
+        run = subprocess.Popen([os.path.join(args.build, "bin", name)], stdout=subprocess.PIPE, text=True, env=env)
+        for line in run.stdout:
+            row = json.loads(line)
+            missing = [f for f in FIELDS if f not in row]
+            if missing:
+                print(f"bench: {name} left out {missing} in {line.strip()}", file=sys.stderr)
+                bad = 1
+            if args.json:
+                print(json.dumps(row), flush=True)
+            else:
+                print(f"{row['room']:<9} {row['name']:<44} {row['value']:>14,.3f} {row['unit']:<12}"
+                      f" {row['ratio']:>8.3f} x {row['floor_what']} ({row['floor']:,.3f})", flush=True)
+        if run.wait() != 0:
+            print(f"bench: {name} ended with {run.returncode}", file=sys.stderr)
+            bad = 1
+    return bad
+
+
+if __name__ == "__main__":
+    sys.exit(main())
