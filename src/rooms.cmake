@@ -30,7 +30,16 @@ program(hanse-worker exchange/runtime/main_worker.cc ROOMS runtime)
 if(HANSE_TESTS OR HANSE_BENCH)
   plugin(kind_echo SOURCES exchange/runtime/plugin_echo.cc ROOMS runtime FOLDER hanse-test)
 endif()
-room(exchange/wasm 4 USES codec crypto gxf runtime)
+if(TARGET wasmedge::wasmedge)
+  room(exchange/wasm 4 USES codec crypto gxf runtime TEST_LIBS wasmedge::wasmedge
+    TEST_SOURCES plugin_cache.cc plugin_engine.cc plugin_host.cc plugin_wasm.cc)
+  plugin(wasm ROOMS wasm runtime LIBS wasmedge::wasmedge SOURCES exchange/wasm/plugin_cache.cc
+    exchange/wasm/plugin_engine.cc exchange/wasm/plugin_entry.cc exchange/wasm/plugin_host.cc
+    exchange/wasm/plugin_wasm.cc)
+else()
+  room(exchange/wasm 4 USES codec crypto gxf runtime)
+  message(STATUS "WasmEdge not found: the wasm/v1 job kind is left out (install libwasmedge-dev)")
+endif()
 room(exchange/tensor 4 USES codec crypto gxf runtime BENCH_LIBS DNNL::dnnl)
 plugin(tensor SOURCES exchange/tensor/plugin_tensor.cc ROOMS tensor runtime)
 

@@ -190,7 +190,7 @@ Result<Bytes> Meter::run() {
   number();
   make_helpers();
   TRY_OK(code());
-  out_.raw(ByteView({0x00, 0x61, 0x73, 0x6D, 0x01, 0x00, 0x00, 0x00}));
+  out_.raw(view({0, 8}));
   header_sections();
   globals();
   exports();

@@ -112,7 +112,7 @@ Status Parser::functions(Reader& in) {
     TRY(const std::uint32_t type, in.u32());
     if (type >= m_.types.size()) return in.invalid(text("function of type {} of {}", type, m_.types.size()));
     func_types_.push_back(type);
-    m_.funcs.push_back({.type = type});
+    m_.funcs.emplace_back().type = type;
   }
   return {};
 }
@@ -194,17 +194,10 @@ Status Parser::one_export(Reader& in, std::vector<std::string_view>& names) {
   if (kind > 3) return in.feature(text("export kind {}", kind));
   if (index >= counts[kind]) return in.invalid(text("export {} of index {} of {}", name, index, counts[kind]));
   if (name == "memory" && kind == 2) memory_exported_ = true;
-  if (kind == 0 && (name == "run" || name == "step")) {
-    if (profile_ == Profile::kAny) return {};
+  if (kind == 0 && name == "run" && profile_ == Profile::kJob) {
     const std::string sig = sig_text(m_.types[m_.type_of(index)]);
-    const std::string_view want = name == "run" ? ":" : ":i";
-    if (sig != want) return wrong(text("found signature {}, expected {}", sig, want));
-    if (name == "run") {
-      m_.run_func = index;
-      run_exported_ = true;
-    } else {
-      m_.step_func = index;
-    }
+    if (sig != ":") return wrong(text("found signature {}, expected no parameters and no results", sig));
+    run_exported_ = true;
   }
   return {};
 }

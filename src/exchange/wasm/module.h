@@ -106,8 +106,6 @@ struct Module {
   std::uint32_t exports_count = 0;
   std::uint32_t elems_count = 0;
   std::optional<std::uint32_t> data_count;
-  std::uint32_t run_func = 0;
-  std::optional<std::uint32_t> step_func;
 
   std::uint32_t funcs_count() const { return static_cast<std::uint32_t>(imports.size() + funcs.size()); }
   std::uint32_t type_of(std::uint32_t func) const {

@@ -7,6 +7,9 @@
 namespace hanse::wasm {
 namespace {
 
+constexpr std::uint8_t kNan32[] = {0x00, 0x00, 0xC0, 0x7F};
+constexpr std::uint8_t kNan64[] = {0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0xF8, 0x7F};
+
 class Rewriter {
  public:
   Rewriter(const RewriteContext& c, const Func& f, Plan plan)
@@ -125,9 +128,9 @@ void Rewriter::canonical(ValType t) {
   const std::uint32_t temp = is32 ? f32_ : f64_;
   e_.op(op::kLocalTee, temp);
   if (is32) {
-    e_.op(op::kF32Const).raw(ByteView({0x00, 0x00, 0xC0, 0x7F}));
+    e_.op(op::kF32Const).raw(kNan32);
   } else {
-    e_.op(op::kF64Const).raw(ByteView({0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0xF8, 0x7F}));
+    e_.op(op::kF64Const).raw(kNan64);
   }
   e_.op(op::kLocalGet, temp).op(op::kLocalGet, temp).op(is32 ? op::kF32Eq : op::kF64Eq).op(op::kSelect);
 }
