@@ -1,5 +1,7 @@
 #include <signal.h>
 
+#include <optional>
+
 #include "base/core/fs.h"
 #include "base/core/text.h"
 #include "cli/verbs/network.h"
@@ -11,20 +13,29 @@ namespace hanse::cli {
 
 namespace {
 
-// Sleeps until Ctrl-C or SIGTERM.
-void wait_for_end() {
-  sigset_t ends;
-  sigemptyset(&ends);
-  sigaddset(&ends, SIGINT);
-  sigaddset(&ends, SIGTERM);
-  sigprocmask(SIG_BLOCK, &ends, nullptr);
-  int which = 0;
-  sigwait(&ends, &which);
-}
+// Ctrl-C and SIGTERM, kept for wait(). Made before any library starts a thread that could take them instead.
+class Ends {
+ public:
+  Ends() {
+    sigemptyset(&set_);
+    sigaddset(&set_, SIGINT);
+    sigaddset(&set_, SIGTERM);
+    sigprocmask(SIG_BLOCK, &set_, nullptr);
+  }
+  void wait() {
+    int which = 0;
+    sigwait(&set_, &which);
+  }
+
+ private:
+  sigset_t set_;
+};
 
 Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk& talk) {
   const std::string dir = network_dir(args);
   TRY(const std::uint64_t providers, args.number("providers", 2, kProvidersMax));
+  std::optional<Ends> ends;
+  if (!args.has("detach")) ends.emplace();
   Network network;
   if (real_fs().exists(dir + "/network.json").value_or(false)) {
     TRY(network, read_network(dir));
@@ -51,7 +62,7 @@ Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk& talk) {
   std::string shown = table({"node", "role", "account", "pid"}, rows);
   if (args.has("detach")) return plugin::Answer{.json = std::move(json), .text = std::move(shown)};
   talk.say(shown + "\nrunning; Ctrl-C ends it");
-  wait_for_end();
+  ends->wait();
   TRY(const std::size_t ended, stop_network(network, 40'000, talk));
   return plugin::Answer{.json = std::move(json), .text = text("ended {} nodes", ended)};
 }
