@@ -18,17 +18,17 @@ std::string_view topic_name(Topic topic);  // "market.matched", ...
 
 struct JobEvent {
   Topic topic = Topic::kMatched;
-  JobId job_id;
-  AccountId provider;
-  AccountId payer;
-  BlobId gxf_hash;
-  AskId ask_id;
-  Amount price;
+  JobId job_id{};
+  AccountId provider{};
+  AccountId payer{};
+  BlobId gxf_hash{};
+  AskId ask_id{};
+  Amount price{};
   std::uint8_t attempt = 0;
-  Height deadline;
-  Hash32 receipt_hash;
+  Height deadline{};
+  Hash32 receipt_hash{};
   RunStatus status = RunStatus::kOk;
-  Amount paid, fee, refund, penalty;
+  Amount paid{}, fee{}, refund{}, penalty{};
   CloseReason reason = CloseReason::kNone;
   friend bool operator==(const JobEvent&, const JobEvent&) = default;
 };

@@ -111,6 +111,28 @@ Result<JobsQuery> decode_jobs_query(ByteView argument) {
   return q;
 }
 
+Bytes encode_query(const QuoteQuery& query) {
+  codec::CborWriter w;
+  w.map(2);
+  put(w, 0, query.height);
+  put(w, 1, query.gxf);
+  return w.take();
+}
+
+Result<QuoteQuery> decode_quote_query(ByteView argument) {
+  constexpr std::size_t kGxfMax = 64 * 1024;
+  codec::CborReader r(argument, {.size_max = kGxfMax + 64, .depth_max = 2});
+  Fields f(r, "query");
+  QuoteQuery q;
+  TRY_OK(f.enter(2));
+  TRY_OK(f.height(0, "height", q.height));
+  TRY_OK(f.key(1));
+  TRY(q.gxf, r.bytes("gxf", kGxfMax));
+  TRY_OK(r.leave());
+  TRY_OK(r.finish());
+  return q;
+}
+
 Bytes encode_account_view(const AccountView& view) {
   codec::CborWriter w;
   w.map(2);
@@ -211,6 +233,7 @@ Result<Unmatched> decode_unmatched(ByteView data) {
     TRY(const std::uint64_t v, r.u64("count", ~std::uint32_t{0}));
     count = static_cast<std::uint32_t>(v);
   }
+  TRY_OK(r.leave());
   TRY_OK(r.leave());
   TRY_OK(r.finish());
   return out;

@@ -9,7 +9,7 @@
 //   job         job id (16 bytes)              Job record
 //   jobs        JobsQuery                      list of Job records, by height submitted and job id
 //   gxf         job id (16 bytes)              the GXF of a job that has not ended
-//   quote       GXF                            Quote: what the job would match now; nothing changes
+//   quote       QuoteQuery                     Quote: what the job would match at that height; nothing changes
 // A list holds at most kPageMax records; ask again with `after` set to the last one.
 // Errors of the queries: market.no_provider, market.no_job, market.no_query (not_found), those of calls.h for arguments.
 #pragma once
@@ -52,12 +52,19 @@ struct JobsQuery {
   std::uint32_t limit = kPageMax;
 };
 
+struct QuoteQuery {
+  Height height;            // usually the node's height + 1
+  ByteView gxf;             // decoded: borrows the argument
+};
+
 Bytes encode_query(const ProvidersQuery& query);
 Bytes encode_query(const AsksQuery& query);
 Bytes encode_query(const JobsQuery& query);
+Bytes encode_query(const QuoteQuery& query);
 Result<ProvidersQuery> decode_providers_query(ByteView argument);
 Result<AsksQuery> decode_asks_query(ByteView argument);
 Result<JobsQuery> decode_jobs_query(ByteView argument);
+Result<QuoteQuery> decode_quote_query(ByteView argument);
 
 Bytes encode_account_view(const AccountView& view);
 Bytes encode_quote(const Quote& quote);
