@@ -13,7 +13,7 @@ import sys
 
 STATEMENT = re.compile(r"\b(room|program|plugin)\s*\(([^()]*)\)", re.S)
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
-WORDS = {"USES", "LIBS", "TEST_USES", "TEST_LIBS", "TEST_SOURCES", "ROOMS", "SOURCES"}
+KEYWORD = re.compile(r"[A-Z_]{4,}")
 
 
 def parse_plan(text):
@@ -23,7 +23,7 @@ def parse_plan(text):
     for kind, body in STATEMENT.findall(text):
         head, groups, group = [], {}, None
         for token in body.split():
-            if token in WORDS:
+            if KEYWORD.fullmatch(token):
                 group = token
             elif group is None:
                 head.append(token)

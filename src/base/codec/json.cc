@@ -74,22 +74,33 @@ struct DocFree {
 
 std::string_view text_of(yyjson_val* v) { return {yyjson_get_str(v), yyjson_get_len(v)}; }
 
-std::string member_path(std::string_view path, std::string_view key) {
-  return path.empty() ? std::string(key) : text("{}.{}", path, key);
+// Where a value stands, spelled out only when an error needs it.
+struct Place {
+  const Place* outer = nullptr;
+  std::string_view key;   // of a member
+  std::size_t index = 0;  // of an item, when key has no data
+};
+
+std::string path_of(const Place& place) {
+  if (place.outer == nullptr) return {};
+  const std::string outer = path_of(*place.outer);
+  if (place.key.data() == nullptr) return text("{}[{}]", outer, place.index);
+  return outer.empty() ? std::string(place.key) : text("{}.{}", outer, place.key);
 }
 
-Status refuse_repeated_keys(yyjson_val* object, std::string_view path) {
+Status refuse_repeated_keys(yyjson_val* object, const Place& place) {
+  if (yyjson_obj_size(object) < 2) return {};
   std::vector<std::string_view> keys;
   keys.reserve(yyjson_obj_size(object));
   yyjson_obj_iter it = yyjson_obj_iter_with(object);
   while (yyjson_val* key = yyjson_obj_iter_next(&it)) keys.push_back(text_of(key));
   std::sort(keys.begin(), keys.end());
   const auto twice = std::adjacent_find(keys.begin(), keys.end());
-  if (twice != keys.end()) return refuse(text("found key '{}' twice", *twice), path);
+  if (twice != keys.end()) return refuse(text("found key '{}' twice", *twice), path_of(place));
   return {};
 }
 
-Result<Json> convert(yyjson_val* v, std::string_view path, std::size_t depth) {
+Result<Json> convert(yyjson_val* v, const Place& place, std::size_t depth) {
   switch (yyjson_get_type(v)) {
     case YYJSON_TYPE_NULL: return Json();
     case YYJSON_TYPE_BOOL: return Json(yyjson_get_bool(v));
@@ -99,30 +110,30 @@ Result<Json> convert(yyjson_val* v, std::string_view path, std::size_t depth) {
       if (yyjson_is_sint(v)) return Json(std::int64_t{yyjson_get_sint(v)});
       return Json(yyjson_get_real(v));
     case YYJSON_TYPE_ARR: {
-      if (depth == kJsonDepthMax) return refuse(text("found more than {} levels", kJsonDepthMax), path);
+      if (depth == kJsonDepthMax) return refuse(text("found more than {} levels", kJsonDepthMax), path_of(place));
       Json out = Json::array();
       yyjson_arr_iter it = yyjson_arr_iter_with(v);
       while (yyjson_val* item = yyjson_arr_iter_next(&it)) {
-        TRY(Json each, convert(item, text("{}[{}]", path, out.items().size()), depth + 1));
+        TRY(Json each, convert(item, {.outer = &place, .key = {}, .index = out.items().size()}, depth + 1));
         out.push(std::move(each));
       }
       return out;
     }
     case YYJSON_TYPE_OBJ: {
-      if (depth == kJsonDepthMax) return refuse(text("found more than {} levels", kJsonDepthMax), path);
-      TRY_OK(refuse_repeated_keys(v, path));
+      if (depth == kJsonDepthMax) return refuse(text("found more than {} levels", kJsonDepthMax), path_of(place));
+      TRY_OK(refuse_repeated_keys(v, place));
       Json out = Json::object();
       yyjson_obj_iter it = yyjson_obj_iter_with(v);
       while (yyjson_val* key = yyjson_obj_iter_next(&it)) {
         const std::string_view name = text_of(key);
-        TRY(Json each, convert(yyjson_obj_iter_get_val(key), member_path(path, name), depth + 1));
+        TRY(Json each, convert(yyjson_obj_iter_get_val(key), {.outer = &place, .key = name}, depth + 1));
         out.append_member(name, std::move(each));
       }
       return out;
     }
     default: {  // raw: a number that fits no type
       const std::string_view digits(yyjson_get_raw(v), yyjson_get_len(v));
-      return refuse(text("found the number {}, expected one that fits in 64 bits", digits.substr(0, 40)), path);
+      return refuse(text("found the number {}, expected one that fits in 64 bits", digits.substr(0, 40)), path_of(place));
     }
   }
 }
@@ -263,7 +274,7 @@ Result<Json> parse_json(std::string_view input) {
   }
   if (yyjson_doc_get_val_count(doc.get()) > kJsonValuesMax)
     return refuse(text("found {} values, at most {} are allowed", yyjson_doc_get_val_count(doc.get()), kJsonValuesMax), "");
-  return convert(yyjson_doc_get_root(doc.get()), "", 0);
+  return convert(yyjson_doc_get_root(doc.get()), {}, 0);
 }
 
 }  // namespace hanse::codec

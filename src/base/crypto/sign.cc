@@ -8,6 +8,7 @@
 
 #include "base/core/check.h"
 #include "base/core/text.h"
+#include "base/crypto/detail/ed25519_verify.h"
 #include "base/crypto/detail/openssl.h"
 #include "base/crypto/hash.h"
 
@@ -149,6 +150,7 @@ Bytes SecretKey::sign(std::string_view context, ByteView message) const {
 
 struct Verifier::Rep {
   SigAlg alg;
+  detail::Ed25519Key ed25519;
   detail::PkeyPtr key;
 };
 
@@ -163,7 +165,13 @@ Result<Verifier> Verifier::create(const PublicKey& key) {
     return fail(Kind::kInvalid, "crypto.bad_key",
                 text("found a {} public key of {} bytes, expected {}", sig_alg_name(key.alg), key.bytes.size(),
                      sizes.public_key));
-  auto rep = std::make_unique<Rep>(key.alg, detail::PkeyPtr(EVP_PKEY_new_raw_public_key_ex(
+  if (key.alg == SigAlg::kEd25519) {
+    auto rep = std::make_unique<Rep>(key.alg);
+    if (!detail::Ed25519Key::decode(key.bytes.data(), rep->ed25519))
+      return fail(Kind::kInvalid, "crypto.bad_key", text("{} is not a point of the curve", ByteView(key.bytes)));
+    return Verifier(std::move(rep));
+  }
+  auto rep = std::make_unique<Rep>(key.alg, detail::Ed25519Key{}, detail::PkeyPtr(EVP_PKEY_new_raw_public_key_ex(
       nullptr, info(key.alg).openssl_name, nullptr, key.bytes.data(), key.bytes.size())));
   if (rep->key == nullptr) {
     ERR_clear_error();
@@ -179,14 +187,14 @@ Status Verifier::verify(std::string_view context, ByteView message, ByteView sig
         text("found a {} signature of {} bytes, expected {}", alg.name, signature.size(), alg.sizes.signature));
   if (context.size() > kContextMax)
     return bad_signature(text("found a context of {} bytes, expected at most {}", context.size(), kContextMax));
+  if (rep_->alg == SigAlg::kEd25519) {
+    if (rep_->ed25519.verify(signature.data(), context, message)) return {};
+    return bad_signature("ed25519 signature does not fit key, context and message");
+  }
   const detail::MdCtxPtr ctx(EVP_MD_CTX_new());
   check(ctx != nullptr, "OpenSSL has memory for a verification");
-  Bytes joined;
   OSSL_PARAM params[] = {OSSL_PARAM_construct_end(), OSSL_PARAM_construct_end()};
-  if (rep_->alg == SigAlg::kEd25519) {
-    joined = ed25519_message(context, message);
-    message = joined;
-  } else if (!context.empty()) {
+  if (!context.empty()) {
     params[0] = OSSL_PARAM_construct_octet_string(OSSL_SIGNATURE_PARAM_CONTEXT_STRING,
                                                   const_cast<char*>(context.data()), context.size());
   }

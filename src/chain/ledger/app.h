@@ -2,9 +2,13 @@
 // The rules of replication hold inside every method: no clock, no float, no randomness but the context's, no unordered
 // iteration, no threads, no I/O (consensus.md 5.5). The same transactions in the same order give the same bytes.
 // Applications live with their subject (exchange/auction, engines/...) and are registered by node/roles.
+// Threads: begin, apply and end on one thread; check, query and payer at any time from others, so an application keeps
+// nothing that changes outside State. An error from begin or end stops the chain: it is a bug, not an answer.
+// Errors: ledger.tx_too_large (exhausted) and the codec's from decode_tx.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,7 +36,9 @@ struct BlockContext {
   Height height;
   std::int64_t time_ms = 0;  // agreed block time, strictly increasing
   AccountId leader;
-  Hash32 beacon;             // H(previous certificate || height): the only randomness
+  // BLAKE3("hanse/beacon/1", parent header hash || height), the only randomness. Over the header and not over its
+  // certificate, because ML-DSA signatures are hedged and signer sets differ: replaying a cut must give the same beacon.
+  Hash32 beacon;
 };
 
 struct Event {
@@ -48,7 +54,12 @@ struct TxResult {
   Bytes data;
   std::vector<Event> events;
 };
-TxResult failed(const Error& error);  // code = error.code() or 1
+TxResult failed(const Error& error);  // code = error.code() or 1; message cut at kResultMessageMax
+constexpr std::size_t kResultMessageMax = 1024;
+constexpr std::size_t kResultDataMax = 64 * 1024;
+constexpr std::size_t kResultEventsMax = 4096;
+Bytes encode_result(const TxResult& result);  // what the header's receipt_root covers; proto/records/tx.md
+Result<TxResult> decode_result(ByteView bytes);
 
 struct EndResult {
   std::vector<Event> events;
@@ -67,6 +78,10 @@ class App {
   virtual TxResult apply(const Tx& tx, const BlockContext& context, State& state) = 0;
   virtual Result<EndResult> end(const BlockContext& context, State& state) = 0;
   virtual Result<Bytes> query(std::string_view path, ByteView argument, const StateReader& state) const = 0;
+
+  // Who answers for the transaction in the pool's per-account limit. By default the sender of a SignedCall; nothing
+  // when the body is not one.
+  virtual std::optional<AccountId> payer(const Tx& tx) const;
 };
 
 }  // namespace hanse::ledger

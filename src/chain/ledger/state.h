@@ -1,6 +1,7 @@
 // State: the replicated key-value state that applications read and write, and its authenticated root.
 // Keys are application name, '/' and the application's own bytes; at most kStateKeyMax long. Values at most 1 MiB.
 // Iteration is in byte order of the keys, so nothing depends on hashing or allocation.
+// A key or value beyond its limit is the application's bug. Bytes that come from outside are limited before.
 // Threads: one at a time. Errors: ledger.state_io (corrupt) from a store behind it.
 #pragma once
 
@@ -47,6 +48,9 @@ class MemState final : public State {
 class Overlay final : public State {
  public:
   explicit Overlay(const StateReader& below) : below_(below) {}
+  // An overlay over an overlay, not a copy of it: `Overlay upper(lower)` layers like any other reader.
+  explicit Overlay(const Overlay& below) : below_(below) {}
+  Overlay& operator=(const Overlay&) = delete;
   Result<std::optional<Bytes>> get(ByteView key) const override;
   Status scan(ByteView prefix, ByteView from, const std::function<bool(ByteView, ByteView)>& visit) const override;
   void put(ByteView key, ByteView value) override;

@@ -1,9 +1,12 @@
 // Client: what a wallet, a provider role or a tool asks of a node. One object is one connection.
-// Address: "unix:/path/to/api.sock" or "127.0.0.1:50051" (loopback only until the mesh carries this channel).
-// Every call has a deadline; calls that are safe to repeat are retried on kUnavailable within it.
+// Address: "unix:/path/to/api.sock" or "127.0.0.1:50051", "[::1]:50051" (loopback only: the channel is not encrypted).
+// connect answers at once when nobody listens. Every call has a deadline and is safe to repeat, so it is retried on
+// kUnavailable within it (a node that restarts), with jittered waits. A blob's bytes are checked against its id.
+// Limits: kBlobBytesMax a blob, kReplyBytesMax any other answer.
 // Threads: any; calls may run side by side. Foreign types stay in the .cc.
-// Errors: client.unreachable (unavailable), client.timeout (timeout), and whatever the node answered: kind, id,
-// message, code and path of a remote error arrive unchanged.
+// Errors: client.bad_address (invalid), client.unreachable (unavailable), client.timeout (timeout), client.too_large
+// (exhausted), client.bad_reply (corrupt), client.rpc (the transport's own refusal, kind by its status), and whatever
+// the node answered: kind, id, message, code, path and context of a remote error arrive unchanged.
 #pragma once
 
 #include <functional>
@@ -13,6 +16,7 @@
 #include <vector>
 
 #include "base/core/ids.h"
+#include "base/core/random.h"
 #include "base/core/result.h"
 #include "base/core/units.h"
 #include "chain/ledger/app.h"
@@ -39,8 +43,12 @@ struct LedgerEvent {
   ledger::Event event;
 };
 
+constexpr std::size_t kBlobBytesMax = 64 << 20;
+constexpr std::size_t kReplyBytesMax = 8 << 20;
+
 struct Options {
   std::int64_t deadline_ms = 10'000;
+  Random* random = nullptr;  // for the jitter of retries, used under a lock; null: the kernel's
 };
 
 class Client {
@@ -58,7 +66,8 @@ class Client {
   virtual Result<Bytes> get_blob(const BlobId& id) = 0;
   virtual Result<bool> has_blob(const BlobId& id) = 0;
   // Events whose topic starts with topic_prefix, from height `from` on, past ones first, each once and in order, until
-  // visit returns false or the connection ends. `idle` is asked about every 200 ms and ends the watch when it says so.
+  // visit returns false (Ok) or the connection ends (an error). While nothing arrives `idle` is asked about every 200 ms,
+  // and false from it ends the watch as well; it may be empty.
   virtual Status watch(Height from, std::string_view topic_prefix,
                        const std::function<bool(const LedgerEvent&)>& visit,
                        const std::function<bool()>& idle) = 0;

@@ -1,0 +1,35 @@
+#include "base/codec/hex.h"
+#include "base/core/text.h"
+#include "cli/verbs/session.h"
+#include "cli/verbs/verbs.h"
+#include "cli/verbs/wallet.h"
+
+namespace hanse::cli {
+
+namespace {
+
+Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk&) {
+  TRY(Session session, open_session(args));
+  TRY(const JobId id, parse_job_id(args.get("JOB")));
+  TRY(const crypto::Identity payer, open_wallet(args, session.dir));
+  TRY(const client::Applied applied,
+      submit_call(session, payer, market::Method::kJobCancel, market::encode(market::JobCancel{.id = id})));
+  TRY(const market::Job job, read_job(session, id));
+  codec::Json json = job_json(job);
+  json.set("height", applied.height.value);
+  return plugin::Answer{.json = std::move(json),
+                        .text = text("job {} is cancelled at height {}", id, applied.height.value)};
+}
+
+}  // namespace
+
+plugin::Verb cancel_verb() {
+  return {.name = "cancel",
+          .summary = "cancel a job that has not started; its escrow comes back",
+          .details = "Example:\n  hanse cancel 4f2a… --dir net",
+          .options = {{.name = "JOB", .value = "JOB", .help = "job id", .fallback = {}, .required = true},
+                      dir_option(), node_option(), wallet_option(), passphrase_option()},
+          .run = run};
+}
+
+}  // namespace hanse::cli

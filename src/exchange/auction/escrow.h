@@ -1,0 +1,87 @@
+// Escrow: where a job's money is at each step of its life, and how every life ends (exchange.md 5.2).
+//
+//   state      event            next                                   money
+//   matched    start            started                                -
+//              cancel (payer)   closed/cancelled                       refund
+//              decline          requeued once, else closed/declined    refund
+//              deadline         requeued once, else closed/no_start    refund, bond penalty
+//                               or closed/expired (the job's own height came first)   refund
+//   started    receipt          receipted                              -
+//              decline          requeued once, else closed/given_up    refund, bond penalty
+//              deadline         requeued once, else closed/no_receipt  refund, bond penalty
+//   receipted  deadline         settled                                pay, fee, refund of the rest
+//   settled, closed: nothing more happens. Every other pair is market.job_state (conflict).
+//
+// A deadline is the last height at which the state may still be left by a transaction; end() of that block acts on it.
+// Settlement is by deadline, never by the payer's approval. Capacity is freed in the block of the close.
+// Pay: ok earns the price; a fault of the job itself (gas, memory, output size, trap, abort) earns
+// floor(price * gas / gas limit), the metered work done; a timeout depends on the machine and earns nothing. The fee is
+// taken from what is earned. Penalties are burned, so nobody gains by provoking one.
+// Conservation: accounts + escrow + bonds + treasury + burned = supply; check_conservation after every block.
+// Errors: market.job_state (conflict), market.job_deadline (timeout), market.not_yours (denied), market.receipt_gas,
+// market.receipt_outputs (invalid), ledger.insufficient, those of book.h.
+#pragma once
+
+#include <variant>
+#include <vector>
+
+#include "chain/ledger/app.h"
+#include "exchange/auction/book.h"
+#include "exchange/market/calls.h"
+#include "exchange/market/events.h"
+
+namespace hanse::auction {
+
+enum class EscrowEvent : std::uint8_t { kStart, kReceipt, kCancel, kDecline, kDeadline };
+enum class Penalty : std::uint8_t { kNone, kNoStart, kNoReceipt };
+
+struct EscrowStep {
+  market::JobState next = market::JobState::kClosed;
+  market::CloseReason reason = market::CloseReason::kNone;
+  Penalty penalty = Penalty::kNone;
+  bool requeue = false;  // offer it to another ask before closing
+};
+// The table above; pure and total.
+Result<EscrowStep> escrow_step(const market::Job& job, EscrowEvent event, Height now,
+                               const market::Params& params);
+
+struct Pay {
+  Amount paid, fee, refund;  // sum to the price
+};
+Pay settle_pay(const market::Job& job, const market::Params& params);
+
+// The moves, on one state at one block. Events are appended in order.
+class Escrow {
+ public:
+  Escrow(ledger::State& state, const market::Params& params, const ledger::BlockContext& context,
+         std::vector<ledger::Event>& events)
+      : state_(state), params_(params), context_(context), events_(events) {}
+
+  // Locks price and bond for a new job.
+  Status open(const market::Bid& bid, const gxf::Job& job, const BlobId& gxf_hash, const Match& match);
+  Status start(const AccountId& sender, const market::JobStart& call);
+  Status receipt(const AccountId& sender, const market::JobReceipt& call);
+  Status cancel(const AccountId& sender, const market::JobCancel& call);
+  Status deadline(const JobId& id);
+
+ private:
+  Result<market::Job> job_for(const JobId& id, const AccountId& sender);
+  Status lock(market::Job& job, const Match& match);
+  Status unlock(const market::Job& job);
+  Result<Amount> punish(const market::Job& job, Penalty penalty);
+  Status leave(const market::Job& job, const EscrowStep& step);
+  Result<bool> requeue(const market::Job& before, const EscrowStep& step, Amount penalty);
+  Status settle(const market::Job& before);
+  void emit(const market::JobEvent& event);
+  Height start_deadline(const market::Bid& bid) const;
+
+  ledger::State& state_;
+  const market::Params& params_;
+  const ledger::BlockContext& context_;
+  std::vector<ledger::Event>& events_;
+};
+
+// market.conservation (internal) when the sums differ.
+Status check_conservation(const ledger::StateReader& state);
+
+}  // namespace hanse::auction

@@ -1,0 +1,124 @@
+#include "exchange/auction/market_query.h"
+
+#include "base/core/text.h"
+#include "chain/ledger/accounts.h"
+#include "exchange/auction/book.h"
+#include "exchange/market/keys.h"
+
+namespace hanse::auction {
+namespace {
+
+template <class Id>
+Result<Id> id_argument(ByteView argument, std::string_view what) {
+  Id id;
+  if (!Id::from(argument, id)) {
+    return fail(Kind::kInvalid, "market.query",
+                text("the argument has {} bytes, expected {} of {}", argument.size(), Id::kSize, what));
+  }
+  return id;
+}
+
+Result<Bytes> must_get(const ledger::StateReader& state, ByteView key, std::string_view id, std::string_view what) {
+  TRY(std::optional<Bytes> bytes, state.get(key));
+  if (!bytes) return fail(Kind::kNotFound, id, text("the market has no {}", what));
+  return *std::move(bytes);
+}
+
+// Records under prefix after the key `after` (not included), at most limit.
+Result<Bytes> list(const ledger::StateReader& state, ByteView prefix, ByteView after, std::size_t limit) {
+  std::vector<Bytes> records;
+  TRY_OK(state.scan(prefix, after, [&](ByteView key, ByteView value) {
+    if (!after.empty() && equal(key, after)) return true;
+    records.push_back(to_bytes(value));
+    return records.size() < limit;
+  }));
+  return market::encode_list(records);
+}
+
+Result<Bytes> providers(ByteView argument, const ledger::StateReader& state) {
+  TRY(const auto query, market::decode_providers_query(argument));
+  const Bytes after = query.after.is_zero() ? Bytes{} : market::provider_key(query.after);
+  return list(state, as_bytes(market::kProviderPrefix), after, query.limit);
+}
+
+Result<Bytes> asks(ByteView argument, const ledger::StateReader& state) {
+  TRY(const auto query, market::decode_asks_query(argument));
+  const Bytes prefix =
+      query.provider.is_zero() ? to_bytes(market::kAskPrefix) : market::asks_of_key(query.provider);
+  const Bytes after =
+      query.after_provider.is_zero() ? Bytes{} : market::ask_key(query.after_provider, query.after_ask);
+  return list(state, prefix, after, query.limit);
+}
+
+Result<Bytes> jobs(ByteView argument, const ledger::StateReader& state) {
+  TRY(const auto query, market::decode_jobs_query(argument));
+  const bool by_payer = query.by == market::JobsBy::kPayer;
+  const auto key = by_payer ? market::payer_job_key : market::provider_job_key;
+  const Bytes from = key(query.account, query.after_height, query.after_job);
+  const ByteView prefix = ByteView(from).first(from.size() - 8 - JobId::kSize);
+  std::vector<JobId> ids;
+  TRY_OK(state.scan(prefix, from, [&](ByteView at, ByteView) {
+    if (equal(at, from)) return true;
+    JobId id;
+    if (JobId::from(at.last(JobId::kSize), id)) ids.push_back(id);
+    return ids.size() < query.limit;
+  }));
+  std::vector<Bytes> records;
+  for (const JobId& id : ids) {
+    TRY(const market::Job job, read_job(state, id));
+    records.push_back(market::encode_job(job));
+  }
+  return market::encode_list(records);
+}
+
+Result<Bytes> account(ByteView argument, const ledger::StateReader& state) {
+  TRY(const AccountId id, id_argument<AccountId>(argument, "an account id"));
+  TRY(const ledger::Account found, ledger::read_account(state, id));
+  return market::encode_account_view({.balance = found.balance, .nonce = found.nonce});
+}
+
+Result<Bytes> quote(ByteView argument, const ledger::StateReader& state) {
+  TRY(const market::QuoteQuery query, market::decode_quote_query(argument));
+  TRY(const gxf::Job job, gxf::decode(query.gxf));
+  TRY(const market::Params params, read_params(state));
+  TRY(const market::Bid bid, bid_of(job, params));
+  const MatchContext context{
+      .height = query.height, .beacon = {}, .bond_ppm = params.bond_ppm, .excluded = std::nullopt};
+  TRY(const auto found, match_in(state, bid, context));
+  if (const auto* unmatched = std::get_if<market::Unmatched>(&found))
+    return fail(Kind::kConflict, "market.unmatched", unmatched->str());
+  const Match& match = std::get<Match>(found);
+  return market::encode_quote(
+      {.provider = match.offer.ask.provider, .ask_id = match.offer.ask.id, .price = match.price});
+}
+
+}  // namespace
+
+gxf::Params job_params(const market::Params& params, const NetworkId& network) {
+  return {.network = network, .span_max = params.job_span_max, .precisions = params.precisions,
+          .kv_bytes_max = params.kv_bytes_max};
+}
+
+Result<Bytes> answer_query(std::string_view path, ByteView argument, const ledger::StateReader& state) {
+  if (path == "params") return must_get(state, as_bytes(market::kParamsKey), "market.state", path);
+  if (path == "totals") return must_get(state, as_bytes(market::kTotalsKey), "market.state", path);
+  if (path == "account") return account(argument, state);
+  if (path == "providers") return providers(argument, state);
+  if (path == "asks") return asks(argument, state);
+  if (path == "jobs") return jobs(argument, state);
+  if (path == "quote") return quote(argument, state);
+  if (path == "provider") {
+    TRY(const AccountId id, id_argument<AccountId>(argument, "an account id"));
+    return must_get(state, market::provider_key(id), "market.no_provider", text("provider {}", id));
+  }
+  if (path == "job" || path == "gxf") {
+    TRY(const JobId id, id_argument<JobId>(argument, "a job id"));
+    const Bytes key = path == "job" ? market::job_key(id) : market::gxf_key(id);
+    return must_get(state, key, "market.no_job", text("{} {}", path == "job" ? "job" : "live job", id));
+  }
+  return fail(Kind::kNotFound, "market.no_query",
+              text("query {} is unknown, expected params, totals, account, provider, providers, asks, job, jobs, "
+                   "gxf or quote", path));
+}
+
+}  // namespace hanse::auction

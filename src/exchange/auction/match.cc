@@ -1,0 +1,133 @@
+#include "exchange/auction/match.h"
+
+#include <algorithm>
+
+#include "base/codec/cbor.h"
+#include "base/core/text.h"
+#include "base/crypto/hash.h"
+
+namespace hanse::auction {
+namespace {
+
+Result<std::uint32_t> latency_of(const gxf::Job& job) {
+  const auto it = job.extensions.find(kExtensionLatency);
+  if (it == job.extensions.end()) return 0;
+  codec::CborReader r(it->second);
+  const auto latency = r.u64("max_latency_ms", ~std::uint32_t{0});
+  if (!latency || !r.finish()) {
+    return fail(Kind::kInvalid, "market.latency",
+                text("extension {} is {}, expected an integer of 32 bits", kExtensionLatency,
+                     ByteView(it->second)));
+  }
+  return static_cast<std::uint32_t>(*latency);
+}
+
+Hash32 tie_of(const MatchContext& context, const market::Ask& ask) {
+  return crypto::blake3("hanse/tie/1", {context.beacon.view(), ask.provider.view(), ask.id.view()});
+}
+
+constexpr std::uint32_t bit(market::Constraint c) { return 1u << static_cast<unsigned>(c); }
+
+std::uint32_t fixed_violations(const market::Bid& bid, const Offer& offer) {
+  using enum market::Constraint;
+  const market::Ask& ask = offer.ask;
+  std::uint32_t broken = 0;
+  const auto require = [&](bool holds, market::Constraint c) { broken |= holds ? 0 : bit(c); };
+  require((bid.precisions & ~ask.precisions) == 0, kPrecision);
+  require(bid.level <= ask.level_max, kLevel);
+  require(bid.seq <= ask.max_seq, kSeq);
+  require(bid.batch <= ask.max_batch, kBatch);
+  require((bid.region_mask >> ask.region & 1) != 0, kRegion);
+  require(bid.residency == 0 || bid.residency == ask.region + 1, kResidency);
+  require(bid.isolation <= ask.isolation, kIsolation);
+  require(bid.max_latency_ms == 0 || ask.latency_ms <= bid.max_latency_ms, kLatency);
+  return broken;
+}
+
+}  // namespace
+
+Result<market::Bid> bid_of(const gxf::Job& job, const market::Params& params) {
+  if (job.effective_lane() == gxf::Lane::kDeep) {
+    return fail(Kind::kUnsupported, "market.lane_unsupported",
+                "the job asks for the deep lane, which needs a router; only flash orders are taken");
+  }
+  if (job.audit != gxf::Audit::kReceipts) {
+    return fail(Kind::kUnsupported, "market.audit_unsupported",
+                text("the job asks for audit {}, this market keeps receipts only (0)",
+                     static_cast<std::uint64_t>(job.audit)));
+  }
+  market::Bid bid;
+  bid.job_id = job.job_id;
+  bid.payer = job.payer;
+  for (const gxf::Node& node : job.nodes) {
+    TRY_OK(add_load(bid.work, {node.precision, node.shape.seq, node.shape.batch}));
+    bid.precisions |= market::precision_bit(node.precision);
+    bid.level = std::max(bid.level, node.shape.level);
+    bid.seq = std::max(bid.seq, node.shape.seq);
+    bid.batch = std::max(bid.batch, node.shape.batch);
+  }
+  bid.region_mask = job.region_mask;
+  bid.residency = job.residency;
+  TRY(bid.max_latency_ms, latency_of(job));
+  bid.isolation = job.isolation;
+  TRY(bid.cu, compute_units(params.cu_base, bid.work));
+  bid.limit_total = job.limit_total;
+  bid.expires = job.expires;
+  return bid;
+}
+
+std::uint64_t gas_limit_of(const gxf::Job& job) {
+  std::uint64_t sum = 0;
+  for (const gxf::Node& node : job.nodes) {
+    if (__builtin_add_overflow(sum, node.limits.gas, &sum)) return ~std::uint64_t{0};
+  }
+  return sum;
+}
+
+std::uint32_t violations(const market::Bid& bid, const Offer& offer, const MatchContext& context,
+                         Match& match) {
+  using enum market::Constraint;
+  const market::Ask& ask = offer.ask;
+  const market::Provider& provider = offer.provider;
+  std::uint32_t broken = fixed_violations(bid, offer);
+  const auto require = [&](bool holds, market::Constraint c) { broken |= holds ? 0 : bit(c); };
+  require(context.height <= ask.valid_until, kValidity);
+  require(provider.used < provider.capacity, kSlots);
+  require(ask.used_cu <= ask.capacity_cu && bid.cu <= ask.capacity_cu - ask.used_cu, kUnits);
+  require(!context.excluded || *context.excluded != ask.provider, kExcluded);
+
+  const auto price =
+      posted_price(ask.base_price, bid.work, {.used = provider.used, .capacity = provider.capacity});
+  const bool affordable = price && *price <= bid.limit_total;
+  require(affordable, kLimit);
+  if (affordable) {
+    Amount unlocked, bond;
+    const bool bonded = Amount::sub(provider.bond, provider.bond_locked, unlocked) &&
+                        share_up(*price, context.bond_ppm, bond) && bond <= unlocked;
+    require(bonded, kBond);
+    match = Match{.offer = offer, .price = *price, .bond = bond};
+  }
+  return broken;
+}
+
+bool Matcher::consider(const Offer& offer) {
+  if (in_list_ == kScanMax) {
+    cut_ = true;
+    return false;
+  }
+  ++in_list_;
+  if (best_) {
+    const auto floor_price = posted_price(offer.ask.base_price, bid_.work, {.used = 0, .capacity = 1});
+    if (!floor_price || *floor_price > best_->price) return false;
+  }
+  Match match;
+  if (violations(bid_, offer, context_, match) != 0) return true;
+  if (best_ && best_->price < match.price) return true;
+  const Hash32 tie = tie_of(context_, offer.ask);
+  if (best_ && best_->price == match.price && best_tie_ <= tie) return true;
+  best_ = std::move(match);
+  best_tie_ = tie;
+  return true;
+}
+
+}  // namespace hanse::auction

@@ -1,0 +1,286 @@
+#include "node/api/grpc_server.h"
+
+#include <atomic>
+#include <chrono>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/core/text.h"
+#include "node/api/listen.h"
+#include "node/client/rpc_error.h"
+
+#include "hanse/node/v1/node.grpc.pb.h"
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/resource_quota.h>
+
+namespace hanse::api {
+namespace {
+
+namespace wire = hanse::node::v1;
+using client::to_rpc;
+
+constexpr std::size_t kPieceBytes = 256 * 1024;
+constexpr std::size_t kEventsPage = 256;
+constexpr std::int64_t kWatchWaitMs = 250;  // how often a quiet watch looks whether its caller is gone
+
+std::string to_string(ByteView v) { return std::string(as_text(v)); }
+
+// Counts what runs; a place is free again when the Seat ends.
+class Seats {
+ public:
+  explicit Seats(std::uint32_t max) : max_(max) {}
+  bool take() {
+    if (used_.fetch_add(1) < max_) return true;
+    used_.fetch_sub(1);
+    return false;
+  }
+  void leave() { used_.fetch_sub(1); }
+  std::uint32_t max() const { return max_; }
+
+ private:
+  const std::uint32_t max_;
+  std::atomic<std::uint32_t> used_{0};
+};
+
+class Seat {
+ public:
+  explicit Seat(Seats& seats) : seats_(seats), taken_(seats.take()) {}
+  ~Seat() {
+    if (taken_) seats_.leave();
+  }
+  Seat(const Seat&) = delete;
+  Seat& operator=(const Seat&) = delete;
+  explicit operator bool() const { return taken_; }
+
+ private:
+  Seats& seats_;
+  const bool taken_;
+};
+
+grpc::Status busy(const Seats& seats, std::string_view what) {
+  return to_rpc(Error(Kind::kExhausted, "api.busy", text("found {} {} running, the most there may be", seats.max(), what)));
+}
+
+grpc::Status bad_request(std::string message) {
+  return to_rpc(Error(Kind::kInvalid, "api.bad_request", message));
+}
+
+class Service final : public wire::Node::Service {
+ public:
+  Service(Backend& backend, const GrpcOptions& options)
+      : backend_(backend), calls_(options.calls_max), watches_(options.watches_max), wait_ms_max_(options.wait_ms_max) {}
+
+  void close() { closing_ = true; }
+
+  grpc::Status Info(grpc::ServerContext*, const wire::InfoRequest*, wire::InfoReply* reply) override {
+    return call([&]() -> Status {
+      TRY(const auto info, backend_.info());
+      reply->set_version(info.version);
+      reply->set_network(to_string(info.network.view()));
+      reply->set_genesis(to_string(info.genesis));
+      reply->set_node_id(info.node_id);
+      for (const auto& role : info.roles) reply->add_roles(role);
+      reply->set_height(info.height.value);
+      return {};
+    });
+  }
+
+  grpc::Status Submit(grpc::ServerContext* context, const wire::SubmitRequest* request, wire::SubmitReply* reply) override {
+    if (request->app() > 255) return bad_request(text("found app {}, expected at most 255", request->app()));
+    if (request->body().size() > ledger::kTxBytesMax)
+      return bad_request(text("found a body of {} bytes, expected at most {}", request->body().size(), ledger::kTxBytesMax));
+    return call([&]() -> Status {
+      const ledger::Tx tx{.app = static_cast<std::uint8_t>(request->app()), .body = to_bytes(request->body())};
+      TRY(const auto applied, backend_.submit(tx, wait_ms(*context)));
+      reply->set_tx_id(to_string(applied.tx_id.view()));
+      reply->set_height(applied.height.value);
+      auto* result = reply->mutable_result();
+      result->set_code(applied.result.code);
+      result->set_error_id(applied.result.error_id);
+      result->set_message(applied.result.message);
+      result->set_path(applied.result.path);
+      result->set_data(to_string(applied.result.data));
+      for (const auto& event : applied.result.events) put_event(*result->add_events(), event);
+      return {};
+    });
+  }
+
+  grpc::Status Query(grpc::ServerContext*, const wire::QueryRequest* request, wire::QueryReply* reply) override {
+    if (request->app() > 255) return bad_request(text("found app {}, expected at most 255", request->app()));
+    if (request->path().size() > kQueryPathBytesMax)
+      return bad_request(text("found a path of {} bytes, expected at most {}", request->path().size(), kQueryPathBytesMax));
+    return call([&]() -> Status {
+      TRY(const Bytes data, backend_.query(static_cast<std::uint8_t>(request->app()), request->path(),
+                                           as_bytes(request->argument())));
+      reply->set_data(to_string(data));
+      return {};
+    });
+  }
+
+  grpc::Status Prove(grpc::ServerContext*, const wire::ProveRequest* request, wire::ProveReply* reply) override {
+    return call([&]() -> Status {
+      TRY(const Bytes proof, backend_.prove(as_bytes(request->state_key())));
+      reply->set_proof(to_string(proof));
+      return {};
+    });
+  }
+
+  grpc::Status PutBlob(grpc::ServerContext*, grpc::ServerReader<wire::BlobPiece>* reader, wire::PutBlobReply* reply) override {
+    return call([&]() -> Status {
+      Bytes data;
+      wire::BlobPiece piece;
+      while (reader->Read(&piece)) {
+        if (data.size() + piece.data().size() > client::kBlobBytesMax)
+          return fail(Kind::kExhausted, "api.too_large",
+                      text("found a blob of more than {} bytes, the most it may have", client::kBlobBytesMax));
+        append(data, as_bytes(piece.data()));
+      }
+      TRY(const BlobId id, backend_.put_blob(data));
+      reply->set_id(to_string(id.view()));
+      return {};
+    });
+  }
+
+  grpc::Status GetBlob(grpc::ServerContext*, const wire::GetBlobRequest* request,
+                       grpc::ServerWriter<wire::BlobPiece>* writer) override {
+    return call([&]() -> Status {
+      TRY(const BlobId id, blob_id(request->id()));
+      TRY(const Bytes data, backend_.get_blob(id));
+      wire::BlobPiece piece;
+      for (std::size_t at = 0; at < data.size(); at += kPieceBytes) {
+        piece.set_data(data.data() + at, std::min(kPieceBytes, data.size() - at));
+        if (!writer->Write(piece)) break;  // the caller is gone
+      }
+      return {};
+    });
+  }
+
+  grpc::Status HasBlob(grpc::ServerContext*, const wire::HasBlobRequest* request, wire::HasBlobReply* reply) override {
+    return call([&]() -> Status {
+      TRY(const BlobId id, blob_id(request->id()));
+      TRY(const bool present, backend_.has_blob(id));
+      reply->set_present(present);
+      return {};
+    });
+  }
+
+  grpc::Status Watch(grpc::ServerContext* context, const wire::WatchRequest* request,
+                     grpc::ServerWriter<wire::WatchReply>* writer) override {
+    if (request->topic_prefix().size() > kTopicBytesMax)
+      return bad_request(text("found a topic of {} bytes, expected at most {}", request->topic_prefix().size(), kTopicBytesMax));
+    const Seat seat(watches_);
+    if (!seat) return busy(watches_, "watches");
+    Height from{request->from()};
+    while (!context->IsCancelled() && !closing_) {
+      const auto page = backend_.events(from, request->topic_prefix(), kEventsPage);
+      if (!page) return to_rpc(page.error());
+      for (const auto& e : page->events) {
+        wire::WatchReply reply;
+        reply.set_height(e.height.value);
+        put_event(*reply.mutable_event(), e.event);
+        if (!writer->Write(reply)) return grpc::Status::OK;
+      }
+      if (page->next == from) (void)backend_.wait_height(from, kWatchWaitMs);
+      from = page->next;
+    }
+    return to_rpc(Error(Kind::kUnavailable, "api.closing", "the node is shutting down"));
+  }
+
+ private:
+  template <class Body>
+  grpc::Status call(Body&& body) {
+    const Seat seat(calls_);
+    if (!seat) return busy(calls_, "calls");
+    const Status status = body();
+    return status ? grpc::Status::OK : to_rpc(status.error());
+  }
+
+  static void put_event(wire::Event& out, const ledger::Event& event) {
+    out.set_topic(event.topic);
+    out.set_data(to_string(event.data));
+  }
+
+  static Result<BlobId> blob_id(const std::string& bytes) {
+    BlobId id;
+    if (BlobId::from(as_bytes(bytes), id)) return id;
+    return fail(Kind::kInvalid, "api.bad_request", text("found a blob id of {} bytes, expected {}", bytes.size(), BlobId::kSize));
+  }
+
+  std::int64_t wait_ms(const grpc::ServerContext& context) const {
+    using std::chrono::duration_cast, std::chrono::milliseconds, std::chrono::system_clock;
+    if (context.deadline() == system_clock::time_point::max()) return wait_ms_max_;
+    const std::int64_t left = duration_cast<milliseconds>(context.deadline() - system_clock::now()).count();
+    return std::clamp<std::int64_t>(left, 0, wait_ms_max_);
+  }
+
+  Backend& backend_;
+  Seats calls_;
+  Seats watches_;
+  const std::int64_t wait_ms_max_;
+  std::atomic<bool> closing_{false};
+};
+
+class Server final : public GrpcServer {
+ public:
+  Server(Backend& backend, GrpcOptions options) : options_(std::move(options)), service_(backend, options_) {}
+  ~Server() override { stop(0); }
+
+  Status listen() {
+    TRY_OK(prepare_socket(options_.socket));
+    grpc::ResourceQuota quota("api");
+    // One thread a call and a watch, two that wait for new ones, and a few so that refusing the next one needs no luck.
+    quota.SetMaxThreads(static_cast<int>(options_.calls_max + options_.watches_max + 8));
+    grpc::ServerBuilder builder;
+    builder.SetResourceQuota(quota);
+    builder.SetMaxReceiveMessageSize(static_cast<int>(kMessageBytesMax));
+    builder.SetMaxSendMessageSize(static_cast<int>(client::kReplyBytesMax));
+    builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
+    builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
+    builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 2);
+    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, static_cast<int>(options_.calls_max + options_.watches_max + 8));
+    builder.RegisterService(&service_);
+    int bound_socket = 0;
+    builder.AddListeningPort("unix:" + options_.socket, grpc::InsecureServerCredentials(), &bound_socket);
+    if (!options_.tcp.empty()) {
+      TRY(const auto address, client::parse_address(options_.tcp));
+      if (!address.path.empty())
+        return fail(Kind::kInvalid, "client.bad_address", text("found {} for the port, expected 127.0.0.1:PORT", options_.tcp));
+      TRY_OK(port_is_free(address));
+      builder.AddListeningPort(address.shown(), grpc::InsecureServerCredentials(), &port_);
+    }
+    server_ = builder.BuildAndStart();
+    if (server_ == nullptr || bound_socket == 0 || (!options_.tcp.empty() && port_ == 0))
+      return fail(Kind::kInternal, "api.listen", text("listen on unix:{} {}: refused", options_.socket, options_.tcp));
+    if (::chmod(options_.socket.c_str(), 0600) != 0)  // no gap before: the folder lets nobody else in
+      return fail(Kind::kInternal, "api.listen", text("set the mode of {}", options_.socket));
+    return {};
+  }
+
+  std::uint16_t tcp_port() const override { return static_cast<std::uint16_t>(port_); }
+
+  void stop(std::int64_t grace_ms) override {
+    if (server_ == nullptr) return;
+    service_.close();
+    server_->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(grace_ms));
+    server_->Wait();
+    server_.reset();
+    ::unlink(options_.socket.c_str());
+  }
+
+ private:
+  GrpcOptions options_;
+  Service service_;
+  std::unique_ptr<grpc::Server> server_;
+  int port_ = 0;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<GrpcServer>> GrpcServer::start(Backend& backend, GrpcOptions options) {
+  auto server = std::make_unique<Server>(backend, std::move(options));
+  TRY_OK(server->listen());
+  return server;
+}
+
+}  // namespace hanse::api

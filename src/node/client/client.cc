@@ -1,0 +1,252 @@
+#include "node/client/client.h"
+
+#include <chrono>
+#include <mutex>
+#include <thread>
+
+#include "base/core/text.h"
+#include "base/crypto/hash.h"
+#include "base/exec/backoff.h"
+#include "node/client/address.h"
+#include "node/client/rpc_error.h"
+
+#include "hanse/node/v1/node.grpc.pb.h"
+#include <grpcpp/grpcpp.h>
+
+namespace hanse::client {
+namespace {
+
+namespace wire = hanse::node::v1;
+using TimePoint = std::chrono::system_clock::time_point;
+using Milliseconds = std::chrono::milliseconds;
+
+constexpr std::size_t kPieceBytes = 256 * 1024;
+constexpr Milliseconds kIdleEvery{200};
+
+std::string to_string(ByteView v) { return std::string(as_text(v)); }
+
+template <class Fixed>
+Status take_fixed(const std::string& bytes, std::string_view what, Fixed& out) {
+  if (Fixed::from(as_bytes(bytes), out)) return {};
+  return fail(Kind::kCorrupt, "client.bad_reply",
+              text("found {} bytes for the {}, expected {}", bytes.size(), what, Fixed::kSize));
+}
+
+class RandomUnderLock final : public Random {
+ public:
+  explicit RandomUnderLock(Random& random) : random_(random) {}
+  void fill(ByteSpan out) override {
+    const std::lock_guard lock(mutex_);
+    random_.fill(out);
+  }
+
+ private:
+  std::mutex mutex_;
+  Random& random_;
+};
+
+class GrpcClient final : public Client {
+ public:
+  GrpcClient(const Address& address, Options options)
+      : where_(address.shown()),
+        deadline_(options.deadline_ms),
+        random_(options.random != nullptr ? *options.random : system_random()) {
+    grpc::ChannelArguments args;
+    args.SetMaxReceiveMessageSize(static_cast<int>(kReplyBytesMax));
+    args.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);           // loopback only, whatever http_proxy says
+    args.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
+    args.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 50);
+    args.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+    args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);   // one object is one connection
+    stub_ = wire::Node::NewStub(grpc::CreateCustomChannel(where_, grpc::InsecureChannelCredentials(), args));
+  }
+
+  Result<NodeInfo> info() override {
+    wire::InfoReply reply;
+    TRY_OK(call([&](grpc::ClientContext& c) { return stub_->Info(&c, {}, &reply); }));
+    NodeInfo out;
+    out.version = reply.version();
+    TRY_OK(take_fixed(reply.network(), "network", out.network));
+    out.genesis = to_bytes(reply.genesis());
+    out.node_id = reply.node_id();
+    out.roles.assign(reply.roles().begin(), reply.roles().end());
+    out.height = Height{reply.height()};
+    return out;
+  }
+
+  Result<Applied> submit(const ledger::Tx& tx) override {
+    wire::SubmitRequest request;
+    request.set_app(tx.app);
+    request.set_body(to_string(tx.body));
+    wire::SubmitReply reply;
+    TRY_OK(call([&](grpc::ClientContext& c) { return stub_->Submit(&c, request, &reply); }));
+    Applied out;
+    TRY_OK(take_fixed(reply.tx_id(), "transaction id", out.tx_id));
+    out.height = Height{reply.height()};
+    const auto& r = reply.result();
+    out.result = {.code = r.code(), .error_id = r.error_id(), .message = r.message(), .path = r.path(),
+                  .data = to_bytes(r.data()), .events = {}};
+    for (const auto& e : r.events()) out.result.events.push_back({.topic = e.topic(), .data = to_bytes(e.data())});
+    return out;
+  }
+
+  Result<Bytes> query(std::uint8_t app, std::string_view path, ByteView argument) override {
+    wire::QueryRequest request;
+    request.set_app(app);
+    request.set_path(std::string(path));
+    request.set_argument(to_string(argument));
+    wire::QueryReply reply;
+    TRY_OK(call([&](grpc::ClientContext& c) { return stub_->Query(&c, request, &reply); }));
+    return to_bytes(reply.data());
+  }
+
+  Result<Bytes> prove(ByteView state_key) override {
+    wire::ProveRequest request;
+    request.set_state_key(to_string(state_key));
+    wire::ProveReply reply;
+    TRY_OK(call([&](grpc::ClientContext& c) { return stub_->Prove(&c, request, &reply); }));
+    return to_bytes(reply.proof());
+  }
+
+  Result<BlobId> put_blob(ByteView data) override {
+    if (data.size() > kBlobBytesMax) return too_large(data.size());
+    wire::PutBlobReply reply;
+    TRY_OK(call([&](grpc::ClientContext& c) {
+      const auto writer = stub_->PutBlob(&c, &reply);
+      wire::BlobPiece piece;
+      for (std::size_t at = 0; at < data.size(); at += kPieceBytes) {
+        piece.set_data(to_string(data.subspan(at, std::min(kPieceBytes, data.size() - at))));
+        if (!writer->Write(piece)) break;  // Finish says why
+      }
+      writer->WritesDone();
+      return writer->Finish();
+    }));
+    BlobId id;
+    TRY_OK(take_fixed(reply.id(), "blob id", id));
+    if (id != crypto::blob_id(data))
+      return fail(Kind::kCorrupt, "client.bad_reply", text("found blob id {} for bytes that hash to {}", id, crypto::blob_id(data)));
+    return id;
+  }
+
+  Result<Bytes> get_blob(const BlobId& id) override {
+    wire::GetBlobRequest request;
+    request.set_id(to_string(id.view()));
+    Bytes out;
+    bool over = false;
+    TRY_OK(call([&](grpc::ClientContext& c) {
+      out.clear();
+      const auto reader = stub_->GetBlob(&c, request);
+      wire::BlobPiece piece;
+      while (!over && reader->Read(&piece)) {
+        over = out.size() + piece.data().size() > kBlobBytesMax;
+        if (!over) append(out, as_bytes(piece.data()));
+      }
+      if (over) {
+        c.TryCancel();
+        (void)reader->Finish();
+        return grpc::Status::OK;
+      }
+      return reader->Finish();
+    }));
+    if (over) return too_large(kBlobBytesMax + 1);
+    if (crypto::blob_id(out) != id)
+      return fail(Kind::kCorrupt, "client.bad_reply", text("found bytes that hash to {} for blob {}", crypto::blob_id(out), id));
+    return out;
+  }
+
+  Result<bool> has_blob(const BlobId& id) override {
+    wire::HasBlobRequest request;
+    request.set_id(to_string(id.view()));
+    wire::HasBlobReply reply;
+    TRY_OK(call([&](grpc::ClientContext& c) { return stub_->HasBlob(&c, request, &reply); }));
+    return reply.present();
+  }
+
+  Status watch(Height from, std::string_view topic_prefix, const std::function<bool(const LedgerEvent&)>& visit,
+               const std::function<bool()>& idle) override {
+    wire::WatchRequest request;
+    request.set_from(from.value);
+    request.set_topic_prefix(std::string(topic_prefix));
+    grpc::ClientContext context;
+    grpc::CompletionQueue queue;
+    const auto reader = stub_->AsyncWatch(&context, request, &queue, nullptr);
+    Watcher watcher{.context = context, .queue = queue, .idle = idle};
+    bool open = watcher.next();
+    while (open && !watcher.ended) {
+      wire::WatchReply reply;
+      reader->Read(&reply, nullptr);
+      open = watcher.next();
+      if (!open || watcher.ended) break;
+      const LedgerEvent event{.height = Height{reply.height()},
+                              .event = {.topic = reply.event().topic(), .data = to_bytes(reply.event().data())}};
+      if (!visit(event)) watcher.end();
+    }
+    grpc::Status status;
+    reader->Finish(&status, nullptr);
+    watcher.next();
+    queue.Shutdown();
+    if (watcher.ended || status.ok()) return {};
+    return std::unexpected(from_rpc(status, where_));
+  }
+
+ private:
+  // One operation on the queue at a time; while it is pending, `idle` is asked.
+  struct Watcher {
+    grpc::ClientContext& context;
+    grpc::CompletionQueue& queue;
+    const std::function<bool()>& idle;
+    bool ended = false;  // by the caller's wish
+
+    void end() {
+      ended = true;
+      context.TryCancel();
+    }
+    bool next() {
+      for (;;) {
+        void* tag = nullptr;
+        bool ok = false;
+        const auto got = queue.AsyncNext(&tag, &ok, std::chrono::system_clock::now() + kIdleEvery);
+        if (got == grpc::CompletionQueue::GOT_EVENT) return ok;
+        if (got == grpc::CompletionQueue::SHUTDOWN) return false;
+        if (!ended && idle && !idle()) end();
+      }
+    }
+  };
+
+  static std::unexpected<Error> too_large(std::size_t found) {
+    return fail(Kind::kExhausted, "client.too_large", text("found a blob of {} bytes, the most is {}", found, kBlobBytesMax));
+  }
+
+  // Every call of this interface may be repeated: reads, content-addressed writes, transactions known by their id.
+  template <class Attempt>
+  Status call(Attempt&& attempt) {
+    const TimePoint end = std::chrono::system_clock::now() + deadline_;
+    exec::Backoff backoff(random_, {.first_ms = 20, .most_ms = 500});
+    for (;;) {
+      grpc::ClientContext context;
+      context.set_deadline(end);
+      const grpc::Status status = attempt(context);
+      if (status.ok()) return {};
+      Error error = from_rpc(status, where_);
+      if (error.kind() != Kind::kUnavailable) return std::unexpected(std::move(error));
+      const Milliseconds wait(backoff.next_ms());
+      if (std::chrono::system_clock::now() + wait >= end) return std::unexpected(std::move(error));
+      std::this_thread::sleep_for(wait);
+    }
+  }
+
+  const std::string where_;
+  const Milliseconds deadline_;
+  RandomUnderLock random_;
+  std::unique_ptr<wire::Node::Stub> stub_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Client>> Client::connect(std::string_view address, Options options) {
+  TRY(const Address parsed, parse_address(address));
+  TRY_OK(probe(parsed));
+  return std::make_unique<GrpcClient>(parsed, options);
+}
+
+}  // namespace hanse::client
