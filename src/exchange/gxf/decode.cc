@@ -337,15 +337,17 @@ std::unexpected<Error> catalogued(const Error& e) {
 
 }  // namespace
 
-Result<Job> decode(ByteView gxf) {
+Result<Job> detail::decode_fields(ByteView gxf) {
   auto job = read_job(gxf);
-  if (!job) {
-    if (job.error().code() != 0) return job;
-    return catalogued(job.error());
-  }
-  const JobId derived = derive_job_id(*job);
-  if (job->job_id != derived)
-    return fail_gxf(GxfCode::kJobidMismatch, "job_id", text("found {}, the job hashes to {}", job->job_id, derived));
+  if (job || job.error().code() != 0) return job;
+  return catalogued(job.error());
+}
+
+Result<Job> decode(ByteView gxf) {
+  TRY(Job job, detail::decode_fields(gxf));
+  const JobId derived = derive_job_id(job);
+  if (job.job_id != derived)
+    return fail_gxf(GxfCode::kJobidMismatch, "job_id", text("found {}, the job hashes to {}", job.job_id, derived));
   return job;
 }
 

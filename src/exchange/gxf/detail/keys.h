@@ -31,6 +31,7 @@ Bytes signature_over(ByteView message, const crypto::Identity& payer, JobSigAlg 
 
 Bytes encode_without_id(const Job& job);
 
+Result<Job> decode_fields(ByteView gxf);                    // decode.cc: all of decode but the comparison of the job id
 Status check_fields(const Job& job, const Params& params);  // rules.cc
 Status check_dag(const Job& job);                           // dag.cc
 
