@@ -1,8 +1,10 @@
 # room(PATH FLOOR [USES room ...] [LIBS target ...] [TEST_USES room ...] [TEST_LIBS target ...]
-#      [BENCH_LIBS target ...])
+#      [TEST_SOURCES file ...] [BENCH_LIBS target ...]
+#      [TEST_NEEDS target ...])  (programs and plug-ins that its tests and benchmarks start or load)
 #
 # Declares the room src/PATH: a static library hanse_<name> from its .cc files, one program <name>_test from its
 # *_test.cc, <name>_bench from *_bench.cc, and one <name>_fuzz_<noun> from each *_fuzz.cc. Files are globbed.
+# TEST_SOURCES are further files of the room's folder for its test and bench programs (a plug-in's, to test it directly).
 # The guard: a used room must stand above in src/rooms.cmake and on the same or a lower floor, so arrows cannot rise
 # and cannot cycle. `core` is used by every room without saying so. tools/rooms.py checks the #include lines.
 
@@ -34,8 +36,19 @@ function(hanse_check_uses name floor)
   endforeach()
 endfunction()
 
+# The first foreign target of a list that this machine lacks, or "".
+function(hanse_missing out)
+  set(${out} "" PARENT_SCOPE)
+  foreach(lib IN LISTS ARGN)
+    if(lib MATCHES "::" AND NOT TARGET ${lib})
+      set(${out} ${lib} PARENT_SCOPE)
+      return()
+    endif()
+  endforeach()
+endfunction()
+
 function(room path floor)
-  cmake_parse_arguments(R "" "" "USES;LIBS;TEST_USES;TEST_LIBS;BENCH_LIBS" ${ARGN})
+  cmake_parse_arguments(R "" "" "USES;LIBS;TEST_USES;TEST_LIBS;TEST_SOURCES;TEST_NEEDS;BENCH_LIBS" ${ARGN})
   get_filename_component(name ${path} NAME)
   get_property(known GLOBAL PROPERTY HANSE_FLOOR_${name})
   if(NOT "${known}" STREQUAL "")
@@ -61,13 +74,22 @@ function(room path floor)
   hanse_use_pch(hanse_${name} hanse_pch)
 
   list(TRANSFORM R_TEST_USES PREPEND hanse_ OUTPUT_VARIABLE test_used)
+  list(TRANSFORM R_TEST_SOURCES PREPEND ${dir}/ OUTPUT_VARIABLE test_sources)
+  hanse_missing(missing ${R_TEST_LIBS})
+  if(NOT "${missing}" STREQUAL "")
+    message(STATUS "${missing} not found: tests and benchmarks of the room ${name} are left out")
+    return()
+  endif()
   if(HANSE_TESTS)
     file(GLOB tests CONFIGURE_DEPENDS ${dir}/*_test.cc)
     if(tests)
-      add_executable(${name}_test ${tests})
+      add_executable(${name}_test ${tests} ${test_sources})
       target_link_libraries(${name}_test PRIVATE hanse_${name} ${test_used} ${R_TEST_LIBS}
         GTest::gtest GTest::gtest_main)
       hanse_use_pch(${name}_test hanse_pch_test)
+      if(R_TEST_NEEDS)
+        add_dependencies(${name}_test ${R_TEST_NEEDS})
+      endif()
       add_test(NAME ${name} COMMAND ${name}_test)
       set_tests_properties(${name} PROPERTIES TIMEOUT 600 WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
         ENVIRONMENT "HANSE_BIN_DIR=${CMAKE_BINARY_DIR}/bin")
@@ -76,8 +98,12 @@ function(room path floor)
   if(HANSE_BENCH)
     file(GLOB benches CONFIGURE_DEPENDS ${dir}/*_bench.cc)
     if(benches)
-      add_executable(${name}_bench ${benches})
-      target_link_libraries(${name}_bench PRIVATE hanse_${name} ${test_used} ${R_LIBS})
+      add_executable(${name}_bench ${benches} ${test_sources})
+      target_link_libraries(${name}_bench PRIVATE hanse_${name} ${test_used} ${R_LIBS} ${R_TEST_LIBS})
+      target_include_directories(${name}_bench PRIVATE ${CMAKE_SOURCE_DIR})  # kernels under examples/
+      if(R_TEST_NEEDS)
+        add_dependencies(${name}_bench ${R_TEST_NEEDS})
+      endif()
       foreach(peer IN LISTS R_BENCH_LIBS)  # a peer to measure against, when the machine has it
         if(TARGET ${peer})
           target_link_libraries(${name}_bench PRIVATE ${peer})
@@ -112,6 +138,12 @@ endfunction()
 # plugin_*.cc, which keeps them out of the room's own library.
 function(plugin name)
   cmake_parse_arguments(P "" "FOLDER" "SOURCES;ROOMS;LIBS;DEFINES" ${ARGN})
+  hanse_missing(missing ${P_LIBS})
+  if(NOT "${missing}" STREQUAL "")
+    message(STATUS "${missing} not found: the plug-in ${name} is left out; see ./dev setup --help")
+    add_custom_target(${name} COMMENT "the plug-in ${name} needs ${missing}")
+    return()
+  endif()
   if(NOT P_FOLDER)
     set(P_FOLDER hanse)
   endif()

@@ -6,7 +6,7 @@ room(base/codec 0 LIBS yyjson::yyjson yaml-cpp::yaml-cpp)
 room(base/crypto 0 USES codec LIBS OpenSSL::Crypto PkgConfig::BOTAN BLAKE3::blake3)
 room(base/config 0 USES codec LIBS tomlplusplus::tomlplusplus)
 room(base/logging 0 USES codec LIBS spdlog::spdlog)
-room(base/telemetry 0 LIBS prometheus-cpp::core)
+room(base/telemetry 0 USES logging LIBS prometheus-cpp::core)
 room(base/governor 0)
 room(base/plugin 0 USES codec)
 room(base/exec 0)
@@ -24,11 +24,19 @@ room(chain/ledger 3 USES codec crypto kv journal light)
 room(exchange/gxf 4 USES codec crypto)
 room(exchange/market 4 USES codec crypto gxf)
 room(exchange/auction 4 USES codec crypto gxf market ledger)
-room(exchange/runtime 4 USES codec crypto governor plugin exec gxf LIBS PkgConfig::SECCOMP PkgConfig::CAP)
-room(exchange/wasm 4 USES codec crypto gxf runtime)
+room(exchange/runtime 4 USES codec crypto governor plugin exec gxf LIBS PkgConfig::SECCOMP
+     TEST_NEEDS hanse-worker kind_echo)
+program(hanse-worker exchange/runtime/main_worker.cc ROOMS runtime)
+if(HANSE_TESTS OR HANSE_BENCH)
+  plugin(kind_echo SOURCES exchange/runtime/plugin_echo.cc ROOMS runtime FOLDER hanse-test)
+endif()
+room(exchange/wasm 4 USES codec crypto gxf runtime TEST_LIBS wasmedge::wasmedge
+  TEST_SOURCES plugin_cache.cc plugin_engine.cc plugin_host.cc plugin_wasm.cc)
+plugin(wasm ROOMS wasm runtime LIBS wasmedge::wasmedge SOURCES exchange/wasm/plugin_cache.cc
+  exchange/wasm/plugin_engine.cc exchange/wasm/plugin_entry.cc exchange/wasm/plugin_host.cc
+  exchange/wasm/plugin_wasm.cc)
 room(exchange/tensor 4 USES codec crypto gxf runtime BENCH_LIBS DNNL::dnnl)
 plugin(tensor SOURCES exchange/tensor/plugin_tensor.cc ROOMS tensor runtime)
-
 room(exchange/receipt 4 USES codec crypto gxf market light)
 room(exchange/flow 4 USES codec crypto journal blob gxf runtime receipt)
 
@@ -37,7 +45,8 @@ hanse_proto(node hanse/node/v1/node.proto)
 room(node/client 6 USES codec crypto exec ledger LIBS hanse_proto_node)
 room(node/api 6 USES codec crypto client LIBS hanse_proto_node Boost::headers Threads::Threads
      TEST_LIBS hanse_proto_node)
+room(node/roles 6 USES codec crypto exec ledger market auction gxf runtime client api)
 
 # 8 cli
-room(cli/verbs 8 USES codec plugin crypto gxf market light ledger client LIBS CLI11::CLI11)
+room(cli/verbs 8 USES codec plugin crypto gxf market light ledger runtime client roles LIBS CLI11::CLI11)
 program(hanse cli/verbs/main_hanse.cc ROOMS verbs)

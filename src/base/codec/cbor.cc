@@ -84,6 +84,12 @@ std::unexpected<Error> CborReader::fail_here(std::string_view id, std::string_vi
   return std::unexpected(Error(Kind::kInvalid, id, message).at(path()));
 }
 
+std::unexpected<Error> CborReader::fail_missing(std::string_view field) const {
+  std::string where = container_path();
+  if (!where.empty()) where += '.';
+  return std::unexpected(Error(Kind::kInvalid, "codec.missing", hanse::text("found no field {}", field)).at(where + std::string(field)));
+}
+
 // Counts the item that is about to be read and makes it the one that errors name.
 Status CborReader::begin(std::string_view what) {
   if (!open_.empty()) {

@@ -95,6 +95,7 @@ class CborReader {
 
   std::string path() const;                     // of the item being read, e.g. "nodes[2].limits.gas"
   std::unexpected<Error> fail_here(std::string_view id, std::string_view message) const;
+  std::unexpected<Error> fail_missing(std::string_view field) const;  // the innermost map has no such field
 
  private:
   struct Open {

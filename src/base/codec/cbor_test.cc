@@ -296,6 +296,19 @@ TEST(CborReader, paths_name_the_item) {
   EXPECT_EQ(r.fail_here("codec.type", "zero").error().str(), "codec.type: zero at nodes[1].limits.gas");
 }
 
+TEST(CborReader, a_missing_field_is_named_under_its_map) {
+  const Bytes b = hex("a100a10001");
+  CborReader r(b);
+  ASSERT_TRUE(r.enter_map("job", 1));
+  ASSERT_TRUE(r.key());
+  ASSERT_TRUE(r.enter_map("sig", 1));
+  ASSERT_TRUE(r.key());
+  ASSERT_TRUE(r.u64("alg"));
+  EXPECT_EQ(r.fail_missing("bytes").error().str(), "codec.missing: found no field bytes at sig.bytes");
+  ASSERT_TRUE(r.leave());
+  EXPECT_EQ(r.fail_missing("nonce").error().path(), "nonce");
+}
+
 TEST(CborReader, too_few_and_too_many_items_are_told_apart) {
   const Bytes b = hex("820102");
   CborReader few(b);

@@ -192,7 +192,11 @@ Result<Bytes> Plugin::execute(ByteView in, const CallOptions& options) {
     if (late) ++impl.counters.timeouts;
     if (answer == HANSE_ERROR) ++impl.counters.failed;
   }
-  if (answer == HANSE_PANIC) return std::unexpected(impl.settle("execute", answer).error().clone());
+  if (answer == HANSE_PANIC) {
+    auto panic = impl.settle("execute", answer);
+    const auto why = decode_error(out);
+    return std::unexpected(why ? std::move(panic).error().with(why->str()) : std::move(panic).error());
+  }
   if (late) {
     impl.to_error("a call overran its deadline");
     return impl.timed_out("execute");

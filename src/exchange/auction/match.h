@@ -47,6 +47,7 @@ std::uint32_t violations(const market::Bid& bid, const Offer& offer, const Match
 
 class Matcher {
  public:
+  Matcher(const market::Bid&&, const MatchContext&) = delete;  // borrows both
   Matcher(const market::Bid& bid, const MatchContext& context) : bid_(bid), context_(context) {}
 
   void next_list() { in_list_ = 0; }

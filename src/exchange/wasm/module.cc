@@ -112,7 +112,7 @@ Status Parser::functions(Reader& in) {
     TRY(const std::uint32_t type, in.u32());
     if (type >= m_.types.size()) return in.invalid(text("function of type {} of {}", type, m_.types.size()));
     func_types_.push_back(type);
-    m_.funcs.push_back({.type = type});
+    m_.funcs.emplace_back().type = type;
   }
   return {};
 }
@@ -187,24 +187,17 @@ Status Parser::one_export(Reader& in, std::vector<std::string_view>& names) {
   const auto wrong = [&](std::string_view why) {
     return fail(Kind::kInvalid, "wasm.export", text("export {} at byte {}: {}", name, at, why));
   };
-  if (name.starts_with(kHiddenPrefix)) return wrong("the name belongs to the host");
+  if (name.starts_with(kHiddenPrefix) && profile_ != Profile::kMetered) return wrong("the name belongs to the host");
   names.push_back(name);
   const std::uint32_t counts[] = {m_.funcs_count(), m_.table ? 1u : 0u, m_.memory ? 1u : 0u,
                                   static_cast<std::uint32_t>(m_.globals.size())};
   if (kind > 3) return in.feature(text("export kind {}", kind));
   if (index >= counts[kind]) return in.invalid(text("export {} of index {} of {}", name, index, counts[kind]));
   if (name == "memory" && kind == 2) memory_exported_ = true;
-  if (kind == 0 && (name == "run" || name == "step")) {
-    if (profile_ == Profile::kAny) return {};
+  if (kind == 0 && name == "run" && profile_ == Profile::kJob) {
     const std::string sig = sig_text(m_.types[m_.type_of(index)]);
-    const std::string_view want = name == "run" ? ":" : ":i";
-    if (sig != want) return wrong(text("found signature {}, expected {}", sig, want));
-    if (name == "run") {
-      m_.run_func = index;
-      run_exported_ = true;
-    } else {
-      m_.step_func = index;
-    }
+    if (sig != ":") return wrong(text("found signature {}, expected no parameters and no results", sig));
+    run_exported_ = true;
   }
   return {};
 }
@@ -352,7 +345,7 @@ Status Parser::finish() {
   if (!has_code_ && !m_.funcs.empty()) return end.malformed(text("{} functions without bodies", m_.funcs.size()));
   if (m_.data_count && *m_.data_count != data_segments_)
     return end.malformed(text("found {} data segments, announced {}", data_segments_, *m_.data_count));
-  if (profile_ == Profile::kAny) return {};
+  if (profile_ != Profile::kJob) return {};
   if (!memory_exported_) return fail(Kind::kInvalid, "wasm.export", "expected an exported memory named \"memory\"");
   if (!run_exported_) return fail(Kind::kInvalid, "wasm.export", "expected an exported function named \"run\"");
   return {};

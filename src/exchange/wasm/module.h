@@ -106,8 +106,6 @@ struct Module {
   std::uint32_t exports_count = 0;
   std::uint32_t elems_count = 0;
   std::optional<std::uint32_t> data_count;
-  std::uint32_t run_func = 0;
-  std::optional<std::uint32_t> step_func;
 
   std::uint32_t funcs_count() const { return static_cast<std::uint32_t>(imports.size() + funcs.size()); }
   std::uint32_t type_of(std::uint32_t func) const {
@@ -115,8 +113,8 @@ struct Module {
   }
 };
 
-// `profile` says whether the module must be a job (exports memory and run) or may be any module of the subset.
-enum class Profile : std::uint8_t { kJob, kAny };
+// kJob: exports memory and run. kAny: any module of the subset. kMetered: the same, with hidden exports allowed.
+enum class Profile : std::uint8_t { kJob, kAny, kMetered };
 Result<Module> parse_module(ByteView bytes, Profile profile = Profile::kJob);
 
 }  // namespace hanse::wasm

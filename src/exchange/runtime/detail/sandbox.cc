@@ -106,6 +106,8 @@ Status set_limits(const SandboxSpec& spec) {
   TRY_OK(limit(RLIMIT_CORE, 0, "rlimit core"));
   TRY_OK(limit(RLIMIT_NOFILE, 128, "rlimit nofile"));
   TRY_OK(limit(RLIMIT_FSIZE, spec.scratch_size_max, "rlimit fsize"));
+  // Counted per user namespace at level 3, but over every process of the user below it.
+  TRY_OK(limit(RLIMIT_NPROC, spec.level >= 3 ? 64 : 4096, "rlimit nproc"));
   TRY_OK(limit(RLIMIT_MEMLOCK, 0, "rlimit memlock"));
   TRY_OK(limit(RLIMIT_MSGQUEUE, 0, "rlimit msgqueue"));
   return limit(RLIMIT_STACK, 8u << 20, "rlimit stack");
