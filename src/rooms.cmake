@@ -49,5 +49,5 @@ room(node/api 6 USES codec crypto client LIBS hanse_proto_node Boost::headers Th
 room(node/roles 6 USES codec crypto exec ledger market auction gxf runtime client api)
 
 # 8 cli
-room(cli/verbs 8 USES codec plugin crypto gxf market light ledger runtime client LIBS CLI11::CLI11)
+room(cli/verbs 8 USES codec plugin crypto gxf market light ledger runtime client roles LIBS CLI11::CLI11)
 program(hanse cli/verbs/main_hanse.cc ROOMS verbs)
