@@ -50,5 +50,5 @@ room(node/daemon 6 USES codec crypto config logging telemetry exec light market 
 program(hansed node/daemon/main_hansed.cc ROOMS daemon)
 
 # 8 cli
-room(cli/verbs 8 USES codec plugin crypto gxf market light ledger runtime client LIBS CLI11::CLI11)
+room(cli/verbs 8 USES codec plugin crypto gxf market light ledger runtime client roles LIBS CLI11::CLI11)
 program(hanse cli/verbs/main_hanse.cc ROOMS verbs)
