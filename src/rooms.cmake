@@ -37,7 +37,8 @@ plugin(wasm ROOMS wasm runtime LIBS wasmedge::wasmedge SOURCES exchange/wasm/plu
   exchange/wasm/plugin_wasm.cc)
 room(exchange/tensor 4 USES codec crypto gxf runtime BENCH_LIBS DNNL::dnnl)
 plugin(tensor SOURCES exchange/tensor/plugin_tensor.cc ROOMS tensor runtime)
-room(exchange/receipt 4 USES codec crypto gxf market light)
+room(exchange/receipt 4 USES codec crypto gxf market light TEST_USES ledger auction TEST_NEEDS hanse-verify)
+program(hanse-verify exchange/receipt/main_verify.cc ROOMS receipt)
 room(exchange/flow 4 USES codec crypto journal blob gxf runtime receipt)
 
 # 6 node: one daemon, many roles
