@@ -45,7 +45,8 @@ hanse_proto(node hanse/node/v1/node.proto)
 room(node/client 6 USES codec crypto exec ledger LIBS hanse_proto_node)
 room(node/api 6 USES codec crypto client LIBS hanse_proto_node Boost::headers Threads::Threads
      TEST_LIBS hanse_proto_node)
+room(node/roles 6 USES codec crypto exec ledger market auction gxf runtime client api)
 
 # 8 cli
-room(cli/verbs 8 USES codec plugin crypto gxf market light ledger runtime client LIBS CLI11::CLI11)
+room(cli/verbs 8 USES codec plugin crypto gxf market light ledger runtime client roles LIBS CLI11::CLI11)
 program(hanse cli/verbs/main_hanse.cc ROOMS verbs)

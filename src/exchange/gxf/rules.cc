@@ -1,3 +1,4 @@
+#include "exchange/gxf/detail/fields.h"
 #include "exchange/gxf/detail/keys.h"
 #include "exchange/gxf/gxf.h"
 
@@ -40,12 +41,6 @@ Status check_limits(const Limits& limits, std::size_t i) {
   return {};
 }
 
-bool is_kind_name(ByteView name) {
-  return !name.empty() && name.size() <= kKindNameMax && std::all_of(name.begin(), name.end(), [](std::uint8_t c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '/' || c == '-' || c == '_';
-  });
-}
-
 // What a node must name to be runnable at all.
 Status check_kind(const Node& node, std::size_t i) {
   if (node.kind != NodeKind::kEngine) {
@@ -55,7 +50,7 @@ Status check_kind(const Node& node, std::size_t i) {
   }
   const auto name = node.params.find(kParamKindName);
   const Bytes* bytes = name == node.params.end() ? nullptr : std::get_if<Bytes>(&name->second);
-  if (bytes == nullptr || !is_kind_name(*bytes))
+  if (bytes == nullptr || !detail::is_kind_name(*bytes))
     return fail_gxf(GxfCode::kCborType, at_node(i, "params"),
                     text("found no kind name in param 0, expected 1 to {} of a-z 0-9 . / - _", kKindNameMax));
   return {};
@@ -86,6 +81,12 @@ Status check_lane(const Job& job) {
 }
 
 }  // namespace
+
+bool detail::is_kind_name(ByteView name) {
+  return !name.empty() && name.size() <= kKindNameMax && std::all_of(name.begin(), name.end(), [](std::uint8_t c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '/' || c == '-' || c == '_';
+  });
+}
 
 Uint128 kv_bytes(const Node& node) {
   const Shape& s = node.shape;
