@@ -12,7 +12,6 @@
 #include "base/crypto/aead.h"
 #include "base/crypto/detail/bignum.h"
 #include "base/crypto/detail/openssl.h"
-#include "base/crypto/detail/prime.h"
 #include "base/crypto/hash.h"
 #include "base/crypto/kem.h"
 #include "base/crypto/merkle.h"
