@@ -4,10 +4,13 @@
 #include "base/logging/detail/record.h"
 #include "base/logging/detail/ring.h"
 
+#include <gtest/gtest.h>
+
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <map>
