@@ -3,7 +3,7 @@
 # 0 base: knows nothing of networks or ledgers
 room(base/core 0 LIBS fmt::fmt)
 room(base/codec 0 LIBS yyjson::yyjson yaml-cpp::yaml-cpp)
-room(base/crypto 0 USES codec LIBS OpenSSL::Crypto PkgConfig::BOTAN BLAKE3::blake3)
+room(base/crypto 0 USES codec LIBS OpenSSL::Crypto BLAKE3::blake3 BENCH_LIBS PkgConfig::BOTAN)
 room(base/config 0 USES codec LIBS tomlplusplus::tomlplusplus)
 room(base/logging 0 USES codec LIBS spdlog::spdlog)
 room(base/telemetry 0 USES logging LIBS prometheus-cpp::core)
