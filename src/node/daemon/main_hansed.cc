@@ -140,7 +140,7 @@ int run_program(int argc, char** argv) {
     return 0;
   }
   if (args && args->version) {
-    write_all(STDOUT_FILENO, text("hansed {}\n", kVersion));
+    write_all(STDOUT_FILENO, text("hansed {}\n", version()));
     return 0;
   }
   const Status status = args ? run(*args) : Status(std::unexpected(args.error().clone()));
