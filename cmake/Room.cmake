@@ -1,6 +1,6 @@
 # room(PATH FLOOR [USES room ...] [LIBS target ...] [TEST_USES room ...] [TEST_LIBS target ...]
-#      [TEST_NEEDS target ...]  (programs and plug-ins that its tests and benchmarks start or load)
-#      [TEST_SOURCES file ...] [BENCH_LIBS target ...])
+#      [TEST_SOURCES file ...] [BENCH_LIBS target ...]
+#      [TEST_NEEDS target ...])  (programs and plug-ins that its tests and benchmarks start or load)
 #
 # Declares the room src/PATH: a static library hanse_<name> from its .cc files, one program <name>_test from its
 # *_test.cc, <name>_bench from *_bench.cc, and one <name>_fuzz_<noun> from each *_fuzz.cc. Files are globbed.
@@ -36,6 +36,17 @@ function(hanse_check_uses name floor)
   endforeach()
 endfunction()
 
+# The first foreign target of a list that this machine lacks, or "".
+function(hanse_missing out)
+  set(${out} "" PARENT_SCOPE)
+  foreach(lib IN LISTS ARGN)
+    if(lib MATCHES "::" AND NOT TARGET ${lib})
+      set(${out} ${lib} PARENT_SCOPE)
+      return()
+    endif()
+  endforeach()
+endfunction()
+
 function(room path floor)
   cmake_parse_arguments(R "" "" "USES;LIBS;TEST_USES;TEST_LIBS;TEST_SOURCES;TEST_NEEDS;BENCH_LIBS" ${ARGN})
   get_filename_component(name ${path} NAME)
@@ -64,6 +75,11 @@ function(room path floor)
 
   list(TRANSFORM R_TEST_USES PREPEND hanse_ OUTPUT_VARIABLE test_used)
   list(TRANSFORM R_TEST_SOURCES PREPEND ${dir}/ OUTPUT_VARIABLE test_sources)
+  hanse_missing(missing ${R_TEST_LIBS})
+  if(NOT "${missing}" STREQUAL "")
+    message(STATUS "${missing} not found: tests and benchmarks of the room ${name} are left out")
+    return()
+  endif()
   if(HANSE_TESTS)
     file(GLOB tests CONFIGURE_DEPENDS ${dir}/*_test.cc)
     if(tests)
@@ -84,6 +100,7 @@ function(room path floor)
     if(benches)
       add_executable(${name}_bench ${benches} ${test_sources})
       target_link_libraries(${name}_bench PRIVATE hanse_${name} ${test_used} ${R_LIBS} ${R_TEST_LIBS})
+      target_include_directories(${name}_bench PRIVATE ${CMAKE_SOURCE_DIR})  # kernels under examples/
       if(R_TEST_NEEDS)
         add_dependencies(${name}_bench ${R_TEST_NEEDS})
       endif()
@@ -121,6 +138,12 @@ endfunction()
 # plugin_*.cc, which keeps them out of the room's own library.
 function(plugin name)
   cmake_parse_arguments(P "" "FOLDER" "SOURCES;ROOMS;LIBS;DEFINES" ${ARGN})
+  hanse_missing(missing ${P_LIBS})
+  if(NOT "${missing}" STREQUAL "")
+    message(STATUS "${missing} not found: the plug-in ${name} is left out; see ./dev setup --help")
+    add_custom_target(${name} COMMENT "the plug-in ${name} needs ${missing}")
+    return()
+  endif()
   if(NOT P_FOLDER)
     set(P_FOLDER hanse)
   endif()

@@ -6,7 +6,7 @@ room(base/codec 0 LIBS yyjson::yyjson yaml-cpp::yaml-cpp)
 room(base/crypto 0 USES codec LIBS OpenSSL::Crypto PkgConfig::BOTAN BLAKE3::blake3)
 room(base/config 0 USES codec LIBS tomlplusplus::tomlplusplus)
 room(base/logging 0 USES codec LIBS spdlog::spdlog)
-room(base/telemetry 0 LIBS prometheus-cpp::core)
+room(base/telemetry 0 USES logging LIBS prometheus-cpp::core)
 room(base/governor 0)
 room(base/plugin 0 USES codec TEST_NEEDS probe_1 probe_2 probe_fails probe_small probe_abi probe_manifest probe_hollow
      probe_unsaved probe_needy)
@@ -47,20 +47,15 @@ program(hanse-worker exchange/runtime/main_worker.cc ROOMS runtime)
 if(HANSE_TESTS OR HANSE_BENCH)
   plugin(kind_echo SOURCES exchange/runtime/plugin_echo.cc ROOMS runtime FOLDER hanse-test)
 endif()
-if(TARGET wasmedge::wasmedge)
-  room(exchange/wasm 4 USES codec crypto gxf runtime TEST_LIBS wasmedge::wasmedge
-    TEST_SOURCES plugin_cache.cc plugin_engine.cc plugin_host.cc plugin_wasm.cc)
-  plugin(wasm ROOMS wasm runtime LIBS wasmedge::wasmedge SOURCES exchange/wasm/plugin_cache.cc
-    exchange/wasm/plugin_engine.cc exchange/wasm/plugin_entry.cc exchange/wasm/plugin_host.cc
-    exchange/wasm/plugin_wasm.cc)
-else()
-  room(exchange/wasm 4 USES codec crypto gxf runtime)
-  message(STATUS "WasmEdge not found: the wasm/v1 job kind is left out (install libwasmedge-dev)")
-endif()
+room(exchange/wasm 4 USES codec crypto gxf runtime TEST_LIBS wasmedge::wasmedge
+  TEST_SOURCES plugin_cache.cc plugin_engine.cc plugin_host.cc plugin_wasm.cc)
+plugin(wasm ROOMS wasm runtime LIBS wasmedge::wasmedge SOURCES exchange/wasm/plugin_cache.cc
+  exchange/wasm/plugin_engine.cc exchange/wasm/plugin_entry.cc exchange/wasm/plugin_host.cc
+  exchange/wasm/plugin_wasm.cc)
 room(exchange/tensor 4 USES codec crypto gxf runtime BENCH_LIBS DNNL::dnnl)
 plugin(tensor SOURCES exchange/tensor/plugin_tensor.cc ROOMS tensor runtime)
-
-room(exchange/receipt 4 USES codec crypto gxf market light)
+room(exchange/receipt 4 USES codec crypto gxf market light TEST_USES ledger auction TEST_NEEDS hanse-verify)
+program(hanse-verify exchange/receipt/main_verify.cc ROOMS receipt)
 room(exchange/flow 4 USES codec crypto journal blob gxf runtime receipt)
 
 # 6 node: one daemon, many roles
@@ -68,7 +63,10 @@ hanse_proto(node hanse/node/v1/node.proto)
 room(node/client 6 USES codec crypto exec ledger LIBS hanse_proto_node)
 room(node/api 6 USES codec crypto client LIBS hanse_proto_node Boost::headers Threads::Threads
      TEST_LIBS hanse_proto_node)
+room(node/roles 6 USES codec crypto logging telemetry exec ledger light market auction gxf runtime client api)
+room(node/daemon 6 USES codec crypto config logging telemetry exec light market gxf runtime client api roles)
+program(hansed node/daemon/main_hansed.cc ROOMS daemon)
 
 # 8 cli
-room(cli/verbs 8 USES codec plugin crypto gxf market light ledger client LIBS CLI11::CLI11)
+room(cli/verbs 8 USES codec plugin crypto gxf market light ledger runtime receipt client roles LIBS CLI11::CLI11)
 program(hanse cli/verbs/main_hanse.cc ROOMS verbs)

@@ -3,6 +3,7 @@
 #include "base/core/clock.h"
 #include "base/core/random.h"
 #include "base/core/text.h"
+#include "exchange/tensor/audit.h"
 #include "exchange/tensor/matmul.h"
 
 #include <sched.h>
@@ -91,6 +92,25 @@ void bench_matmul(std::uint32_t size) {
   }
 }
 
+void bench_audit(const MatmulShape& shape) {
+  Operands x(shape);
+  const Backend best = available_backends().back();
+  const std::string name = text("{}x{}x{}", shape.m, shape.k, shape.n);
+  SeededRandom random(2, "challenge");
+  double product = 1e9;
+  double rounds[2] = {1e9, 1e9};
+  for (int i = 0; i < kRepeats; ++i) {
+    product = std::min(product, milliseconds([&] { x.run(best); }));
+    for (std::uint32_t r = 0; r < 2; ++r)
+      rounds[r] = std::min(rounds[r], milliseconds([&] {
+                             if (!audit(x.shape, x.a, x.b, x.c, random, {.rounds = r + 1, .backend = best}))
+                               std::abort();
+                           }));
+  }
+  print("audit, 1 round, " + name, rounds[0], "ms", product, "the product, same run");
+  print("audit, 2 rounds, " + name, rounds[1], "ms", product, "the product, same run");
+}
+
 }  // namespace
 }  // namespace hanse::tensor
 
@@ -106,5 +126,8 @@ int main(int, char** argv) {
   CPU_SET(sched_getcpu(), &one);
   sched_setaffinity(0, sizeof one, &one);
   for (const std::uint32_t size : {512u, 1024u, 2048u}) hanse::tensor::bench_matmul(size);
+  hanse::tensor::bench_audit({1024, 1024, 1024});
+  hanse::tensor::bench_audit({2048, 2048, 2048});
+  hanse::tensor::bench_audit({32, 4096, 4096});
   return 0;
 }

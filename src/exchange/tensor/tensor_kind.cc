@@ -101,7 +101,7 @@ class TensorKind final : public runtime::JobKind {
   Status verify_product(const Plan& plan, const RunOutcome& claimed, const MatmulOptions& options) {
     const MatmulShape& s = plan.product;
     TRY(const auto c, claimed_cells(claimed.outputs[0], s.m, s.n));
-    return audit(s, int8_cells(plan.a), int8_cells(plan.b), c, audit_random_, {.matmul = options});
+    return audit(s, int8_cells(plan.a), int8_cells(plan.b), c, audit_random_, {.backend = options.backend});
   }
 
   Status verify_trace(const Plan& plan, const RunOutcome& claimed, const MatmulOptions& options) {
@@ -112,7 +112,7 @@ class TensorKind final : public runtime::JobKind {
       const LayerView& layer = plan.model.layers[i];
       TRY(const auto product, claimed_cells(claimed.outputs[i + 1], rows, layer.out));
       TRY_OK(with_context(audit({rows, layer.in, layer.out}, x, weights_of(layer), product, audit_random_,
-                                {.matmul = options}),
+                                {.backend = options.backend}),
                           text("audit layer {}", i)));
       out = finish_layer(layer, rows, product);
       x = out.int8;

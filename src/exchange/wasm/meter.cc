@@ -44,9 +44,10 @@ class Meter {
 void Meter::number() {
   const auto g = static_cast<std::uint32_t>(m_.globals.size());
   hidden_.gas = g;
-  hidden_.stack = g + 1;
-  hidden_.pages = g + 2;
-  hidden_.grow_state = g + 3;
+  hidden_.stop = g + 1;
+  hidden_.stack = g + 2;
+  hidden_.pages = g + 3;
+  hidden_.grow_state = g + 4;
   std::uint32_t f = m_.funcs_count();
   hidden_.left = f++;
   hidden_.charge_bytes = f++;
@@ -170,20 +171,22 @@ void Meter::header_sections() {
 
 void Meter::globals() {
   Emitter e;
-  e.byte(static_cast<std::uint8_t>(ValType::kI64)).byte(1).i64(o_.gas).op(op::kEnd);
+  for (const std::int64_t initial : {o_.gas, std::int64_t{0}})
+    e.byte(static_cast<std::uint8_t>(ValType::kI64)).byte(1).i64(initial).op(op::kEnd);
   for (const std::int64_t initial : {std::int64_t{kStackUnits}, std::int64_t{o_.pages}, std::int64_t{kGrowFine}})
     e.byte(static_cast<std::uint8_t>(ValType::kI32)).byte(1).i32(static_cast<std::int32_t>(initial)).op(op::kEnd);
-  section(SectionId::kGlobal, extended(SectionId::kGlobal, 4, e));
+  section(SectionId::kGlobal, extended(SectionId::kGlobal, 5, e));
 }
 
 void Meter::exports() {
   Emitter e;
   e.name(kGasExport).byte(3).u32(hidden_.gas);
+  e.name(kStopExport).byte(3).u32(hidden_.stop);
   e.name(kStackExport).byte(3).u32(hidden_.stack);
   e.name(kPagesExport).byte(3).u32(hidden_.pages);
   e.name(kGrowExport).byte(3).u32(hidden_.grow_state);
   e.name(kLeftExport).byte(0).u32(hidden_.left);
-  section(SectionId::kExport, extended(SectionId::kExport, 5, e));
+  section(SectionId::kExport, extended(SectionId::kExport, 6, e));
 }
 
 Result<Bytes> Meter::run() {

@@ -187,7 +187,7 @@ Status Parser::one_export(Reader& in, std::vector<std::string_view>& names) {
   const auto wrong = [&](std::string_view why) {
     return fail(Kind::kInvalid, "wasm.export", text("export {} at byte {}: {}", name, at, why));
   };
-  if (name.starts_with(kHiddenPrefix)) return wrong("the name belongs to the host");
+  if (name.starts_with(kHiddenPrefix) && profile_ != Profile::kMetered) return wrong("the name belongs to the host");
   names.push_back(name);
   const std::uint32_t counts[] = {m_.funcs_count(), m_.table ? 1u : 0u, m_.memory ? 1u : 0u,
                                   static_cast<std::uint32_t>(m_.globals.size())};
@@ -345,7 +345,7 @@ Status Parser::finish() {
   if (!has_code_ && !m_.funcs.empty()) return end.malformed(text("{} functions without bodies", m_.funcs.size()));
   if (m_.data_count && *m_.data_count != data_segments_)
     return end.malformed(text("found {} data segments, announced {}", data_segments_, *m_.data_count));
-  if (profile_ == Profile::kAny) return {};
+  if (profile_ != Profile::kJob) return {};
   if (!memory_exported_) return fail(Kind::kInvalid, "wasm.export", "expected an exported memory named \"memory\"");
   if (!run_exported_) return fail(Kind::kInvalid, "wasm.export", "expected an exported function named \"run\"");
   return {};

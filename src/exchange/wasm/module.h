@@ -113,8 +113,8 @@ struct Module {
   }
 };
 
-// `profile` says whether the module must be a job (exports memory and run) or may be any module of the subset.
-enum class Profile : std::uint8_t { kJob, kAny };
+// kJob: exports memory and run. kAny: any module of the subset. kMetered: the same, with hidden exports allowed.
+enum class Profile : std::uint8_t { kJob, kAny, kMetered };
 Result<Module> parse_module(ByteView bytes, Profile profile = Profile::kJob);
 
 }  // namespace hanse::wasm

@@ -15,7 +15,6 @@ namespace hanse::wasm {
 
 struct EngineOptions {
   bool interpret = false;     // reference mode: 200 times slower, same results
-  bool interruptible = true;  // compiled code looks at a stop flag, so a run can be cancelled
   std::string scratch = ".";  // folder for the compiler's output file, which is removed again
 };
 

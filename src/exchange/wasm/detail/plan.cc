@@ -8,7 +8,15 @@ struct Frame {
   bool entered = false;     // control can reach its start
   bool joined = false;      // a branch goes to its end
   bool has_else = false, then_falls_out = false;
+  bool shared = false;      // reads or writes memory, or calls
+  std::int64_t header = -1; // the charge of a loop
 };
+
+bool is_shared(const Instr& i) {
+  const Cost c = i.info->cost;
+  return c == Cost::kLoad || c == Cost::kStore || c == Cost::kBulk || c == Cost::kCall || c == Cost::kCallIndirect ||
+         c == Cost::kMemoryGrow;
+}
 
 // A run of instructions that execute together: all or none, and in order. A block that nothing branches to does not
 // split a run, and neither does a call, so one charge often covers a whole loop body.
@@ -23,7 +31,7 @@ class Planner {
 
   void visit(const Instr& i);
   void pay(std::uint64_t gas);
-  void open(std::uint16_t code) { frames_.push_back({code, cur_ != kDead, false, false, false}); }
+  void open(std::uint16_t code) { frames_.push_back({.code = code, .entered = cur_ != kDead}); }
   void end();
   void join(std::uint32_t depth);
   void join_table(const Instr& i);
@@ -46,7 +54,7 @@ void Planner::pay(std::uint64_t gas) {
   if (gas == 0 || cur_ == kDead) return;
   if (cur_ == kPending) {
     cur_ = static_cast<std::int64_t>(plan_.charges.size());
-    plan_.charges.push_back({static_cast<std::uint32_t>(plan_.instrs.size()), 0, false});
+    plan_.charges.push_back({.before = static_cast<std::uint32_t>(plan_.instrs.size())});
     plan_.has_unchecked = true;
   }
   plan_.charges[static_cast<std::size_t>(cur_)].gas += gas;
@@ -68,6 +76,10 @@ void Planner::join_table(const Instr& i) {
 void Planner::end() {
   const Frame f = frames_.back();
   frames_.pop_back();
+  // A compiler may keep the gas global in a register throughout a loop that touches nothing else in memory, and then
+  // a host that wants the run to stop could not reach it. Such a loop looks at the stop flag in every round.
+  if (f.header >= 0 && !f.shared) plan_.charges[static_cast<std::size_t>(f.header)].asks_stop = true;
+  if (!frames_.empty() && (f.shared || f.header >= 0)) frames_.back().shared = true;
   if (!f.entered) {
     cur_ = kDead;
   } else if (f.code == op::kIf) {
@@ -85,7 +97,9 @@ void Planner::visit(const Instr& i) {
       open(i.code);
       if (cur_ == kDead) return;
       cur_ = static_cast<std::int64_t>(plan_.charges.size());
-      plan_.charges.push_back({static_cast<std::uint32_t>(plan_.instrs.size()) + 1, price(i), true});
+      frames_.back().header = cur_;
+      plan_.charges.push_back(
+          {.before = static_cast<std::uint32_t>(plan_.instrs.size()) + 1, .gas = price(i), .checked = true});
       return;
     case op::kIf:
       pay(price(i));
@@ -101,6 +115,7 @@ void Planner::visit(const Instr& i) {
     default: break;
   }
   pay(price(i));
+  if (is_shared(i)) frames_.back().shared = true;
   switch (i.code) {
     case op::kBr: case op::kBrIf: join(i.a); break;
     case op::kBrTable: join_table(i); break;
@@ -113,9 +128,9 @@ void Planner::visit(const Instr& i) {
 
 Result<Plan> Planner::run() {
   const std::uint64_t zeroing = (f_.locals_count + t_.locals_per_gas - 1) / t_.locals_per_gas;
-  plan_.charges.push_back({0, t_.function_entry + zeroing, true});
+  plan_.charges.push_back({.before = 0, .gas = t_.function_entry + zeroing, .checked = true});
   cur_ = 0;
-  frames_.push_back({op::kBlock, true, false, false, false});
+  frames_.push_back({.code = op::kBlock, .entered = true});
   Reader in(m_.bytes, f_.code.offset, f_.code.offset + f_.code.size);
   while (!in.done()) {
     TRY(const Instr i, read_instr(in));

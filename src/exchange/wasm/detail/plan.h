@@ -12,6 +12,7 @@ struct Charge {
   std::uint32_t before = 0;  // index of the instruction it stands before
   std::uint64_t gas = 0;
   bool checked = false;      // function entry or loop header
+  bool asks_stop = false;    // also looks at the stop flag
 };
 
 struct Plan {

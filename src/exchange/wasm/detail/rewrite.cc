@@ -27,24 +27,23 @@ class Rewriter {
   void canonical(ValType t);
   void trap_if(std::uint16_t compare) { e_.op(compare).op(op::kIf).byte(kVoidBlock).op(op::kUnreachable).op(op::kEnd); }
   void flush();
-  void reload();
-  void helper(std::uint32_t func);
+  void helper(std::uint32_t func) { e_.op(op::kCall, func); }
 
   const RewriteContext& c_;
   const Func& f_;
   const FuncType& type_;
   Plan plan_;
   Emitter e_;
-  bool keeps_gas_ = false;     // gas lives in a local
+  bool owes_ = false;          // has a local for gas that the global does not know of yet
   bool counts_stack_ = false, wrapped_ = false;
-  bool stale_ = false;         // the global may lag behind the local
-  std::uint32_t units_ = 0, gas_ = 0, f32_ = 0, f64_ = 0;
+  bool may_owe_ = false;       // that local may be other than zero here
+  std::uint32_t units_ = 0, debt_ = 0, f32_ = 0, f64_ = 0;
   std::uint32_t depth_ = 0;    // open blocks inside the body
 };
 
 bool makes_f32(const Instr& i) { return i.info->sig.back() == 'f'; }
 
-bool needs_reload(const Instr& i) {
+bool needs_exact(const Instr& i) {
   return i.code == op::kCall || i.code == op::kCallIndirect || i.code == op::kMemoryGrow || i.info->cost == Cost::kBulk;
 }
 
@@ -53,49 +52,45 @@ void Rewriter::locals() {
   bool f32 = false, f64 = false;
   for (const Instr& i : plan_.instrs)
     if (std::ranges::binary_search(f_.canon, i.at)) (makes_f32(i) ? f32 : f64) = true;
-  gas_ = params + f_.locals_count;
-  f32_ = gas_ + (keeps_gas_ ? 1 : 0);
+  debt_ = params + f_.locals_count;
+  f32_ = debt_ + (owes_ ? 1 : 0);
   f64_ = f32_ + (f32 ? 1 : 0);
-  e_.u32(static_cast<std::uint32_t>(f_.locals.size()) + (keeps_gas_ ? 1 : 0) + (f32 ? 1 : 0) + (f64 ? 1 : 0));
+  e_.u32(static_cast<std::uint32_t>(f_.locals.size()) + (owes_ ? 1 : 0) + (f32 ? 1 : 0) + (f64 ? 1 : 0));
   for (const LocalRun& run : f_.locals) e_.u32(run.count).byte(static_cast<std::uint8_t>(run.type));
-  if (keeps_gas_) e_.u32(1).byte(static_cast<std::uint8_t>(ValType::kI64));
+  if (owes_) e_.u32(1).byte(static_cast<std::uint8_t>(ValType::kI64));
   if (f32) e_.u32(1).byte(static_cast<std::uint8_t>(ValType::kF32));
   if (f64) e_.u32(1).byte(static_cast<std::uint8_t>(ValType::kF64));
 }
 
+// Pays the debt, so that the global is exact.
 void Rewriter::flush() {
-  if (keeps_gas_ && stale_) e_.op(op::kLocalGet, gas_).op(op::kGlobalSet, c_.hidden.gas);
-  stale_ = false;
+  if (owes_ && may_owe_) {
+    e_.op(op::kGlobalGet, c_.hidden.gas).op(op::kLocalGet, debt_).op(op::kI64Sub).op(op::kGlobalSet, c_.hidden.gas);
+    e_.i64(0).op(op::kLocalSet, debt_);
+  }
+  may_owe_ = false;
 }
-
-void Rewriter::reload() {
-  e_.op(op::kGlobalGet, c_.hidden.gas).op(op::kLocalSet, gas_);
-  stale_ = false;
-}
-
-void Rewriter::helper(std::uint32_t func) { e_.op(op::kCall, func); }
 
 void Rewriter::charge(const Charge& charge) {
   const auto gas = static_cast<std::int64_t>(charge.gas);
-  if (!keeps_gas_) {
-    e_.op(op::kGlobalGet, c_.hidden.gas).i64(gas).op(op::kI64Sub).op(op::kGlobalSet, c_.hidden.gas);
-    e_.op(op::kGlobalGet, c_.hidden.gas).i64(0);
-    trap_if(op::kI64LtS);
-    return;
-  }
-  e_.op(op::kLocalGet, gas_).i64(gas).op(op::kI64Sub);
   if (!charge.checked) {
-    e_.op(op::kLocalSet, gas_);
-    stale_ = true;
+    e_.op(op::kLocalGet, debt_).i64(gas).op(op::kI64Add).op(op::kLocalSet, debt_);
+    may_owe_ = true;
     return;
   }
-  e_.op(op::kLocalTee, gas_).op(op::kGlobalSet, c_.hidden.gas).op(op::kLocalGet, gas_).i64(0);
+  // One read-modify-write of memory and a branch on its sign, after compilation.
+  e_.op(op::kGlobalGet, c_.hidden.gas).i64(gas).op(op::kI64Sub);
+  if (owes_ && charge.before != 0) {
+    e_.op(op::kLocalGet, debt_).op(op::kI64Sub).i64(0).op(op::kLocalSet, debt_);
+    may_owe_ = false;
+  }
+  e_.op(op::kGlobalSet, c_.hidden.gas).op(op::kGlobalGet, c_.hidden.gas);
+  if (charge.asks_stop) e_.op(op::kGlobalGet, c_.hidden.stop).op(op::kI64Or);
+  e_.i64(0);
   trap_if(op::kI64LtS);
-  stale_ = false;
 }
 
 void Rewriter::prologue() {
-  if (keeps_gas_) reload();
   if (counts_stack_) {
     e_.op(op::kGlobalGet, c_.hidden.stack).i32(static_cast<std::int32_t>(units_)).op(op::kI32Sub);
     e_.op(op::kGlobalSet, c_.hidden.stack).op(op::kGlobalGet, c_.hidden.stack).i32(0);
@@ -114,7 +109,7 @@ void Rewriter::prologue() {
 
 void Rewriter::epilogue() {
   if (!wrapped_) return;
-  stale_ = plan_.has_unchecked;
+  may_owe_ = true;
   flush();
   if (counts_stack_) {
     e_.op(op::kGlobalGet, c_.hidden.stack).i32(static_cast<std::int32_t>(units_)).op(op::kI32Add);
@@ -144,7 +139,7 @@ void Rewriter::call_host(const Instr& i) {
 }
 
 void Rewriter::instruction(const Instr& i) {
-  if (needs_reload(i)) flush();
+  if (needs_exact(i)) flush();
   switch (i.code) {
     case op::kReturn:
       if (!wrapped_) return copy(i);
@@ -154,26 +149,24 @@ void Rewriter::instruction(const Instr& i) {
     case op::kCall:
       if (i.a < c_.module.imports.size()) call_host(i);
       else copy(i);
-      return reload();
+      return;
     case op::kMemoryGrow:
       helper(c_.hidden.grow);
-      return reload();
+      return;
     default: break;
   }
   if (i.info->cost == Cost::kBulk)
     helper(i.code == op::kTableInit || i.code == op::kTableCopy ? c_.hidden.charge_items : c_.hidden.charge_bytes);
   copy(i);
-  if (needs_reload(i)) reload();
   if (i.info->makes_nan && std::ranges::binary_search(f_.canon, i.at))
     canonical(makes_f32(i) ? ValType::kF32 : ValType::kF64);
   if (i.code == op::kEnd) --depth_;
-  // After a join the global may lag if it lagged on any path.
-  if (i.code == op::kEnd || i.code == op::kElse || i.code == op::kLoop) stale_ = plan_.has_unchecked;
+  // After a join there may be debt if there was on any path.
+  if (i.code == op::kEnd || i.code == op::kElse || i.code == op::kLoop) may_owe_ = true;
 }
 
 Bytes Rewriter::body() {
-  const bool dynamic = std::ranges::any_of(plan_.instrs, needs_reload);
-  keeps_gas_ = plan_.charges.size() > 1 || dynamic;
+  owes_ = plan_.has_unchecked;
   units_ = frame_units(f_, type_);
   counts_stack_ = f_.has_calls || units_ > kLeafUnitsMax;
   wrapped_ = counts_stack_ || plan_.has_unchecked;

@@ -1,0 +1,141 @@
+#include "chain/light/block.h"
+
+#include "base/core/text.h"
+#include "base/crypto/hash.h"
+#include "chain/light/fields.h"
+
+namespace hanse::light {
+namespace {
+
+constexpr std::string_view kAttestContext = "hanse/attest/1";
+constexpr std::size_t kHeaderFields = 9;
+constexpr std::size_t kSignatureMax = 4627;  // ML-DSA-87
+constexpr std::size_t kCertificateBytesMax = kValidatorsMax * (kSignatureMax + 16);
+
+}  // namespace
+
+void write(codec::CborWriter& w, const BlockHeader& h) {
+  w.map(kHeaderFields);
+  w.key(0);
+  w.bytes(h.network.view());
+  w.key(1);
+  w.u64(h.epoch);
+  w.key(2);
+  w.u64(h.height.value);
+  w.key(3);
+  w.bytes(h.parent.view());
+  w.key(4);
+  w.bytes(h.tx_root.view());
+  w.key(5);
+  w.bytes(h.receipt_root.view());
+  w.key(6);
+  w.bytes(h.state_root.view());
+  w.key(7);
+  w.i64(h.time_ms);
+  w.key(8);
+  w.bytes(h.leader.view());
+}
+
+Result<BlockHeader> read_header(codec::CborReader& r) {
+  BlockHeader h;
+  TRY_OK(r.enter_map("header", kHeaderFields));
+  TRY_OK(read_fixed(r, 0, "network", h.network));
+  TRY_OK(read_u64(r, 1, "epoch", h.epoch));
+  TRY_OK(read_u64(r, 2, "height", h.height.value));
+  TRY_OK(read_fixed(r, 3, "parent", h.parent));
+  TRY_OK(read_fixed(r, 4, "tx_root", h.tx_root));
+  TRY_OK(read_fixed(r, 5, "receipt_root", h.receipt_root));
+  TRY_OK(read_fixed(r, 6, "state_root", h.state_root));
+  TRY_OK(expect_key(r, 7));
+  TRY(h.time_ms, r.i64("time_ms"));
+  TRY_OK(read_fixed(r, 8, "leader", h.leader));
+  TRY_OK(r.leave());
+  return h;
+}
+
+void write(codec::CborWriter& w, const Certificate& certificate) {
+  w.array(certificate.attests.size());
+  for (const Attest& attest : certificate.attests) {
+    w.array(2);
+    w.u64(attest.validator);
+    w.bytes(attest.signature);
+  }
+}
+
+Result<Certificate> read_certificate(codec::CborReader& r) {
+  Certificate out;
+  TRY_OK(r.enter_array("certificate", kValidatorsMax));
+  while (r.more()) {
+    TRY_OK(r.enter_array("attest", 2));
+    TRY(const std::uint64_t validator, r.u64("validator", kValidatorsMax - 1));
+    TRY(const ByteView signature, r.bytes("signature", kSignatureMax));
+    TRY_OK(r.leave());
+    out.attests.push_back({.validator = static_cast<std::uint16_t>(validator), .signature = to_bytes(signature)});
+  }
+  TRY_OK(r.leave());
+  return out;
+}
+
+Bytes encode(const BlockHeader& header) {
+  codec::CborWriter w;
+  write(w, header);
+  return w.take();
+}
+
+Result<BlockHeader> decode_header(ByteView bytes) {
+  codec::CborReader r(bytes, {.size_max = 1024, .depth_max = 1});
+  TRY(BlockHeader header, read_header(r));
+  TRY_OK(r.finish());
+  return header;
+}
+
+Hash32 header_hash(const BlockHeader& header) { return crypto::blake3("hanse/block/1", {encode(header)}); }
+
+Bytes encode(const Certificate& certificate) {
+  codec::CborWriter w;
+  write(w, certificate);
+  return w.take();
+}
+
+Result<Certificate> decode_certificate(ByteView bytes) {
+  codec::CborReader r(bytes, {.size_max = kCertificateBytesMax, .depth_max = 2});
+  TRY(Certificate certificate, read_certificate(r));
+  TRY_OK(r.finish());
+  return certificate;
+}
+
+Bytes sign_header(const BlockHeader& header, const crypto::SecretKey& key) {
+  return key.sign(kAttestContext, header_hash(header).view());
+}
+
+std::string_view grade_name(Grade grade) { return grade == Grade::kEconomic ? "economic" : "fast"; }
+
+Result<Grade> verify_certificate(const BlockHeader& header, const Certificate& certificate, const ValidatorSet& set,
+                                 const Params& params) {
+  const Hash32 hash = header_hash(header);
+  std::uint32_t power = 0;
+  int last = -1;
+  for (const Attest& attest : certificate.attests) {
+    if (attest.validator <= last)
+      return fail(Kind::kDenied, "light.cert_signer",
+                  text("found validator {} after {}, expected ascending places", attest.validator, last));
+    if (attest.validator >= set.validators.size())
+      return fail(Kind::kDenied, "light.cert_signer",
+                  text("found validator {}, expected one of {}", attest.validator, set.validators.size()));
+    last = attest.validator;
+    power += set.validators[attest.validator].power_bp;
+  }
+  // Weighed before any signature is checked: a certificate that cannot suffice costs nothing.
+  if (power < params.quorum_bp)
+    return fail(Kind::kDenied, "light.cert_weight",
+                text("found signatures of {} bp at height {}, expected at least {}", power, header.height.value,
+                     params.quorum_bp));
+  for (const Attest& attest : certificate.attests) {
+    if (!crypto::verify(set.validators[attest.validator].key, kAttestContext, hash.view(), attest.signature))
+      return fail(Kind::kDenied, "light.cert_signature",
+                  text("found a bad signature of validator {} over block {}", attest.validator, hash));
+  }
+  return power >= params.economic_bp ? Grade::kEconomic : Grade::kFast;
+}
+
+}  // namespace hanse::light
