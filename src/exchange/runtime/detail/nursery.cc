@@ -229,6 +229,7 @@ void Nursery::restart() {
   spawn_not_before_ns_ = clock_.mono_ns() + kRestNs;
   if (!fresh) return;
   zygote_ = std::move(*fresh);
+  report_ = zygote_->report();
   ++zygotes_;
   warm_.clear();  // they died with the old one
 }
