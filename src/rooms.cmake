@@ -37,7 +37,8 @@ plugin(wasm ROOMS wasm runtime LIBS wasmedge::wasmedge SOURCES exchange/wasm/plu
   exchange/wasm/plugin_wasm.cc)
 room(exchange/tensor 4 USES codec crypto gxf runtime BENCH_LIBS DNNL::dnnl TEST_NEEDS hanse-worker tensor)
 plugin(tensor SOURCES exchange/tensor/plugin_tensor.cc ROOMS tensor runtime)
-room(exchange/receipt 4 USES codec crypto gxf market light)
+room(exchange/receipt 4 USES codec crypto gxf market light TEST_USES ledger auction TEST_NEEDS hanse-verify)
+program(hanse-verify exchange/receipt/main_verify.cc ROOMS receipt)
 room(exchange/flow 4 USES codec crypto journal blob gxf runtime receipt)
 
 # 6 node: one daemon, many roles
@@ -45,8 +46,10 @@ hanse_proto(node hanse/node/v1/node.proto)
 room(node/client 6 USES codec crypto exec ledger LIBS hanse_proto_node)
 room(node/api 6 USES codec crypto client LIBS hanse_proto_node Boost::headers Threads::Threads
      TEST_LIBS hanse_proto_node)
-room(node/roles 6 USES codec crypto exec ledger market auction gxf runtime client api)
+room(node/roles 6 USES codec crypto logging telemetry exec ledger light market auction gxf runtime client api)
+room(node/daemon 6 USES codec crypto config logging telemetry exec light market gxf runtime client api roles)
+program(hansed node/daemon/main_hansed.cc ROOMS daemon)
 
 # 8 cli
-room(cli/verbs 8 USES codec plugin crypto gxf market light ledger runtime client roles LIBS CLI11::CLI11)
+room(cli/verbs 8 USES codec plugin crypto gxf market light ledger runtime receipt client roles LIBS CLI11::CLI11)
 program(hanse cli/verbs/main_hanse.cc ROOMS verbs)

@@ -83,12 +83,13 @@ Status Importer::start() {
   if (limits.out_bytes != 0) node().limits.out_bytes = limits.out_bytes;
   if (options_.engine_kind.empty()) {
     node().kind = NodeKind::kOnnx;
-    draft_.uploads.push_back({.use = UploadUse::kArtifact, .node = 0, .in_ix = 0, .path = options_.model_file, .bytes = {}});
+    draft_.uploads.push_back(
+        {.use = UploadUse::kArtifact, .node = 0, .in_ix = 0, .path = options_.model_file, .bytes = {}});
     return {};
   }
   if (!detail::is_kind_name(as_bytes(options_.engine_kind)))
-    return fail_file("", 0, text("found '{}', expected an engine's kind such as tensor.mlp/v1",
-                                 options_.engine_kind.substr(0, 40)));
+    return fail_file(
+        "", 0, text("found '{}', expected an engine's kind such as tensor.mlp/v1", options_.engine_kind.substr(0, 40)));
   node().kind = NodeKind::kEngine;
   node().params[kParamKindName] = to_bytes(options_.engine_kind);
   return {};
@@ -152,7 +153,8 @@ Status Importer::read_parameters(const Spot& spot) {
     TRY(const std::string found, detail::word(each));
     if (key == "region" || key == "residency") {
       const Region* region = find_region(found);
-      if (region == nullptr) return fail_file(each, text("found the region '{}', which has no number", found.substr(0, 40)));
+      if (region == nullptr)
+        return fail_file(each, text("found the region '{}', which has no number", found.substr(0, 40)));
       Job& job = draft_.job;
       const std::uint64_t bit = 1ull << region->bit;
       if ((job.region_mask & bit) == 0) return fail_file(each, "found a residency outside the region");
@@ -202,7 +204,8 @@ Status Importer::read_meta(const Spot& spot) {
   }
   for (const std::string_view key : {"created_at", "expires_at"})
     if (fields.at(key).present()) drop(text("{}: version 4 counts blocks, not seconds", fields.at(key).path));
-  if (fields.at("source_slp").present()) drop(text("{}: the market chooses the provider", fields.at("source_slp").path));
+  if (fields.at("source_slp").present())
+    drop(text("{}: the market chooses the provider", fields.at("source_slp").path));
   if (const Spot more = fields.at("additional_fields"); more.present() && !more.value->members().empty())
     drop(text("{}: version 3 gave them no meaning", more.path));
   return {};

@@ -18,7 +18,8 @@ std::string numbers(std::string_view s) {
 }
 
 TEST(ImportV3, reads_the_command_line_yaml) {
-  auto draft = import_v3("model: llama-7b\nprecision: BF16\nkv_cache_seq_len: 2048\ntoken_count: 256\nbatch_size: 4\n", kEngine);
+  auto draft =
+      import_v3("model: llama-7b\nprecision: BF16\nkv_cache_seq_len: 2048\ntoken_count: 256\nbatch_size: 4\n", kEngine);
   ASSERT_TRUE(draft) << why(draft);
   const Node& node = draft->job.nodes.at(0);
   EXPECT_EQ(node.kind, NodeKind::kEngine);
@@ -53,11 +54,13 @@ TEST(ImportV3, a_model_file_makes_an_onnx_node) {
 }
 
 TEST(ImportV3, reads_an_envelope) {
-  const std::string job = R"({"job_id":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16],"precision":"E5M2","kv_cache_seq_len":768,)"
-                          R"("parameters":{"region":"EU","residency":"EU","batch_size":"2","model":"m","color":"red"}})";
+  const std::string job =
+      R"({"job_id":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16],"precision":"E5M2","kv_cache_seq_len":768,)"
+      R"("parameters":{"region":"EU","residency":"EU","batch_size":"2","model":"m","color":"red"}})";
   const std::string envelope =
-      R"({"meta":{"schema_version":3,"priority":200,"created_at":1700000000,"expires_at":null,"source_slp":"slp-us-east-1",)"
-      R"("target_lane":"Deep","additional_fields":{}},"payload":)" + numbers(job) + "}";
+      R"({"meta":{"schema_version":3,"priority":200,"created_at":1700000000,"expires_at":null,)"
+      R"("source_slp":"slp-us-east-1","target_lane":"Deep","additional_fields":{}},"payload":)" +
+      numbers(job) + "}";
   auto draft = import_v3(envelope, kEngine);
   ASSERT_TRUE(draft) << why(draft);
   EXPECT_EQ(draft->job.priority, 200);
@@ -67,11 +70,10 @@ TEST(ImportV3, reads_an_envelope) {
   EXPECT_EQ(draft->job.nodes[0].precision, Precision::kE5m2);
   EXPECT_EQ(draft->job.nodes[0].shape.batch, 2);
   EXPECT_EQ(draft->job.nodes[0].params.at(1), Param(to_bytes("m")));
-  EXPECT_EQ(draft->notes, (std::vector<std::string>{
-                              "meta.created_at: version 4 counts blocks, not seconds",
-                              "meta.source_slp: the market chooses the provider",
-                              "job_id: a version 4 id is the hash of the job",
-                              "payload.parameters.color: version 3 gave it no meaning"}));
+  EXPECT_EQ(draft->notes, (std::vector<std::string>{"meta.created_at: version 4 counts blocks, not seconds",
+                                                    "meta.source_slp: the market chooses the provider",
+                                                    "job_id: a version 4 id is the hash of the job",
+                                                    "payload.parameters.color: version 3 gave it no meaning"}));
   EXPECT_TRUE(import_v3(job, kEngine));
 }
 
@@ -110,8 +112,9 @@ TEST(ImportV3, needs_what_version_3_did_not_have) {
   const std::string job = "model: m\nprecision: INT8\nkv_cache_seq_len: 8\n";
   EXPECT_EQ(why(import_v3(job, {.model_file = {}, .engine_kind = {}, .limit_total = Amount{1}, .limits = {}})),
             "gxf.job_file: a version 3 job names no model bytes: name either the model's file or the engine's kind");
-  EXPECT_EQ(import_v3(job, {.model_file = "a", .engine_kind = "b", .limit_total = Amount{1}, .limits = {}}).error().id(),
-            "gxf.job_file");
+  EXPECT_EQ(
+      import_v3(job, {.model_file = "a", .engine_kind = "b", .limit_total = Amount{1}, .limits = {}}).error().id(),
+      "gxf.job_file");
   EXPECT_EQ(why(import_v3(job, {.model_file = "a", .engine_kind = {}, .limit_total = {}, .limits = {}})),
             "gxf.job_file: a version 3 job has no price cap: name one");
   EXPECT_EQ(why(import_v3(job, {.model_file = {}, .engine_kind = "A B", .limit_total = Amount{1}, .limits = {}})),

@@ -25,7 +25,6 @@ constexpr std::uint64_t kU64Max = std::numeric_limits<std::uint64_t>::max();
 constexpr std::uint64_t kU32Max = std::numeric_limits<std::uint32_t>::max();
 constexpr std::uint64_t kPageBytes = 64 * 1024;
 constexpr std::size_t kPortsMax = 256;
-constexpr std::uint64_t kExtensionLatency = 128;  // match.h: the provider's latency at most, in ms
 
 constexpr Choice kPriorities[] = {{"low", 0}, {"normal", 64}, {"high", 128}, {"critical", 192}};
 constexpr Choice kLanes[] = {{"auto", 0}, {"flash", 1}, {"deep", 2}};
@@ -77,7 +76,8 @@ Status read_params(const Spot& spot, std::map<std::uint64_t, Param>& params) {
     const Spot each{.value = &value, .path = text("{}.{}", spot.path, key)};
     std::uint64_t number = 0;
     const auto [end, ec] = std::from_chars(key.data(), key.data() + key.size(), number);
-    if (ec != std::errc() || end != key.data() + key.size() || number == kParamKindName || std::to_string(number) != key)
+    if (ec != std::errc() || end != key.data() + key.size() || number == kParamKindName ||
+        std::to_string(number) != key)
       return fail_file(each, text("found the param '{}', expected a number from 1", key.substr(0, 40)));
     switch (value.type()) {
       case Json::Type::kUint:
@@ -179,12 +179,12 @@ class Builder {
   JobDraft draft_;
 };
 
-constexpr std::string_view kTermKeys[] = {"limit", "priority", "lane", "regions", "residency", "audit", "isolation",
-                                          "latency", "valid", "outputs", "nodes", "kind", "model", "artifact", "inputs",
-                                          "params", "precision", "shape", "limits"};
+constexpr std::string_view kTermKeys[] = {
+    "limit", "priority", "lane",  "regions",  "residency", "audit",  "isolation", "latency", "valid", "outputs",
+    "nodes", "kind",     "model", "artifact", "inputs",    "params", "precision", "shape",   "limits"};
 constexpr std::size_t kGraphKeys = 11;  // the first of them go with `nodes`
-constexpr std::string_view kNodeKeys[] = {"name", "kind", "model", "artifact", "inputs", "params", "precision", "shape",
-                                          "limits"};
+constexpr std::string_view kNodeKeys[] = {"name",   "kind",      "model", "artifact", "inputs",
+                                          "params", "precision", "shape", "limits"};
 
 Result<JobDraft> Builder::build(const Spot& root) {
   if (root.value->type() != Json::Type::kObject)
@@ -243,7 +243,8 @@ Result<std::uint16_t> region_bit(const Spot& spot) {
   if (const Region* region = find_region(name)) return region->bit;
   std::string known;
   for (const Region& region : regions()) known += (known.empty() ? "" : ", ") + std::string(region.name);
-  return fail_file(spot, text("found the region '{}', expected one of {} or a bit number 0 to 63", name.substr(0, 40), known));
+  return fail_file(
+      spot, text("found the region '{}', expected one of {} or a bit number 0 to 63", name.substr(0, 40), known));
 }
 
 Status Builder::read_regions(const Fields& fields) {
@@ -356,8 +357,8 @@ Status Builder::read_kind(const Fields& fields, Node& node) {
   std::string path;
   if (artifact.present()) {
     TRY(path, detail::word(artifact));
-    draft_.uploads.push_back({.use = UploadUse::kArtifact, .node = node.id, .in_ix = 0, .path = resolve(folder_, path),
-                              .bytes = {}});
+    draft_.uploads.push_back(
+        {.use = UploadUse::kArtifact, .node = node.id, .in_ix = 0, .path = resolve(folder_, path), .bytes = {}});
   }
   std::string kind;
   if (const Spot named = fields.at("kind"); named.present()) {
@@ -382,7 +383,8 @@ Status Builder::read_kind(const Fields& fields, Node& node) {
 Status Builder::read_inputs(const Spot& spot, std::uint16_t id) {
   if (!spot.present()) return {};
   TRY(const std::vector<Spot> items, detail::list_of(spot));
-  if (items.size() > kPortsMax) return fail_file(spot, text("found {} inputs, expected at most {}", items.size(), kPortsMax));
+  if (items.size() > kPortsMax)
+    return fail_file(spot, text("found {} inputs, expected at most {}", items.size(), kPortsMax));
   for (std::size_t i = 0; i < items.size(); ++i) TRY_OK(read_input(items[i], id, static_cast<std::uint8_t>(i)));
   return {};
 }
@@ -396,7 +398,8 @@ Status Builder::read_input(const Spot& spot, std::uint16_t id, std::uint8_t in_i
     constexpr std::string_view kKnown[] = {"path", "text", "hex", "from"};
     TRY(const Fields fields, Fields::open(spot, kKnown));
     if (spot.value->members().size() != 1)
-      return fail_file(spot, text("found {} keys, expected one of path, text, hex, from", spot.value->members().size()));
+      return fail_file(spot,
+                       text("found {} keys, expected one of path, text, hex, from", spot.value->members().size()));
     if (const Spot from = fields.at("from"); from.value != nullptr) {
       TRY(const Port port, read_port(from, names_));
       draft_.job.edges.push_back({.from = port.node, .to = id, .out_ix = port.port, .in_ix = in_ix});
@@ -453,8 +456,9 @@ Result<Job> finish(const JobDraft& draft, std::span<const UploadedBlob> blobs, c
   job.nonce = options.nonce;
   job.not_before = options.height;
   if (__builtin_add_overflow(options.height.value, draft.valid_blocks, &job.expires.value))
-    return fail_file("valid", 0, text("found {} blocks after height {}, which no height can be", draft.valid_blocks,
-                                      options.height.value));
+    return fail_file(
+        "valid", 0,
+        text("found {} blocks after height {}, which no height can be", draft.valid_blocks, options.height.value));
   for (std::size_t i = 0; i < blobs.size(); ++i) {
     const Upload& upload = draft.uploads[i];
     if (upload.use == UploadUse::kArtifact) {

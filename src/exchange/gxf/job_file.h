@@ -1,4 +1,4 @@
-// Job files: what people write, in YAML or JSON, and how it becomes a job. Reference for authors: docs/reference/job_file.md.
+// Job files: what people write, in YAML or JSON, and how it becomes a job. For authors: docs/reference/job_file.md.
 //
 //   kind: tensor.mlp/v1                  # "wasm/v1", "onnx/v1" or the name of an engine's kind
 //   artifact: model.tns                  # paths are relative to the job file
@@ -7,7 +7,7 @@
 //   precision: int8                      # int8 (default), e5m2, fp8, bf16
 //   shape: {level: 0, seq: 1, batch: 1, tokens: 0, dims: [4, 4]}
 //   limits: {gas: 50M, memory: 64MiB, time: 10s, output: 1MiB}
-//   limit: 2M                            # price cap in micro-tokens; the only field that must be written beside the kind
+//   limit: 2M                            # price cap in micro-tokens; beside the kind the only mandatory field
 //   priority: 128                        # 0..255 or low, normal, high, critical
 //   lane: auto                           # auto, flash, deep
 //   regions: [EU, US]                    # names or bit numbers 0..63; any region when left out
@@ -18,8 +18,9 @@
 //   valid: 1000                          # blocks until the job expires
 //   outputs: [result]                    # a name for each output port
 //
-// A graph has `nodes` in place of kind, artifact, inputs, params, precision, shape and limits: a list of the same fields
-// with a `name` each, whose inputs may be {from: other} or {from: other.port}, and `outputs: {result: other.port}`.
+// A graph has `nodes` in place of kind, artifact, inputs, params, precision, shape and limits: a list of the same
+// fields with a `name` each, whose inputs may be {from: other} or {from: other.port}, and its outputs are an object:
+//   outputs: {result: other.port}
 //
 // A draft is a job without network, nonce, heights and blob ids. The caller uploads draft.uploads, calls finish with
 // their ids, signs and submits. Whether the job is a valid one is for validate to say.
@@ -65,7 +66,7 @@ struct JobDraft {
   std::vector<Upload> uploads;
   std::vector<std::string> output_names;  // one for each of job.outputs
   std::uint64_t valid_blocks = kValidBlocksDefault;
-  std::vector<std::string> notes;         // what an import left out, one line each
+  std::vector<std::string> notes;  // what an import left out, one line each
 };
 
 // `folder` is what relative paths start from. Text that begins with '{' is JSON, other text YAML.
@@ -87,13 +88,14 @@ struct FinishOptions {
 Result<Job> finish(const JobDraft& draft, std::span<const UploadedBlob> blobs, const FinishOptions& options);
 
 // Reads a version 3 job: the YAML or JSON of its command line (model, precision, kv_cache_seq_len, token_count,
-// batch_size), a GxfJob or a GxfEnvelope in JSON. Version 3 names no model bytes, so the caller names either the model's
-// file (the node becomes ONNX) or the engine's kind that knows the model by name. Mapping: proto/records/gxf.md.
+// batch_size), a GxfJob or a GxfEnvelope in JSON. Version 3 names no model bytes, so the caller names either the
+// model's file (the node becomes ONNX) or the engine's kind that knows the model by name. Mapping:
+// proto/records/gxf.md.
 struct ImportOptions {
-  std::string model_file;    // or
+  std::string model_file;  // or
   std::string engine_kind;
-  Amount limit_total;        // version 3 had no price cap; > 0
-  Limits limits;             // nor limits; zeros mean the defaults of job files
+  Amount limit_total;  // version 3 had no price cap; > 0
+  Limits limits;       // nor limits; zeros mean the defaults of job files
 };
 Result<JobDraft> import_v3(std::string_view text, const ImportOptions& options);
 

@@ -51,8 +51,11 @@ TEST(JobFile, every_field_arrives) {
   EXPECT_EQ(node.precision, Precision::kBf16);
   EXPECT_EQ(node.shape, (Shape{.level = 1, .seq = 64, .batch = 8, .tokens = 32, .dims = {4, 5}}));
   EXPECT_EQ(node.limits, (Limits{.gas = 50'000'000, .mem_pages = 2, .wall_ms = 120'000, .out_bytes = 1'000'000}));
-  const std::map<std::uint64_t, Param> params = {{0, to_bytes("tensor.mlp/v1")}, {1, std::int64_t{1}},
-                                                 {2, to_bytes("abc")}, {3, Bytes{1, 2}}, {4, std::int64_t{-7}}};
+  const std::map<std::uint64_t, Param> params = {{0, to_bytes("tensor.mlp/v1")},
+                                                 {1, std::int64_t{1}},
+                                                 {2, to_bytes("abc")},
+                                                 {3, Bytes{1, 2}},
+                                                 {4, std::int64_t{-7}}};
   EXPECT_EQ(node.params, params);
   EXPECT_EQ(job.limit_total.value, 2000u);
   EXPECT_EQ(job.priority, 128);
@@ -146,12 +149,14 @@ TEST(JobFile, units_are_exact_and_mandatory_where_a_number_alone_is_ambiguous) {
   EXPECT_EQ(limits("time: 1h").wall_ms, 3'600'000u);
   EXPECT_EQ(with_message("limits: {time: 10}"),
             "found an unsigned integer, expected a time such as 10s (ms, s, m, h) in line 3 at limits.time");
-  EXPECT_EQ(with_message("limits: {time: 10 s}"), "found '10 s', expected a time such as 10s (ms, s, m, h) in line 3 at limits.time");
+  EXPECT_EQ(with_message("limits: {time: 10 s}"),
+            "found '10 s', expected a time such as 10s (ms, s, m, h) in line 3 at limits.time");
   EXPECT_EQ(with_message("limits: {memory: 64mb}"),
             "found '64mb', expected a size such as 64MiB (B, kB, MB, GB, KiB, MiB, GiB) in line 3 at limits.memory");
   EXPECT_EQ(with_message("limits: {memory: 5GiB}"),
             "found 5368709120, expected at most 4294967296 in line 3 at limits.memory");
-  EXPECT_EQ(with_message("limits: {gas: 99999999999T}"), "found '99999999999T', which does not fit in 64 bits in line 3 at limits.gas");
+  EXPECT_EQ(with_message("limits: {gas: 99999999999T}"),
+            "found '99999999999T', which does not fit in 64 bits in line 3 at limits.gas");
   EXPECT_EQ(with_message("limits: {gas: -1}"),
             "found a negative integer, expected a number such as 50000000 or 50M (k, M, G, T) in line 3 at limits.gas");
   EXPECT_EQ(with_message("limits: {gas: 1.5M}"),
@@ -167,10 +172,12 @@ TEST(JobFile, wrong_values_say_what_is_possible) {
   EXPECT_EQ(with_message("audit: none"),
             "found 'none', expected one of receipts, sampled, freivalds, sumcheck in line 3 at audit");
   EXPECT_EQ(with_message("isolation: 4"), "found 4, expected at most 3 in line 3 at isolation");
-  EXPECT_EQ(with_message("precision: fp32"), "found 'fp32', expected one of int8, e5m2, fp8, bf16 in line 3 at precision");
-  EXPECT_EQ(with_message("regions: [MARS]"),
-            "found the region 'MARS', expected one of US, EU, APAC, UK, CH, CA, LATAM, MEA, AFRICA, IN, JP, AU or a bit "
-            "number 0 to 63 in line 3 at regions[0]");
+  EXPECT_EQ(with_message("precision: fp32"),
+            "found 'fp32', expected one of int8, e5m2, fp8, bf16 in line 3 at precision");
+  EXPECT_EQ(
+      with_message("regions: [MARS]"),
+      "found the region 'MARS', expected one of US, EU, APAC, UK, CH, CA, LATAM, MEA, AFRICA, IN, JP, AU or a bit "
+      "number 0 to 63 in line 3 at regions[0]");
   EXPECT_EQ(with_message("regions: [64]"), "found 64, expected at most 63 in line 3 at regions[0]");
   EXPECT_EQ(with_message("regions: []"), "found no region; leave the key out for any in line 3 at regions");
   EXPECT_EQ(with_message("regions: EU"), "found a text, expected a list in line 3 at regions");
@@ -179,7 +186,8 @@ TEST(JobFile, wrong_values_say_what_is_possible) {
   EXPECT_EQ(with_message("valid: 0"), "found 0, expected one block at least in line 3 at valid");
   EXPECT_EQ(with_message("valid: 1000001"), "found 1000001, expected at most 1000000 in line 3 at valid");
   EXPECT_EQ(with_message("params: {0: x}"), "found the param '0', expected a number from 1 in line 3 at params.0");
-  EXPECT_EQ(with_message("params: {trace: 1}"), "found the param 'trace', expected a number from 1 in line 3 at params.trace");
+  EXPECT_EQ(with_message("params: {trace: 1}"),
+            "found the param 'trace', expected a number from 1 in line 3 at params.trace");
   EXPECT_EQ(with_message("params: {01: 1}"), "found the param '01', expected a number from 1 in line 3 at params.01");
   EXPECT_EQ(with_message("params: {1: {hex: 0g}}"),
             "found 'g' at position 1, expected a hex digit in line 3 at params.1.hex");

@@ -6,7 +6,7 @@ namespace hanse::gxf {
 namespace {
 
 // Append only: a bit never changes its meaning, since jobs and asks on the ledger hold numbers.
-constexpr Region kRegions[] = {{"US", 0}, {"EU", 1},    {"APAC", 2},   {"UK", 3}, {"CH", 4}, {"CA", 5},
+constexpr Region kRegions[] = {{"US", 0},    {"EU", 1},  {"APAC", 2},   {"UK", 3}, {"CH", 4},  {"CA", 5},
                                {"LATAM", 6}, {"MEA", 7}, {"AFRICA", 8}, {"IN", 9}, {"JP", 10}, {"AU", 11}};
 
 }  // namespace

@@ -34,8 +34,13 @@ struct UnitName {
   std::uint64_t factor;
 };
 constexpr UnitName kThousands[] = {{"k", 1'000}, {"M", 1'000'000}, {"G", 1'000'000'000}, {"T", 1'000'000'000'000}};
-constexpr UnitName kSizes[] = {{"B", 1},           {"kB", 1'000},      {"MB", 1'000'000},   {"GB", 1'000'000'000},
-                               {"KiB", 1ull << 10}, {"MiB", 1ull << 20}, {"GiB", 1ull << 30}};
+constexpr UnitName kSizes[] = {{"B", 1},
+                               {"kB", 1'000},
+                               {"MB", 1'000'000},
+                               {"GB", 1'000'000'000},
+                               {"KiB", 1ull << 10},
+                               {"MiB", 1ull << 20},
+                               {"GiB", 1ull << 30}};
 constexpr UnitName kTimes[] = {{"ms", 1}, {"s", 1'000}, {"m", 60'000}, {"min", 60'000}, {"h", 3'600'000}};
 
 Result<std::uint64_t> within(const Spot& spot, std::uint64_t v, std::uint64_t most) {
@@ -79,7 +84,8 @@ Result<Fields> Fields::open(const Spot& spot, std::span<const std::string_view> 
   Fields out(*spot.value, spot.path);
   for (const auto& [key, value] : spot.value->members()) {
     if (std::find(known.begin(), known.end(), key) != known.end()) continue;
-    return fail_file(out.at(key), text("found the unknown key '{}', did you mean '{}'?", key.substr(0, 80), nearest(key, known)));
+    return fail_file(out.at(key),
+                     text("found the unknown key '{}', did you mean '{}'?", key.substr(0, 80), nearest(key, known)));
   }
   return out;
 }
@@ -96,7 +102,8 @@ Result<Spot> Fields::need(std::string_view key) const {
 
 std::vector<Spot> items_of(const Spot& spot) {
   std::vector<Spot> out;
-  for (const Json& item : spot.value->items()) out.push_back({.value = &item, .path = text("{}[{}]", spot.path, out.size())});
+  for (const Json& item : spot.value->items())
+    out.push_back({.value = &item, .path = text("{}[{}]", spot.path, out.size())});
   return out;
 }
 

@@ -24,7 +24,7 @@ class Fields {
  public:
   // The spot must hold an object whose keys are all among `known`; an unknown key is answered with the nearest one.
   static Result<Fields> open(const Spot& spot, std::span<const std::string_view> known);
-  Spot at(std::string_view key) const;                 // value is nullptr when absent
+  Spot at(std::string_view key) const;  // value is nullptr when absent
   Result<Spot> need(std::string_view key) const;
 
  private:
@@ -32,14 +32,14 @@ class Fields {
   const codec::Json* object_;
   std::string path_;
 };
-std::vector<Spot> items_of(const Spot& spot);          // of an array
-Result<std::vector<Spot>> list_of(const Spot& spot);   // gxf.job_file when it is no array
+std::vector<Spot> items_of(const Spot& spot);         // of an array
+Result<std::vector<Spot>> list_of(const Spot& spot);  // gxf.job_file when it is no array
 
-Result<std::string> word(const Spot& spot);                                    // a text, not empty
-Result<std::uint64_t> number(const Spot& spot, std::uint64_t most);            // an integer
-Result<std::uint64_t> count(const Spot& spot, std::uint64_t most);             // 50000000, "50M": k M G T, thousands
-Result<std::uint64_t> bytes(const Spot& spot, std::uint64_t most);             // "64MiB": B kB MB GB KiB MiB GiB
-Result<std::uint64_t> milliseconds(const Spot& spot, std::uint64_t most);      // "10s": ms s m h
+Result<std::string> word(const Spot& spot);                                // a text, not empty
+Result<std::uint64_t> number(const Spot& spot, std::uint64_t most);        // an integer
+Result<std::uint64_t> count(const Spot& spot, std::uint64_t most);         // 50000000, "50M": k M G T, thousands
+Result<std::uint64_t> bytes(const Spot& spot, std::uint64_t most);         // "64MiB": B kB MB GB KiB MiB GiB
+Result<std::uint64_t> milliseconds(const Spot& spot, std::uint64_t most);  // "10s": ms s m h
 
 struct Choice {
   std::string_view name;
@@ -55,7 +55,7 @@ std::string_view nearest(std::string_view found, std::span<const std::string_vie
 std::unexpected<Error> as_job_file_error(const Error& e);
 Result<codec::Json> parse_text(std::string_view text);  // JSON when it begins with '{', else YAML
 
-bool is_kind_name(ByteView name);                       // rules.cc
-Limits default_limits();                                // job_file.cc: 1G gas, 256 MiB, 10 s, 1 MiB of output
+bool is_kind_name(ByteView name);  // rules.cc
+Limits default_limits();           // job_file.cc: 1G gas, 256 MiB, 10 s, 1 MiB of output
 
 }  // namespace hanse::gxf::detail
