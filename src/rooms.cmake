@@ -52,7 +52,7 @@ room(exchange/wasm 4 USES codec crypto gxf runtime TEST_LIBS wasmedge::wasmedge
 plugin(wasm ROOMS wasm runtime LIBS wasmedge::wasmedge SOURCES exchange/wasm/plugin_cache.cc
   exchange/wasm/plugin_engine.cc exchange/wasm/plugin_entry.cc exchange/wasm/plugin_host.cc
   exchange/wasm/plugin_wasm.cc)
-room(exchange/tensor 4 USES codec crypto gxf runtime BENCH_LIBS DNNL::dnnl)
+room(exchange/tensor 4 USES codec crypto gxf runtime BENCH_LIBS DNNL::dnnl TEST_NEEDS hanse-worker tensor)
 plugin(tensor SOURCES exchange/tensor/plugin_tensor.cc ROOMS tensor runtime)
 room(exchange/receipt 4 USES codec crypto gxf market light TEST_USES ledger auction TEST_NEEDS hanse-verify)
 program(hanse-verify exchange/receipt/main_verify.cc ROOMS receipt)
