@@ -56,7 +56,7 @@ room(exchange/tensor 4 USES codec crypto gxf runtime BENCH_LIBS DNNL::dnnl TEST_
 plugin(tensor SOURCES exchange/tensor/plugin_tensor.cc ROOMS tensor runtime)
 room(exchange/receipt 4 USES codec crypto gxf market light TEST_USES ledger auction TEST_NEEDS hanse-verify)
 program(hanse-verify exchange/receipt/main_verify.cc ROOMS receipt)
-room(exchange/flow 4 USES codec crypto journal blob gxf runtime receipt)
+room(exchange/flow 4 USES codec crypto kv gxf market runtime receipt TEST_USES light ledger auction)
 
 # 6 node: one daemon, many roles
 hanse_proto(node hanse/node/v1/node.proto)
