@@ -64,7 +64,8 @@ room(node/client 6 USES codec crypto exec ledger LIBS hanse_proto_node)
 room(node/api 6 USES codec crypto client LIBS hanse_proto_node Boost::headers Threads::Threads
      TEST_LIBS hanse_proto_node)
 room(node/roles 6 USES codec crypto logging telemetry exec blob ledger light market auction gxf runtime client api)
-room(node/daemon 6 USES codec crypto config logging telemetry exec blob light market gxf runtime client api roles)
+room(node/daemon 6 USES codec crypto config logging telemetry exec kv blob light market gxf
+     runtime flow client api roles)
 program(hansed node/daemon/main_hansed.cc ROOMS daemon)
 
 # 8 cli
