@@ -22,6 +22,8 @@ namespace hanse::flow {
 
 // Inputs, artifacts and declared outputs of one job that are held in memory at once.
 constexpr std::uint64_t kJobBytesMax = 1ull << 30;
+// Outputs of the whole job by their declared limits: they are journaled as one outcome.
+constexpr std::uint64_t kResultBytesMax = runtime::kOutcomeSizeMax - 64 * 1024;
 
 struct ProviderPorts {
   ProviderMarket& market;
