@@ -68,8 +68,10 @@ Status check_reach(const gxf::Job& job, const ProviderPorts& ports) {
   std::uint64_t bytes = 0, result_bytes = 0;
   for (const gxf::Node& node : job.nodes) {
     const std::string kind = kind_of(node);
-    if (std::ranges::find(kinds, kind) == kinds.end())
-      return fail(Kind::kUnsupported, "flow.no_kind", text("node {} is of kind '{}', which nothing here runs", node.id, kind));
+    if (std::ranges::find(kinds, kind) == kinds.end()) {
+      return fail(Kind::kUnsupported, "flow.no_kind",
+                  text("node {} is of kind '{}', which nothing here runs", node.id, kind));
+    }
     bytes += node.limits.out_bytes;
     const bool is_result = std::ranges::any_of(job.outputs, [&](const auto& o) { return o.node == node.id; });
     if (is_result) result_bytes += node.limits.out_bytes;
@@ -137,7 +139,8 @@ Result<std::vector<market::OutputRef>> publish(const runtime::RunOutcome& outcom
   for (const Bytes& output : outcome.outputs) {
     const BlobId id = crypto::blob_id(output);
     TRY(const BlobId stored, ports.blobs.put(output));
-    if (stored != id) return fail(Kind::kCorrupt, "flow.hash", text("an output was stored as {}, expected {}", stored, id));
+    if (stored != id)
+      return fail(Kind::kCorrupt, "flow.hash", text("an output was stored as {}, expected {}", stored, id));
     refs.push_back({.id = id, .size_bytes = output.size()});
   }
   return refs;

@@ -46,7 +46,7 @@ struct PayerPorts {
   gxf::Params params;
 };
 
-// validated -> uploaded -> ordered -> matched. `blobs` are the inputs and artifacts that may not be stored yet, by hash.
+// validated -> uploaded -> ordered -> matched. `blobs`: inputs and artifacts that may not be stored yet, by hash.
 // A job that the market knows already is not ordered again.
 Result<market::Quote> submit_job(ByteView gxf, const std::map<BlobId, ByteView>& blobs, const PayerPorts& ports);
 

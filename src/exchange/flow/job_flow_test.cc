@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include "exchange/flow/cpu_class.h"
-#include "exchange/flow/flow_world.h"
+#include "exchange/flow/flow_world_test.h"
 
 namespace hanse::flow {
 namespace {

@@ -20,7 +20,11 @@ struct Crash {
 };
 
 // The payer is 0, the provider 1.
-class FlowWorld : public ProviderMarket, public PayerMarket, public BlobPort, public runtime::Runner, public StepJournal {
+class FlowWorld : public ProviderMarket,
+                  public PayerMarket,
+                  public BlobPort,
+                  public runtime::Runner,
+                  public StepJournal {
  public:
   FlowWorld() {
     EXPECT_EQ(market.add_provider(1).code, 0u);
@@ -42,7 +46,8 @@ class FlowWorld : public ProviderMarket, public PayerMarket, public BlobPort, pu
   Status record(const market::JobReceipt& receipt) override { return call(market::Method::kJobReceipt, receipt); }
   Result<market::Quote> order(ByteView gxf) override {
     TRY_OK(crash.pass());
-    const auto result = market.apply({.app = market::kMarketApp, .body = market::encode_body(market::BodyKind::kJob, gxf)});
+    const Bytes body = market::encode_body(market::BodyKind::kJob, gxf);
+    const auto result = market.apply({.app = market::kMarketApp, .body = body});
     ++orders;
     TRY_OK(crash.pass());
     if (result.code != 0) return fail(Kind::kConflict, result.error_id, result.message);
