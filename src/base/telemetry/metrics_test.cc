@@ -3,8 +3,11 @@
 #include "base/core/text.h"
 #include "base/logging/log.h"
 
+#include <gtest/gtest.h>
+
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <ctime>
 #include <fstream>

@@ -347,6 +347,8 @@ ChainStats Chain::stats() const {
   return out;
 }
 
+Status Chain::audit() const { return rep_->ledger->audit(); }
+
 Status Chain::health() const {
   {
     const std::lock_guard lock(rep_->mutex);

@@ -70,6 +70,7 @@ class Chain {
   Height wait_above(Height height, std::int64_t timeout_ms) const;
 
   ChainStats stats() const;
+  Status audit() const;   // Ledger::audit: reads all of the state
   Status health() const;  // ledger.halted, ledger.abstaining or the store's background error
   void stop();            // lets the block being made end; what waits is answered ledger.stopped
 

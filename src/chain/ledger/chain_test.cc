@@ -5,6 +5,7 @@
 #include <future>
 #include <thread>
 
+#include "base/core/mem_fs.h"
 #include "chain/ledger/test_net.h"
 #include "store/journal/journal.h"
 
@@ -149,6 +150,49 @@ TEST_F(ChainTest, replays_cuts_that_the_store_lost) {
   EXPECT_EQ(chain->stats().replayed, 5u);
   EXPECT_EQ(chain->view()->header(), tip);
   EXPECT_EQ(balance(1), 1'000'005u);
+}
+
+TEST(ChainPower, a_power_cut_takes_nothing_acknowledged) {
+  for (std::uint64_t seed = 0; seed < 8; ++seed) {
+    SCOPED_TRACE(text("seed {}", seed));
+    TempDir dir(testing::TempDir());
+    TestNet net;
+    MemFs disk;  // of the journal; the store's unsynced writes are lost as a whole
+    for (std::size_t slash = dir.path().find('/', 1); slash != std::string::npos; slash = dir.path().find('/', slash + 1))
+      ASSERT_TRUE(disk.mkdir(dir.path().substr(0, slash)));
+    auto options = ChainTest::options();
+    options.fs = &disk;
+    const auto open = [&] {
+      auto chain = Chain::open(dir.path(), net.genesis, TestNet::accounts_only(), TestNet::validator_key(), options);
+      EXPECT_TRUE(chain) << chain.error().str();
+      return chain ? std::move(*chain) : nullptr;
+    };
+    SeededRandom random(seed);
+    const std::uint64_t wanted = 3 + random.below(10);
+    std::uint64_t acknowledged = 0;
+    {
+      auto chain = open();
+      ASSERT_TRUE(chain);
+      disk.fail_at(4 + random.below(4 * wanted), MemFs::Fault::kIo);  // a write or a sync of some block fails
+      while (acknowledged < wanted && chain->submit(net.transfer(0, net.user(1), 1, acknowledged + 1), kDeadlineMs))
+        ++acknowledged;
+      EXPECT_TRUE(acknowledged == wanted || chain->health().error().id() == "ledger.halted");
+    }
+    disk.crash(seed);
+    std::filesystem::remove_all(dir.path() + "/store");
+    {
+      const auto journal = journal::Journal::open(disk, dir.path() + "/journal");
+      ASSERT_TRUE(journal) << journal.error().str();
+      auto accounts = make_accounts_app();
+      auto empty = Ledger::open(dir.path() + "/store", net.genesis, {accounts.get()}, {});
+      ASSERT_TRUE(empty && (*empty)->put_note("journal-nonce", (*journal)->nonce().view()));
+    }
+    auto chain = open();
+    ASSERT_TRUE(chain);
+    EXPECT_FALSE(chain->stats().abstaining);
+    EXPECT_GE(read_account(*chain->view(), net.user(0))->nonce, acknowledged);
+    EXPECT_TRUE(chain->audit());
+  }
 }
 
 TEST_F(ChainTest, abstains_when_its_journal_is_gone_damaged_or_foreign) {

@@ -207,4 +207,41 @@ std::optional<std::vector<Lines>> run_all(Runner runner, const std::vector<Bytes
   return out;
 }
 
+Bytes metered_for_test(const Bytes& original, std::int64_t gas) {
+  const auto module = parse_module(original, Profile::kAny);
+  EXPECT_TRUE(module) << (module ? "" : module.error().str());
+  if (!module) return {};
+  const auto out = meter_module(*module, {.table = &kGasTable1, .gas = gas, .pages = 64});
+  EXPECT_TRUE(out);
+  std::string why;
+  EXPECT_TRUE(wabt_accepts(*out, why)) << why;
+  return *out;
+}
+
+std::vector<Lines> agreed(const std::vector<Bytes>& modules) {
+  std::optional<std::vector<Lines>> first;
+  for (Runner runner : kRunners) {
+    const auto lines = run_all(runner, modules);
+    if (!lines) continue;
+    EXPECT_EQ(lines->size(), modules.size()) << runner_name(runner);
+    if (!first) first = lines;
+    for (std::size_t k = 0; k < std::min(lines->size(), first->size()); ++k)
+      EXPECT_EQ((*lines)[k], (*first)[k]) << runner_name(runner) << ", module " << k;
+  }
+  return first.value_or(std::vector<Lines>{});
+}
+
+Lines visible(Lines lines) {
+  std::erase_if(lines, [](const std::string& s) { return s.starts_with(kHiddenPrefix); });
+  return lines;
+}
+
+std::int64_t gas_left(const Lines& lines) {
+  const std::string head = text("{}() => i64:", kLeftExport);
+  for (const std::string& line : lines)
+    if (line.starts_with(head)) return static_cast<std::int64_t>(std::strtoull(line.c_str() + head.size(), nullptr, 10));
+  ADD_FAILURE() << "no line of " << kLeftExport;
+  return 0;
+}
+
 }  // namespace hanse::wasm

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/core/bytes.h"
+#include "exchange/wasm/module.h"
 
 namespace hanse::wasm {
 
@@ -21,6 +22,13 @@ bool has_tool(const std::string& program);
 
 // For each module its lines; nullopt when the machine lacks the engine.
 std::optional<std::vector<Lines>> run_all(Runner runner, const std::vector<Bytes>& modules);
+
+// A module metered with that much gas in its global, after wasm-validate accepted it.
+Bytes metered_for_test(const Bytes& original, std::int64_t gas = 1'000'000'000'000);
+// What metered modules print: expected to be equal on every engine of the machine.
+std::vector<Lines> agreed(const std::vector<Bytes>& modules);
+Lines visible(Lines lines);                                // without the hidden exports
+std::int64_t gas_left(const Lines& lines);                 // what hanse#left printed
 
 // Output of a command line, standard error included; nullopt when it fails.
 std::optional<std::string> run_command(const std::string& command);

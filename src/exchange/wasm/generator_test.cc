@@ -217,7 +217,7 @@ void Generator::call(int depth) {
   if (below(3) == 0) {
     // Now and then a neighbour of the other type, or an empty element.
     const std::uint64_t slip = below(40);
-    const std::uint32_t element = slip == 0 ? callee + 1 : slip == 1 ? 100 : callee;
+    const std::uint32_t element = slip == 0 ? callee + 1 : slip == 1 ? 120 : callee;
     e_.i32(static_cast<std::int32_t>(element)).op(op::kCallIndirect, binary ? 1 : 0).u32(0);
   } else {
     e_.op(op::kCall, callee);
@@ -369,7 +369,7 @@ Bytes TestModule::encode() const {
   }
   type.u32(static_cast<std::uint32_t>(types.size()));
   for (const FuncType& t : types) encode_type(type, t);
-  table.u32(1).byte(0x70).byte(0).u32(128);
+  table.u32(1).byte(0x70).byte(0).u32(n + 128);
   memory.u32(1).byte(1).u32(pages).u32(pages_max);
   global.u32(static_cast<std::uint32_t>(globals.size()));
   for (ValType t : globals) {

@@ -31,7 +31,7 @@ void Provider::stop() {
 }
 
 Status Provider::run() {
-  TRY(threads_, exec::ThreadPool::create({.threads = std::min<std::size_t>(options_.offer.capacity, exec::kThreadsMax),
+  TRY(threads_, exec::ThreadPool::create({.threads = options_.parallel,
                                           .queue_max = kProviderQueueMax}));
   exec::Backoff backoff(ports_.random, {.first_ms = 100, .most_ms = 5'000});
   Status outcome;
@@ -40,7 +40,7 @@ Status Provider::run() {
     const bool stood = standing_.exchange(false);
     if (stood) backoff.reset();
     if (ended) continue;  // only time for another look
-    if (ended.error().id() == "node.other_network") {
+    if (ended.error().id() == "roles.other_network") {
       outcome = std::unexpected(ended.error().clone());
       break;
     }
@@ -56,7 +56,7 @@ Status Provider::run() {
 Status Provider::session() {
   TRY(const auto info, ports_.client.info());
   if (info.network != network_)
-    return fail(Kind::kConflict, "node.other_network",
+    return fail(Kind::kConflict, "roles.other_network",
                 text("found a node of network {}, expected {}", info.network, network_));
   TRY_OK(settle_offer(info.height));
   TRY_OK(resume());
@@ -171,7 +171,7 @@ Status Provider::attempt(const JobId& id, ActiveJob& job) {
     job.begun = !stopping_;
   }
   if (!job.begun) {
-    give_back(id, Error(Kind::kUnavailable, "node.stopping", "the provider stops before it began"));
+    give_back(id, Error(Kind::kUnavailable, "roles.stopping", "the provider stops before it began"));
     return {};
   }
   ++counters_.taken;

@@ -1,12 +1,13 @@
 // Provider: the role that sells computing. It keeps the account's registration and one ask standing, learns of the jobs
-// that were matched to it, and hands each to `work` on a thread of its own, at most `capacity` at a time.
+// that were matched to it, and hands each to `work`, at most `parallel` at a time (`capacity` of the offer counts more:
+// the market keeps a place for a job until it is settled).
 // The ledger is its memory: which jobs are open is read from the market at every start and every recheck_ms, so a
 // provider that was killed goes on with what it had, and an event that was missed costs time, not the job.
 // A job that cannot be done is given back (declined before its start, given up after), so that it is offered again.
 // stop() drains: the asks are withdrawn, jobs that did not begin are declined, those that run may finish within
 // drain_ms and are stopped and given back afterwards.
 // Threads: run() in one, stop() and counters() from any.
-// Errors of run: node.other_network (conflict); everything else is retried with jittered waits and reported.
+// Errors of run: roles.other_network (conflict); everything else is retried with jittered waits and reported.
 #pragma once
 
 #include <atomic>
@@ -33,6 +34,7 @@ constexpr int kJobAttemptsMax = 3;               // of `work` for one job before
 
 struct ProviderOptions {
   Offer offer;
+  std::uint32_t parallel = 4;
   std::int64_t recheck_ms = 15'000;
   std::int64_t drain_ms = 30'000;
 };

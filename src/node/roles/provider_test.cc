@@ -83,7 +83,7 @@ TEST(Offer, tops_up_a_bond_that_a_penalty_cut) {
 
 class Lines final : public Report {
  public:
-  void say(Level level, std::string_view event, std::initializer_list<Field>) override {
+  void say(Level level, std::string_view event, logging::Fields, const std::source_location&) override {
     const std::lock_guard lock(mutex);
     lines.emplace_back(level, event);
   }
@@ -254,7 +254,7 @@ TEST(Provider, refuses_a_node_of_another_network) {
   r.node.with([&] { r.node.down = false; });
   r.thread.join();
   ASSERT_FALSE(r.outcome);
-  EXPECT_EQ(r.outcome.error().id(), "node.other_network");
+  EXPECT_EQ(r.outcome.error().id(), "roles.other_network");
 }
 
 TEST(Caller, repeats_a_call_whose_answer_was_lost_and_it_counts_once) {

@@ -1,29 +1,28 @@
-// Report: where a role says what happened, as one event with fields. The daemon writes them to its log; a test reads
-// them. A seam, so that roles know no log library and no format.
+// Report: where a role says what happened, as one event with fields. The daemon passes them to base/logging; a test
+// reads them.
 // Threads: any.
 #pragma once
 
-#include <initializer_list>
+#include <source_location>
 #include <string_view>
 
 #include "base/core/result.h"
-#include "base/core/text.h"
+#include "base/logging/log.h"
 
 namespace hanse::roles {
 
-enum class Level : std::uint8_t { kDebug, kInfo, kWarn, kError };
-
-struct Field {
-  std::string_view key;
-  TextArg value;
-};
+using logging::Level;
 
 class Report {
  public:
   virtual ~Report() = default;
-  virtual void say(Level level, std::string_view event, std::initializer_list<Field> fields) = 0;
+  virtual void say(Level level, std::string_view event, logging::Fields fields,
+                   const std::source_location& where = std::source_location::current()) = 0;
 
-  void failed(Level level, std::string_view event, const Error& error) { say(level, event, {{"error", error.str()}}); }
+  void failed(Level level, std::string_view event, const Error& error,
+              const std::source_location& where = std::source_location::current()) {
+    say(level, event, {{"error", error.str()}}, where);
+  }
 };
 
 }  // namespace hanse::roles
