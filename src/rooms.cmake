@@ -65,7 +65,8 @@ room(node/api 6 USES codec crypto client LIBS hanse_proto_node Boost::headers Th
      TEST_LIBS hanse_proto_node)
 room(node/roles 6 USES codec crypto logging telemetry exec blob ledger light market auction gxf runtime client api)
 room(node/daemon 6 USES codec crypto config logging telemetry exec kv blob light market gxf
-     runtime flow client api roles)
+     runtime flow client api roles
+     TEST_NEEDS hansed hanse-worker kind_echo)
 program(hansed node/daemon/main_hansed.cc ROOMS daemon)
 
 # 8 cli
