@@ -3,7 +3,7 @@
 # 0 base: knows nothing of networks or ledgers
 room(base/core 0 LIBS fmt::fmt)
 room(base/codec 0 LIBS yyjson::yyjson yaml-cpp::yaml-cpp)
-room(base/crypto 0 USES codec LIBS OpenSSL::Crypto PkgConfig::BOTAN BLAKE3::blake3)
+room(base/crypto 0 USES codec LIBS OpenSSL::Crypto BLAKE3::blake3 BENCH_LIBS PkgConfig::BOTAN)
 room(base/config 0 USES codec LIBS tomlplusplus::tomlplusplus)
 room(base/logging 0 USES codec LIBS spdlog::spdlog)
 room(base/telemetry 0 USES logging LIBS prometheus-cpp::core)
@@ -53,19 +53,20 @@ room(exchange/wasm 4 USES codec crypto gxf runtime TEST_LIBS wasmedge::wasmedge
 plugin(wasm ROOMS wasm runtime LIBS wasmedge::wasmedge SOURCES exchange/wasm/plugin_cache.cc
   exchange/wasm/plugin_engine.cc exchange/wasm/plugin_entry.cc exchange/wasm/plugin_host.cc
   exchange/wasm/plugin_wasm.cc)
-room(exchange/tensor 4 USES codec crypto gxf runtime BENCH_LIBS DNNL::dnnl)
+room(exchange/tensor 4 USES codec crypto gxf runtime BENCH_LIBS DNNL::dnnl TEST_NEEDS hanse-worker tensor)
 plugin(tensor SOURCES exchange/tensor/plugin_tensor.cc ROOMS tensor runtime)
 room(exchange/receipt 4 USES codec crypto gxf market light TEST_USES ledger auction TEST_NEEDS hanse-verify)
 program(hanse-verify exchange/receipt/main_verify.cc ROOMS receipt)
-room(exchange/flow 4 USES codec crypto journal blob gxf runtime receipt)
+room(exchange/flow 4 USES codec crypto kv gxf market runtime receipt TEST_USES light ledger auction)
 
 # 6 node: one daemon, many roles
 hanse_proto(node hanse/node/v1/node.proto)
 room(node/client 6 USES codec crypto exec ledger LIBS hanse_proto_node)
 room(node/api 6 USES codec crypto client LIBS hanse_proto_node Boost::headers Threads::Threads
      TEST_LIBS hanse_proto_node)
-room(node/roles 6 USES codec crypto logging telemetry exec ledger light market auction gxf runtime client api)
-room(node/daemon 6 USES codec crypto config logging telemetry exec light market gxf runtime client api roles)
+room(node/roles 6 USES codec crypto logging telemetry exec blob ledger light market auction gxf runtime client api)
+room(node/daemon 6 USES codec crypto config logging telemetry exec kv blob light market gxf
+     runtime flow client api roles)
 program(hansed node/daemon/main_hansed.cc ROOMS daemon)
 
 # 8 cli

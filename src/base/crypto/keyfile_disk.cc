@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "base/core/text.h"
 #include "base/crypto/keyfile.h"

@@ -8,11 +8,11 @@
 //   x     SHAKE256("hanse/vdf/x" || N id || seed), 2304 bits, modulo N
 //   l     the first of SHAKE256("hanse/vdf/l" || N id || x || y || steps u64 || counter u32), 264 bits, top and low bit
 //         set, counter = 0, 1, ... (integers little-endian), that passes the Baillie-PSW test and 40 Miller-Rabin rounds
-//         with bases from SHAKE256("hanse/vdf/base" || l)
+//         with 24-bit bases from SHAKE256("hanse/vdf/base" || l) (detail/prime.h)
 // Evaluating takes about a microsecond a step on one core and cannot be shared between cores; verifying takes below a
 // millisecond at any number of steps.
 // Threads: free functions, any. vdf_eval blocks its thread; another may set *stop.
-// Errors: crypto.vdf_steps (invalid), crypto.vdf_seed (invalid: hashes outside the group), crypto.bad_vdf (denied),
+// Errors: crypto.vdf_steps (invalid), crypto.vdf_seed (invalid: hashes to 0 or 1), crypto.bad_vdf (denied),
 //   crypto.vdf_stopped (unavailable).
 #pragma once
 

@@ -6,6 +6,9 @@
 
 #include <gtest/gtest.h>
 
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -145,6 +148,46 @@ TEST_F(Log, counts_every_event_as_written_or_lost_with_eight_threads) {
   for (const auto& line : lines) errors += line.find("\"level\":\"error\"") != std::string::npos;
   EXPECT_EQ(errors, kThreads * kEvents / 20);
   std::printf("lost %llu of %llu\n", static_cast<unsigned long long>(lost), static_cast<unsigned long long>(issued));
+}
+
+// A pipe that nobody reads holds the writer up: the ring fills, lesser events are dropped, and an error waits its 5 ms
+// and is then written by its own thread as soon as the pipe takes it.
+TEST_F(Log, drops_the_lesser_events_and_no_error_while_the_sink_is_stuck) {
+  ASSERT_EQ(mkfifo(file_.c_str(), 0600), 0);
+  const int reader = open(file_.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  ASSERT_GE(reader, 0);
+  start_json(Level::kTrace, 16 * 1024);
+  const Stats before = stats();
+  const auto lost = [&](Level l) {
+    return stats().lost[static_cast<std::size_t>(l)] - before.lost[static_cast<std::size_t>(l)];
+  };
+  std::atomic<bool> full{false};
+  std::thread failing([&] {
+    while (lost(Level::kWarn) == 0) {  // until pipe and ring are full
+      log_trace("lesser");
+      log_warn("lesser");
+    }
+    full = true;
+    full.notify_one();
+    log_error("the one that counts");
+  });
+  full.wait(false);
+  EXPECT_GT(lost(Level::kTrace), lost(Level::kWarn));
+  std::string got;
+  for (char buf[4096]; got.find("the one that counts") == std::string::npos;) {
+    pollfd p{.fd = reader, .events = POLLIN, .revents = 0};
+    ASSERT_EQ(poll(&p, 1, 10'000), 1) << "the error never came";
+    if (const ssize_t n = read(reader, buf, sizeof buf); n > 0) got.append(buf, static_cast<std::size_t>(n));
+  }
+  failing.join();
+  for (char buf[4096]; read(reader, buf, sizeof buf) > 0;) {}
+  ASSERT_TRUE(flush());
+  const Stats after = stats();
+  for (std::size_t l = 0; l < kLevels; ++l)
+    EXPECT_EQ(after.issued[l] - before.issued[l], after.written[l] - before.written[l] + after.lost[l] - before.lost[l]);
+  EXPECT_EQ(lost(Level::kError), 0u);
+  stop();
+  close(reader);
 }
 
 TEST_F(Log, rotates_its_file) {
