@@ -42,10 +42,11 @@ room(exchange/gxf 4 USES codec crypto)
 room(exchange/market 4 USES codec crypto gxf)
 room(exchange/auction 4 USES codec crypto gxf market ledger)
 room(exchange/runtime 4 USES codec crypto governor plugin exec gxf LIBS PkgConfig::SECCOMP
-     TEST_NEEDS hanse-worker kind_echo)
+     TEST_NEEDS hanse-worker kind_echo kind_twin)
 program(hanse-worker exchange/runtime/main_worker.cc ROOMS runtime)
 if(HANSE_TESTS OR HANSE_BENCH)
   plugin(kind_echo SOURCES exchange/runtime/plugin_echo.cc ROOMS runtime FOLDER hanse-test)
+  plugin(kind_twin SOURCES exchange/runtime/plugin_echo.cc ROOMS runtime FOLDER hanse-test DEFINES ECHO_ID=\"twin\")
 endif()
 room(exchange/wasm 4 USES codec crypto gxf runtime TEST_LIBS wasmedge::wasmedge
   TEST_SOURCES plugin_cache.cc plugin_engine.cc plugin_host.cc plugin_wasm.cc)
