@@ -56,7 +56,7 @@ room(exchange/tensor 4 USES codec crypto gxf runtime BENCH_LIBS DNNL::dnnl TEST_
 plugin(tensor SOURCES exchange/tensor/plugin_tensor.cc ROOMS tensor runtime)
 room(exchange/receipt 4 USES codec crypto gxf market light TEST_USES ledger auction TEST_NEEDS hanse-verify)
 program(hanse-verify exchange/receipt/main_verify.cc ROOMS receipt)
-room(exchange/flow 4 USES codec crypto journal blob gxf runtime receipt)
+room(exchange/flow 4 USES codec crypto kv gxf market runtime receipt TEST_USES light ledger auction)
 
 # 6 node: one daemon, many roles
 hanse_proto(node hanse/node/v1/node.proto)
@@ -64,7 +64,8 @@ room(node/client 6 USES codec crypto exec ledger LIBS hanse_proto_node)
 room(node/api 6 USES codec crypto client LIBS hanse_proto_node Boost::headers Threads::Threads
      TEST_LIBS hanse_proto_node)
 room(node/roles 6 USES codec crypto logging telemetry exec blob ledger light market auction gxf runtime client api)
-room(node/daemon 6 USES codec crypto config logging telemetry exec blob light market gxf runtime client api roles)
+room(node/daemon 6 USES codec crypto config logging telemetry exec kv blob light market gxf
+     runtime flow client api roles)
 program(hansed node/daemon/main_hansed.cc ROOMS daemon)
 
 # 8 cli
