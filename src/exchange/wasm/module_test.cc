@@ -21,7 +21,6 @@ Bytes file_of(const std::vector<Part>& parts) {
 }
 
 Bytes bytes_of(Emitter& e) { return std::move(e.out); }
-Bytes bytes_of(Emitter&& e) { return std::move(e.out); }
 
 // A job with one function of that body; more sections come from `more` in their places.
 struct Draft {
