@@ -100,6 +100,7 @@ function(room path floor)
     if(benches)
       add_executable(${name}_bench ${benches} ${test_sources})
       target_link_libraries(${name}_bench PRIVATE hanse_${name} ${test_used} ${R_LIBS} ${R_TEST_LIBS})
+      target_include_directories(${name}_bench PRIVATE ${CMAKE_SOURCE_DIR})  # kernels under examples/
       if(R_TEST_NEEDS)
         add_dependencies(${name}_bench ${R_TEST_NEEDS})
       endif()

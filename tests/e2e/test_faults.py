@@ -51,8 +51,8 @@ class Faults(Lab):
     def test_a_provider_killed_mid_job_loses_it_once_and_the_money_adds_up(self):
         net = self.up(providers=2)
         before = self.ok("hanse", "status", "--dir", net)["balance_ut"]
-        slow = self.write("slow.yaml", f"kind: wasm\nartifact: {ROOT}/examples/wasm/spin.wasm\n"
-                          "limits: {gas: 6000M, memory: 1MiB, wall: 60s, output: 1KiB}\nlimit: 1000000\nisolation: 2\n")
+        slow = self.write("slow.yaml", f"kind: wasm/v1\nartifact: {ROOT}/examples/wasm/spin.wasm\n"
+                          "limits: {gas: 6000M, memory: 1MiB, time: 60s, output: 1KiB}\nlimit: 1000000\nisolation: 2\n")
         job = self.ok("hanse", "submit", slow, "--dir", net)["job_id"]
         shown = self.wait_for("the start", lambda: (lambda j: j if j["state"] == "started" else None)(
             self.ok("hanse", "status", job, "--dir", net)), 20)
@@ -151,8 +151,8 @@ class Faults(Lab):
             except OSError:
                 pass
         big = self.write("big.bin", os.urandom(1 << 20))
-        job = self.write("big.yaml", f"kind: wasm\nartifact: {ROOT}/examples/wasm/wordfreq.wasm\ninputs:\n  - file: {big}\n"
-                         "limits: {gas: 500M, memory: 16MiB, wall: 10s, output: 1MiB}\nlimit: 1000000\n")
+        job = self.write("big.yaml", f"kind: wasm/v1\nartifact: {ROOT}/examples/wasm/wordfreq.wasm\ninputs:\n  - {big}\n"
+                         "limits: {gas: 500M, memory: 16MiB, time: 10s, output: 1MiB}\nlimit: 1000000\n")
         done = run("hanse", "submit", job, "--dir", net, "--json")
         self.assertNotEqual(done.returncode, 0, done.stdout)
         self.assertIn("error", json.loads(done.stdout))

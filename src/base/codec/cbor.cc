@@ -16,8 +16,8 @@ constexpr std::uint8_t kFalse = 0xf4, kTrue = 0xf5;
 constexpr std::uint64_t kInt64Max = std::numeric_limits<std::int64_t>::max();
 
 std::string_view type_name(std::uint8_t first) {
-  constexpr std::string_view kNames[] = {"an unsigned integer", "a negative integer", "a byte string", "a text",
-                                         "an array",            "a map",              "a tag"};
+  constexpr std::string_view kNames[] = {
+      "an unsigned integer", "a negative integer", "a byte string", "a text", "an array", "a map", "a tag"};
   const std::uint8_t major = first >> 5;
   if (major != kSimple) return kNames[major];
   if (first == kFalse || first == kTrue) return "a boolean";
@@ -35,7 +35,8 @@ struct Head {
 // The argument of an item's first bytes. Majors 0 to 5 only; the caller looked at the major.
 inline Head parse_head(ByteView in) {
   const std::uint8_t info = in[0] & 31;
-  if (info < 24) [[likely]] return {info, 1, HeadFault::kNone};
+  if (info < 24) [[likely]]
+    return {info, 1, HeadFault::kNone};
   if (info > 27) return {0, 1, HeadFault::kIndefinite};
   const auto width = static_cast<std::uint8_t>(1u << (info - 24));
   if (in.size() < std::size_t{1} + width) return {0, 1, HeadFault::kTruncated};
@@ -87,7 +88,8 @@ std::unexpected<Error> CborReader::fail_here(std::string_view id, std::string_vi
 std::unexpected<Error> CborReader::fail_missing(std::string_view field) const {
   std::string where = container_path();
   if (!where.empty()) where += '.';
-  return std::unexpected(Error(Kind::kInvalid, "codec.missing", hanse::text("found no field {}", field)).at(where + std::string(field)));
+  return std::unexpected(
+      Error(Kind::kInvalid, "codec.missing", hanse::text("found no field {}", field)).at(where + std::string(field)));
 }
 
 // Counts the item that is about to be read and makes it the one that errors name.
@@ -105,7 +107,8 @@ Status CborReader::begin(std::string_view what) {
   what_ = what;
   has_item_ = true;
   if (in_.size() > limits_.size_max) [[unlikely]]
-    return fail_here("codec.too_large", hanse::text("found {} bytes of input, at most {} are allowed", in_.size(), limits_.size_max));
+    return fail_here("codec.too_large",
+                     hanse::text("found {} bytes of input, at most {} are allowed", in_.size(), limits_.size_max));
   if (at_ >= in_.size()) [[unlikely]]
     return fail_here("codec.truncated", hanse::text("the input ends at byte {}, expected an item", at_));
   return {};
@@ -121,37 +124,44 @@ std::unexpected<Error> CborReader::wrong_type(std::string_view expected) const {
 
 std::unexpected<Error> CborReader::wrong_head(std::uint8_t fault) const {
   switch (static_cast<HeadFault>(fault)) {
-    case HeadFault::kTruncated: return fail_here("codec.truncated", hanse::text("the input ends inside the item at byte {}", at_));
-    case HeadFault::kLong: return fail_here("codec.noncanonical", hanse::text("the number at byte {} fits in fewer bytes", at_));
+    case HeadFault::kTruncated:
+      return fail_here("codec.truncated", hanse::text("the input ends inside the item at byte {}", at_));
+    case HeadFault::kLong:
+      return fail_here("codec.noncanonical", hanse::text("the number at byte {} fits in fewer bytes", at_));
     default:
-      return fail_here("codec.noncanonical", hanse::text("found an item of indefinite or reserved length at byte {}", at_));
+      return fail_here("codec.noncanonical",
+                       hanse::text("found an item of indefinite or reserved length at byte {}", at_));
   }
 }
 
 // The argument at at_, whose major was checked.
 Result<std::uint64_t> CborReader::argument() {
   const Head h = parse_head(in_.subspan(at_));
-  if (h.fault != HeadFault::kNone) [[unlikely]] return wrong_head(static_cast<std::uint8_t>(h.fault));
+  if (h.fault != HeadFault::kNone) [[unlikely]]
+    return wrong_head(static_cast<std::uint8_t>(h.fault));
   at_ += h.size;
   return h.value;
 }
 
 Result<std::uint64_t> CborReader::head(std::uint8_t major, std::string_view what) {
   TRY_OK(begin(what));
-  if (in_[at_] >> 5 != major) [[unlikely]] return wrong_type(type_name(static_cast<std::uint8_t>(major << 5)));
+  if (in_[at_] >> 5 != major) [[unlikely]]
+    return wrong_type(type_name(static_cast<std::uint8_t>(major << 5)));
   return argument();
 }
 
 Result<std::uint64_t> CborReader::u64(std::string_view what, std::uint64_t max) {
   auto v = head(kUint, what);
-  if (v && *v > max) [[unlikely]] return fail_here("codec.type", hanse::text("found {}, expected at most {}", *v, max));
+  if (v && *v > max) [[unlikely]]
+    return fail_here("codec.type", hanse::text("found {}, expected at most {}", *v, max));
   return v;
 }
 
 Result<std::int64_t> CborReader::i64(std::string_view what) {
   TRY_OK(begin(what));
   const std::uint8_t major = in_[at_] >> 5;
-  if (major > kNegative) [[unlikely]] return wrong_type("an integer");
+  if (major > kNegative) [[unlikely]]
+    return wrong_type("an integer");
   TRY(const std::uint64_t v, argument());
   if (v > kInt64Max) [[unlikely]]
     return fail_here("codec.type", "found an integer outside the 64-bit signed range");
@@ -177,7 +187,9 @@ Result<ByteView> CborReader::string(std::uint8_t major, std::string_view what, s
   return out;
 }
 
-Result<ByteView> CborReader::bytes(std::string_view what, std::size_t size_max) { return string(kBytes, what, size_max); }
+Result<ByteView> CborReader::bytes(std::string_view what, std::size_t size_max) {
+  return string(kBytes, what, size_max);
+}
 
 Result<std::string_view> CborReader::text(std::string_view what, std::size_t size_max) {
   TRY(const ByteView v, string(kText, what, size_max));
@@ -199,11 +211,17 @@ Status CborReader::enter(std::uint8_t major, std::string_view what, std::size_t 
     return fail_here("codec.too_large", hanse::text("found {} items, at most {} are allowed", items, max));
   // Every item takes a byte at least, every map entry two: a count the input cannot hold is refused here.
   if (items > (in_.size() - at_) / (major == kMap ? 2 : 1)) [[unlikely]]
-    return fail_here("codec.truncated", hanse::text("found {} bytes to the end, too few for {} items", in_.size() - at_, items));
+    return fail_here("codec.truncated",
+                     hanse::text("found {} bytes to the end, too few for {} items", in_.size() - at_, items));
   if (open_.size() >= limits_.depth_max) [[unlikely]]
     return fail_here("codec.depth", hanse::text("found a container inside {} others, the limit", open_.size()));
-  open_.push_back({.name = what, .items = items, .items_left = items, .last_key = 0, .is_map = major == kMap,
-                   .has_key = false, .any_key = false});
+  open_.push_back({.name = what,
+                   .items = items,
+                   .items_left = items,
+                   .last_key = 0,
+                   .is_map = major == kMap,
+                   .has_key = false,
+                   .any_key = false});
   has_item_ = false;
   return {};
 }
@@ -219,8 +237,10 @@ Result<std::uint64_t> CborReader::key() {
   Open& o = open_.back();
   has_item_ = false;
   if (o.items_left == 0) return fail_here("codec.missing", hanse::text("found {} entries, expected one more", o.items));
-  if (at_ >= in_.size()) return fail_here("codec.truncated", hanse::text("the input ends at byte {}, expected a key", at_));
-  if (in_[at_] >> 5 != kUint) [[unlikely]] return wrong_type("an unsigned integer as map key");
+  if (at_ >= in_.size())
+    return fail_here("codec.truncated", hanse::text("the input ends at byte {}, expected a key", at_));
+  if (in_[at_] >> 5 != kUint) [[unlikely]]
+    return wrong_type("an unsigned integer as map key");
   TRY(const std::uint64_t k, argument());
   if (o.any_key && k <= o.last_key) [[unlikely]] {
     if (k == o.last_key) return fail_here("codec.dupkey", hanse::text("found key {} twice", k));
@@ -249,7 +269,8 @@ Status CborReader::finish() {
   check(open_.empty(), "every CBOR container is left before finish()");
   has_item_ = false;
   if (in_.size() > limits_.size_max)
-    return fail_here("codec.too_large", hanse::text("found {} bytes of input, at most {} are allowed", in_.size(), limits_.size_max));
+    return fail_here("codec.too_large",
+                     hanse::text("found {} bytes of input, at most {} are allowed", in_.size(), limits_.size_max));
   if (at_ != in_.size())
     return fail_here("codec.trailing", hanse::text("found {} bytes after the end at byte {}", in_.size() - at_, at_));
   return {};
@@ -273,7 +294,8 @@ Status CborReader::skip_item() {
   };
   std::vector<Level> levels;
   do {
-    if (at_ >= in_.size()) return fail_here("codec.truncated", hanse::text("the input ends at byte {}, expected an item", at_));
+    if (at_ >= in_.size())
+      return fail_here("codec.truncated", hanse::text("the input ends at byte {}, expected an item", at_));
     const std::uint8_t first = in_[at_];
     const std::uint8_t major = first >> 5;
     const bool is_key = !levels.empty() && levels.back().is_map && levels.back().left % 2 == 0;
@@ -301,7 +323,8 @@ Status CborReader::skip_item() {
           break;
         case kBytes:
         case kText:
-          if (v > room) return fail_here("codec.truncated", hanse::text("found {} bytes to the end, expected {}", room, v));
+          if (v > room)
+            return fail_here("codec.truncated", hanse::text("found {} bytes to the end, expected {}", room, v));
           if (major == kText && !is_utf8(as_text(in_.subspan(at_, v))))
             return fail_here("codec.utf8", hanse::text("found text that is not UTF-8 at byte {}", item_at));
           at_ += v;
@@ -309,9 +332,11 @@ Status CborReader::skip_item() {
         default: {
           const std::uint64_t width = major == kMap ? 2 : 1;
           if (v > room / width)
-            return fail_here("codec.truncated", hanse::text("found {} bytes to the end, too few for {} items", room, v));
+            return fail_here("codec.truncated",
+                             hanse::text("found {} bytes to the end, too few for {} items", room, v));
           if (open_.size() + levels.size() >= limits_.depth_max)
-            return fail_here("codec.depth", hanse::text("found a container inside {} others, the limit", limits_.depth_max));
+            return fail_here("codec.depth",
+                             hanse::text("found a container inside {} others, the limit", limits_.depth_max));
           levels.push_back({.left = v * width, .last_key = 0, .is_map = major == kMap, .any_key = false});
         }
       }

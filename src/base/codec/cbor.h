@@ -1,16 +1,20 @@
 // Deterministic CBOR: the one encoding of everything signed, hashed or stored as a record.
-// Source: RFC 8949 section 4.2.1 (core deterministic encoding) with a narrower profile: integers (u64 and negative i64),
-// byte strings, UTF-8 text, booleans, definite arrays, and maps whose keys are unsigned integers in ascending order.
-// Tags, floats, null, undefined, simple values, indefinite lengths and text keys do not exist here.
-// Bytes that decode re-encode to themselves; there is one encoding per value.
-// Threads: values. The reader borrows its input; views it returns live as long as the input.
-// Errors, all Kind::kInvalid with the path of the item, e.g. "nodes[2].limits.gas" (a root map's own name is left out,
-// items of an array are shown by their index; an error in a map's key has the path of the map):
-//   codec.truncated     the input ends inside an item             codec.type     another type, range or count than expected
-//   codec.noncanonical  longer than needed, unsorted, indefinite  codec.dupkey   the same map key twice
-//   codec.trailing      bytes after the last item                 codec.depth    nesting beyond the limit
+// Source: RFC 8949 section 4.2.1 (core deterministic encoding) with a narrower profile: integers (u64 and negative
+// i64), byte strings, UTF-8 text, booleans, definite arrays, and maps whose keys are unsigned integers in ascending
+// order. Tags, floats, null, undefined, simple values, indefinite lengths and text keys do not exist here. Bytes that
+// decode re-encode to themselves; there is one encoding per value. Threads: values. The reader borrows its input; views
+// it returns live as long as the input. Errors, all Kind::kInvalid with the path of the item, e.g.
+// "nodes[2].limits.gas" (a root map's own name is left out, items of an array are shown by their index; an error in a
+// map's key has the path of the map):
+//   codec.truncated     the input ends inside an item
+//   codec.type          another type, range or count than expected
+//   codec.noncanonical  longer than needed, unsorted, indefinite
+//   codec.dupkey        the same map key twice
+//   codec.trailing      bytes after the last item
+//   codec.depth         nesting beyond the limit
 //   codec.too_large     a string, container or the whole beyond its limit
-//   codec.utf8          text that is not UTF-8                    codec.missing  an array ends before the item, a field is absent
+//   codec.utf8          text that is not UTF-8
+//   codec.missing       an array ends before the item, or a field is absent
 #pragma once
 
 #include <string>
@@ -23,8 +27,8 @@
 namespace hanse::codec {
 
 // Appends items in the order written. Containers announce their size; take() checks that every one was filled and that
-// map keys ascended (a wrong call order, or text that is not UTF-8, is our bug, not an error). A container closes itself
-// when its last item is written.
+// map keys ascended (a wrong call order, or text that is not UTF-8, is our bug, not an error). A container closes
+// itself when its last item is written.
 class CborWriter {
  public:
   void u64(std::uint64_t v);
@@ -83,17 +87,17 @@ class CborReader {
 
   Status enter_array(std::string_view what, std::size_t items_max);
   Status enter_map(std::string_view what, std::size_t entries_max);
-  bool more() const;                 // items or entries left in the innermost open container
-  std::size_t left() const;          // how many
-  Result<std::uint64_t> key();       // next key of the innermost map; strictly greater than the one before
-  Status leave();                    // the innermost container must be used up; codec.type when items are left
-  Status finish();                   // nothing is open and nothing follows
+  bool more() const;            // items or entries left in the innermost open container
+  std::size_t left() const;     // how many
+  Result<std::uint64_t> key();  // next key of the innermost map; strictly greater than the one before
+  Status leave();               // the innermost container must be used up; codec.type when items are left
+  Status finish();              // nothing is open and nothing follows
 
   Result<ByteView> raw(std::string_view what);  // one whole item, checked as canonical, returned as its bytes
   bool next_is_bytes() const;                   // for values of type int-or-bytes
   std::size_t offset() const { return at_; }
 
-  std::string path() const;                     // of the item being read, e.g. "nodes[2].limits.gas"
+  std::string path() const;  // of the item being read, e.g. "nodes[2].limits.gas"
   std::unexpected<Error> fail_here(std::string_view id, std::string_view message) const;
   std::unexpected<Error> fail_missing(std::string_view field) const;  // the innermost map has no such field
 

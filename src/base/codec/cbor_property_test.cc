@@ -33,7 +33,9 @@ Value random_value(Random& random, int depth) {
   const std::size_t size = random.below(random.below(8) == 0 ? 300 : 6);
   switch (v.type) {
     case Value::Type::kUint: v.u = random.next_u64() >> random.below(64); break;
-    case Value::Type::kNegative: v.i = -1 - static_cast<std::int64_t>(random.next_u64() >> (1 + random.below(63))); break;
+    case Value::Type::kNegative:
+      v.i = -1 - static_cast<std::int64_t>(random.next_u64() >> (1 + random.below(63)));
+      break;
     case Value::Type::kBytes:
       v.bytes.resize(size);
       random.fill(v.bytes);
@@ -215,8 +217,8 @@ TEST(CborVectors, appendix_a_is_accepted_exactly_within_the_profile) {
     const std::uint8_t major = b[0] >> 5;
     const bool simple = h.starts_with("f") && h != "f4" && h != "f5";
     const bool indefinite = major >= 2 && major <= 5 && (b[0] & 31) == 31;
-    const bool inside = h == "826161bf61626163ff" || h.starts_with("a26161") || h.starts_with("a56161") || h == "826161a161626163" ||
-                        (major == 4 && h.find("9f") != std::string::npos);
+    const bool inside = h == "826161bf61626163ff" || h.starts_with("a26161") || h.starts_with("a56161") ||
+                        h == "826161a161626163" || (major == 4 && h.find("9f") != std::string::npos);
     const bool expected = !simple && !indefinite && !inside && major != 6 && h != "3bffffffffffffffff";
     EXPECT_EQ(check_canonical(b).has_value(), expected) << h;
     if (!expected) continue;

@@ -20,11 +20,16 @@ std::string why(const Result<T>& r) {
 }
 
 TEST(CborWriter, writes_the_shortest_form_at_every_boundary) {
-  const std::pair<std::uint64_t, const char*> known[] = {
-      {0, "00"},           {23, "17"},           {24, "1818"},
-      {255, "18ff"},       {256, "190100"},      {65535, "19ffff"},
-      {65536, "1a00010000"}, {0xffffffff, "1affffffff"}, {0x100000000, "1b0000000100000000"},
-      {~0ull, "1bffffffffffffffff"}};
+  const std::pair<std::uint64_t, const char*> known[] = {{0, "00"},
+                                                         {23, "17"},
+                                                         {24, "1818"},
+                                                         {255, "18ff"},
+                                                         {256, "190100"},
+                                                         {65535, "19ffff"},
+                                                         {65536, "1a00010000"},
+                                                         {0xffffffff, "1affffffff"},
+                                                         {0x100000000, "1b0000000100000000"},
+                                                         {~0ull, "1bffffffffffffffff"}};
   for (const auto& [v, h] : known) {
     CborWriter w;
     w.u64(v);
@@ -38,7 +43,12 @@ TEST(CborWriter, writes_the_shortest_form_at_every_boundary) {
 
 TEST(CborWriter, writes_negative_integers) {
   const std::pair<std::int64_t, const char*> known[] = {
-      {-1, "20"}, {-24, "37"}, {-25, "3818"}, {-256, "38ff"}, {-257, "390100"}, {1, "01"},
+      {-1, "20"},
+      {-24, "37"},
+      {-25, "3818"},
+      {-256, "38ff"},
+      {-257, "390100"},
+      {1, "01"},
       {std::numeric_limits<std::int64_t>::min(), "3b7fffffffffffffff"},
       {std::numeric_limits<std::int64_t>::max(), "1b7fffffffffffffff"}};
   for (const auto& [v, h] : known) {
@@ -69,7 +79,10 @@ Bytes sample() {
 
 TEST(CborReader, reads_what_the_writer_wrote) {
   const Bytes b = sample();
-  EXPECT_EQ(to_hex(b), "a30007" "0183f541016161" "09a0");
+  EXPECT_EQ(to_hex(b),
+            "a30007"
+            "0183f541016161"
+            "09a0");
   CborReader r(b);
   ASSERT_TRUE(r.enter_map("doc", 3));
   EXPECT_EQ(r.left(), 3u);
@@ -122,8 +135,8 @@ TEST(CborReader, refuses_indefinite_lengths_and_reserved_heads) {
 }
 
 TEST(CborReader, refuses_tags_floats_null_and_other_simple_values) {
-  for (const char* h : {"c000", "d81800", "f6", "f7", "f0", "f818", "f8ff", "f90000", "fa00000000", "fb0000000000000000",
-                        "fc", "81f6", "a100f6", "a1f500"}) {
+  for (const char* h : {"c000", "d81800", "f6", "f7", "f0", "f818", "f8ff", "f90000", "fa00000000",
+                        "fb0000000000000000", "fc", "81f6", "a100f6", "a1f500"}) {
     const Bytes b = hex(h);
     EXPECT_EQ(why(check_canonical(b)), "codec.type") << h;
   }
@@ -260,7 +273,8 @@ TEST(CborReader, map_keys_ascend) {
 }
 
 TEST(CborReader, text_is_utf8) {
-  for (const char* h : {"61c3", "61ff", "62c080", "63e08080", "63eda080", "64f4908080", "64f0808080", "62c328", "62e282"}) {
+  for (const char* h :
+       {"61c3", "61ff", "62c080", "63e08080", "63eda080", "64f4908080", "64f0808080", "62c328", "62e282"}) {
     const Bytes b = hex(h);
     EXPECT_EQ(why(CborReader(b).text("v", 9)), "codec.utf8") << h;
     EXPECT_EQ(why(check_canonical(b)), "codec.utf8") << h;

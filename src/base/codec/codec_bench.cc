@@ -138,8 +138,10 @@ double seconds_of(const std::function<void()>& work) {
 volatile std::uint64_t g_sink;
 
 void print(const char* name, double value, const char* unit, double floor, const char* floor_what) {
-  std::printf("{\"room\":\"codec\",\"name\":\"%s\",\"value\":%.1f,\"unit\":\"%s\",\"floor\":%.1f,\"floor_what\":\"%s\","
-              "\"ratio\":%.4f}\n", name, value, unit, floor, floor_what, value / floor);
+  std::printf(
+      "{\"room\":\"codec\",\"name\":\"%s\",\"value\":%.1f,\"unit\":\"%s\",\"floor\":%.1f,\"floor_what\":\"%s\","
+      "\"ratio\":%.4f}\n",
+      name, value, unit, floor, floor_what, value / floor);
 }
 
 }  // namespace
@@ -152,48 +154,54 @@ int main() {
   const double mb = static_cast<double>(total) / 1e6;
 
   const double scan = mb / seconds_of([&] {
-    std::uint64_t sum = 0;
-    for (const Bytes& b : records)
-      for (std::size_t i = 0; i + 8 <= b.size(); i += 8) sum += hanse::load_le<std::uint64_t>(&b[i]);
-    g_sink = sum;
-  });
+                        std::uint64_t sum = 0;
+                        for (const Bytes& b : records)
+                          for (std::size_t i = 0; i + 8 <= b.size(); i += 8)
+                            sum += hanse::load_le<std::uint64_t>(&b[i]);
+                        g_sink = sum;
+                      });
   const double typed = mb / seconds_of([&] {
-    std::uint64_t sum = 0;
-    for (const Bytes& b : records) hanse::check(decode(b, sum).has_value(), "a record decodes");
-    g_sink = sum;
-  });
+                         std::uint64_t sum = 0;
+                         for (const Bytes& b : records) hanse::check(decode(b, sum).has_value(), "a record decodes");
+                         g_sink = sum;
+                       });
   const double raw = mb / seconds_of([&] {
-    for (const Bytes& b : records) hanse::check(hanse::codec::check_canonical(b).has_value(), "a record is canonical");
-  });
+                       for (const Bytes& b : records)
+                         hanse::check(hanse::codec::check_canonical(b).has_value(), "a record is canonical");
+                     });
   const double write = mb / seconds_of([&] {
-    hanse::SeededRandom again(1, "codec_bench");
-    std::uint64_t sum = 0;
-    for (std::size_t i = 0; i < 256; ++i) sum += job_like(again).size();
-    g_sink = sum;
-  }) * 256 / kRecords;
+                         hanse::SeededRandom again(1, "codec_bench");
+                         std::uint64_t sum = 0;
+                         for (std::size_t i = 0; i < 256; ++i) sum += job_like(again).size();
+                         g_sink = sum;
+                       }) *
+                       256 / kRecords;
   const double draw = mb / seconds_of([&] {
-    hanse::SeededRandom again(1, "codec_bench");
-    Hash32 h;
-    for (std::size_t i = 0; i < 256 * 16; ++i) again.fill(h.span());
-    g_sink = h.data[0];
-  }) * 256 / kRecords;
+                        hanse::SeededRandom again(1, "codec_bench");
+                        Hash32 h;
+                        for (std::size_t i = 0; i < 256 * 16; ++i) again.fill(h.span());
+                        g_sink = h.data[0];
+                      }) *
+                      256 / kRecords;
   const double crc = mb / seconds_of([&] {
-    std::uint32_t sum = 0;
-    for (const Bytes& b : records) sum = hanse::codec::crc32c(b, sum);
-    g_sink = sum;
-  });
+                       std::uint32_t sum = 0;
+                       for (const Bytes& b : records) sum = hanse::codec::crc32c(b, sum);
+                       g_sink = sum;
+                     });
 
   std::string json = "[";
-  for (int i = 0; i < 2000; ++i) json += (i == 0 ? "" : ",") + R"({"id":)"s + std::to_string(i) + R"(,"kind":"tensor.mlp/v1","gas":50000000})";
+  for (int i = 0; i < 2000; ++i)
+    json += (i == 0 ? "" : ",") + R"({"id":)"s + std::to_string(i) + R"(,"kind":"tensor.mlp/v1","gas":50000000})";
   json += "]";
   const double json_mb = static_cast<double>(json.size()) / 1e6;
   const double json_parse = json_mb / seconds_of([&] { g_sink = hanse::codec::parse_json(json)->items().size(); });
-  const double json_scan = json_mb / seconds_of([&] {
-    std::uint64_t sum = 0;
-    for (std::size_t i = 0; i + 8 <= json.size(); i += 8)
-      sum += hanse::load_le<std::uint64_t>(reinterpret_cast<const std::uint8_t*>(json.data()) + i);
-    g_sink = sum;
-  });
+  const double json_scan =
+      json_mb / seconds_of([&] {
+        std::uint64_t sum = 0;
+        for (std::size_t i = 0; i + 8 <= json.size(); i += 8)
+          sum += hanse::load_le<std::uint64_t>(reinterpret_cast<const std::uint8_t*>(json.data()) + i);
+        g_sink = sum;
+      });
 
   std::printf("{\"room\":\"codec\",\"name\":\"record size\",\"value\":%.0f,\"unit\":\"bytes\"}\n",
               static_cast<double>(total) / kRecords);

@@ -57,7 +57,8 @@ Result<Bytes> from_hex(std::string_view hex) {
     const std::uint8_t lo = kHexValues[static_cast<std::uint8_t>(hex[i + 1])];
     if (hi == kNone || lo == kNone) {
       const std::size_t at = hi == kNone ? i : i + 1;
-      return fail(Kind::kInvalid, "codec.hex", text("found {} at position {}, expected a hex digit", shown(hex[at]), at));
+      return fail(Kind::kInvalid, "codec.hex",
+                  text("found {} at position {}, expected a hex digit", shown(hex[at]), at));
     }
     out.push_back(static_cast<std::uint8_t>(hi << 4 | lo));
   }
@@ -80,7 +81,8 @@ std::string to_base32(ByteView bytes) {
 Result<Bytes> from_base32(std::string_view base32) {
   const std::size_t over = base32.size() % 8;
   if (over == 1 || over == 3 || over == 6)
-    return fail(Kind::kInvalid, "codec.base32", text("found {} characters, a length no byte string has", base32.size()));
+    return fail(Kind::kInvalid, "codec.base32",
+                text("found {} characters, a length no byte string has", base32.size()));
   Bytes out;
   out.reserve(base32.size() * 5 / 8);
   std::uint32_t held = 0;
@@ -97,7 +99,8 @@ Result<Bytes> from_base32(std::string_view base32) {
     out.push_back(static_cast<std::uint8_t>(held >> bits));
   }
   if ((held & ((1u << bits) - 1)) != 0)
-    return fail(Kind::kInvalid, "codec.base32", text("the last of {} characters has bits beyond the last byte", base32.size()));
+    return fail(Kind::kInvalid, "codec.base32",
+                text("the last of {} characters has bits beyond the last byte", base32.size()));
   return out;
 }
 
@@ -109,16 +112,18 @@ std::string encode_id(ByteView payload) {
 
 Result<Bytes> decode_id(std::string_view shown_id) {
   if (!shown_id.starts_with(kIdPrefix))
-    return fail(Kind::kInvalid, "codec.base32", text("found an id of {} characters that does not start with {}",
-                                                     shown_id.size(), kIdPrefix));
+    return fail(Kind::kInvalid, "codec.base32",
+                text("found an id of {} characters that does not start with {}", shown_id.size(), kIdPrefix));
   TRY(Bytes summed, from_base32(shown_id.substr(kIdPrefix.size())));
   if (summed.size() < 4)
-    return fail(Kind::kInvalid, "codec.checksum", text("found {} bytes, expected a checksum of 4 at least", summed.size()));
+    return fail(Kind::kInvalid, "codec.checksum",
+                text("found {} bytes, expected a checksum of 4 at least", summed.size()));
   const ByteView payload = ByteView(summed).first(summed.size() - 4);
   const auto found = load_be<std::uint32_t>(&summed[payload.size()]);
   const std::uint32_t expected = crc32c(payload);
   if (found != expected)
-    return fail(Kind::kInvalid, "codec.checksum", text("found checksum {:08x}, expected {:08x}: mistyped?", found, expected));
+    return fail(Kind::kInvalid, "codec.checksum",
+                text("found checksum {:08x}, expected {:08x}: mistyped?", found, expected));
   summed.resize(payload.size());
   return summed;
 }

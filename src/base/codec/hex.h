@@ -27,7 +27,8 @@ Result<Fixed> fixed_from_hex(std::string_view hex) {
 std::string to_base32(ByteView bytes);
 Result<Bytes> from_base32(std::string_view base32);
 
-// "hanse1" + base32(payload || first 4 bytes of CRC-32C of the payload, big-endian): how an AccountId is shown and read.
+// "hanse1" + base32(payload || first 4 bytes of CRC-32C of the payload, big-endian): how an AccountId is shown and
+// read.
 std::string encode_id(ByteView payload);
 Result<Bytes> decode_id(std::string_view shown);
 

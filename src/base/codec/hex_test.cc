@@ -24,7 +24,10 @@ TEST(Hex, names_the_wrong_character_and_length) {
   auto digit = from_hex("00ag");
   ASSERT_FALSE(digit);
   EXPECT_EQ(digit.error().str(), "codec.hex: found 'g' at position 3, expected a hex digit");
-  auto control = from_hex(std::string_view("\0" "0", 2));
+  auto control =
+      from_hex(std::string_view("\0"
+                                "0",
+                                2));
   ASSERT_FALSE(control);
   EXPECT_EQ(control.error().message(), "found byte 0x00 at position 0, expected a hex digit");
   auto size = fixed_from_hex<JobId>("0011");
@@ -34,9 +37,13 @@ TEST(Hex, names_the_wrong_character_and_length) {
 }
 
 TEST(Base32, matches_rfc_4648_section_10) {
-  const std::pair<const char*, const char*> known[] = {
-      {"", ""},           {"f", "my"},           {"fo", "mzxq"},          {"foo", "mzxw6"},
-      {"foob", "mzxw6yq"}, {"fooba", "mzxw6ytb"}, {"foobar", "mzxw6ytboi"}};
+  const std::pair<const char*, const char*> known[] = {{"", ""},
+                                                       {"f", "my"},
+                                                       {"fo", "mzxq"},
+                                                       {"foo", "mzxw6"},
+                                                       {"foob", "mzxw6yq"},
+                                                       {"fooba", "mzxw6ytb"},
+                                                       {"foobar", "mzxw6ytboi"}};
   for (const auto& [plain, encoded] : known) {
     EXPECT_EQ(to_base32(as_bytes(plain)), encoded);
     EXPECT_EQ(from_base32(encoded).value(), to_bytes(plain));

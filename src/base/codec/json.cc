@@ -133,7 +133,8 @@ Result<Json> convert(yyjson_val* v, const Place& place, std::size_t depth) {
     }
     default: {  // raw: a number that fits no type
       const std::string_view digits(yyjson_get_raw(v), yyjson_get_len(v));
-      return refuse(text("found the number {}, expected one that fits in 64 bits", digits.substr(0, 40)), path_of(place));
+      return refuse(text("found the number {}, expected one that fits in 64 bits", digits.substr(0, 40)),
+                    path_of(place));
     }
   }
 }
@@ -151,8 +152,9 @@ Json::Json(std::int64_t v) {
 }
 
 std::string_view Json::type_name() const {
-  constexpr std::string_view kNames[] = {"null", "a boolean", "an unsigned integer", "a negative integer", "a fraction",
-                                         "a text", "an array", "an object"};
+  constexpr std::string_view kNames[] = {
+      "null",     "a boolean", "an unsigned integer", "a negative integer", "a fraction", "a text",
+      "an array", "an object"};
   return kNames[static_cast<std::size_t>(type_)];
 }
 
@@ -273,7 +275,8 @@ Result<Json> parse_json(std::string_view input) {
     return refuse(text("{} in line {}, column {}", err.msg == nullptr ? "no document" : err.msg, line, column), "");
   }
   if (yyjson_doc_get_val_count(doc.get()) > kJsonValuesMax)
-    return refuse(text("found {} values, at most {} are allowed", yyjson_doc_get_val_count(doc.get()), kJsonValuesMax), "");
+    return refuse(text("found {} values, at most {} are allowed", yyjson_doc_get_val_count(doc.get()), kJsonValuesMax),
+                  "");
   return convert(yyjson_doc_get_root(doc.get()), {}, 0);
 }
 

@@ -36,8 +36,8 @@ class Json {
 
   Type type() const { return type_; }
   bool is_null() const { return type_ == Type::kNull; }
-  std::string_view type_name() const;                 // "an object", "a text", ... for messages
-  std::uint32_t line() const { return line_; }        // where it stands in YAML, from 1; 0 when not known
+  std::string_view type_name() const;           // "an object", "a text", ... for messages
+  std::uint32_t line() const { return line_; }  // where it stands in YAML, from 1; 0 when not known
   void set_line(std::uint32_t line) { line_ = line; }
 
   // Building. set appends (or replaces) a member; push appends an item. Both make a null value a container first.

@@ -42,7 +42,8 @@ TEST(Json, syntax_errors_say_where) {
   ASSERT_FALSE(bad);
   EXPECT_EQ(bad.error().id(), "codec.json");
   EXPECT_NE(bad.error().message().find("in line 2, column 8"), std::string_view::npos) << bad.error().str();
-  for (const char* text : {"", "{", "[1,]", "{\"a\":1,}", "01", "1 2", "nan", "'a'", "\"\xff\"", "\"\\ud800\"", "// c\n1"})
+  for (const char* text :
+       {"", "{", "[1,]", "{\"a\":1,}", "01", "1 2", "nan", "'a'", "\"\xff\"", "\"\\ud800\"", "// c\n1"})
     EXPECT_FALSE(parse_json(text)) << text;
 }
 
@@ -70,8 +71,7 @@ TEST(Json, keeps_order_and_dumps_what_it_reads) {
   ASSERT_TRUE(j) << why(j);
   EXPECT_EQ(j->dump(), text);
   EXPECT_EQ(parse_json(j->dump_pretty())->dump(), text);
-  EXPECT_EQ(parse_json(R"({"a":[1,{}],"b":{}})")->dump_pretty(),
-            "{\n  \"a\": [\n    1,\n    {}\n  ],\n  \"b\": {}\n}");
+  EXPECT_EQ(parse_json(R"({"a":[1,{}],"b":{}})")->dump_pretty(), "{\n  \"a\": [\n    1,\n    {}\n  ],\n  \"b\": {}\n}");
 }
 
 TEST(Json, set_replaces_and_push_appends) {
@@ -84,7 +84,11 @@ TEST(Json, set_replaces_and_push_appends) {
 }
 
 TEST(Json, a_dump_is_always_json) {
-  EXPECT_EQ(Json("a\xff" "b\x7f").dump(), "\"a\xef\xbf\xbd" "b\\u007f\"");
+  EXPECT_EQ(Json("a\xff"
+                 "b\x7f")
+                .dump(),
+            "\"a\xef\xbf\xbd"
+            "b\\u007f\"");
   EXPECT_EQ(Json(std::numeric_limits<double>::infinity()).dump(), "null");
   EXPECT_EQ(Json(1.0).dump(), "1.0");
 }
@@ -136,8 +140,7 @@ TEST(Yaml, scalars_follow_the_core_schema) {
 - a b
 )");
   ASSERT_TRUE(j) << why(j);
-  EXPECT_EQ(j->dump(),
-            R"([null,null,null,true,false,12,12,-7,31,15,1.5,-0.5,1000.0,"yes","1_000","12","~",10,"a b"])");
+  EXPECT_EQ(j->dump(), R"([null,null,null,true,false,12,12,-7,31,15,1.5,-0.5,1000.0,"yes","1_000","12","~",10,"a b"])");
 }
 
 TEST(Yaml, members_know_their_line) {
@@ -152,9 +155,9 @@ TEST(Yaml, members_know_their_line) {
 }
 
 TEST(Yaml, refuses_anchors_aliases_tags_and_odd_keys) {
-  for (const char* text : {"a: &x 1\nb: *x\n", "a: &x [1]\n", "a: !!str 1\n", "a: !mine [1]\n", "? [1, 2]\n: 3\n",
-                           "a: .inf\n", "a: -.inf\n", "a: .nan\n", "--- 1\n--- 2\n", "a: [1\n", "\ta: 1\n", "a: b: c\n",
-                           "*x", "a: \"\xff\"\n"}) {
+  for (const char* text :
+       {"a: &x 1\nb: *x\n", "a: &x [1]\n", "a: !!str 1\n", "a: !mine [1]\n", "? [1, 2]\n: 3\n", "a: .inf\n",
+        "a: -.inf\n", "a: .nan\n", "--- 1\n--- 2\n", "a: [1\n", "\ta: 1\n", "a: b: c\n", "*x", "a: \"\xff\"\n"}) {
     auto r = parse_yaml(text);
     ASSERT_FALSE(r) << text << r->dump();
     EXPECT_EQ(r.error().id(), "codec.yaml") << text;

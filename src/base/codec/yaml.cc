@@ -7,8 +7,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <istream>
 #include <set>
-#include <sstream>
+#include <streambuf>
 
 namespace hanse::codec {
 
@@ -73,6 +74,15 @@ Json plain_scalar(const std::string& s, const YAML::Mark& mark) {
   }
   return Json(s);
 }
+
+// The text where it is; the parser wants a stream.
+class TextBuffer final : public std::streambuf {
+ public:
+  explicit TextBuffer(std::string_view s) {
+    char* const begin = const_cast<char*>(s.data());  // read only: no put area is set
+    setg(begin, begin, begin + s.size());
+  }
+};
 
 class Builder final : public YAML::EventHandler {
  public:
@@ -180,7 +190,8 @@ Result<Json> parse_yaml(std::string_view input) {
     return fail(Kind::kInvalid, "codec.yaml",
                 text("found {} bytes of text, at most {} are allowed", input.size(), kYamlTextMax));
   try {
-    std::istringstream stream{std::string(input)};
+    TextBuffer buffer(input);
+    std::istream stream(&buffer);
     YAML::Parser parser(stream);
     Builder builder;
     if (!parser.HandleNextDocument(builder)) return Json();

@@ -5,10 +5,12 @@
 #include <openssl/evp.h>
 
 #include <array>
+#include <variant>
 
 #include "base/core/check.h"
 #include "base/core/text.h"
 #include "base/crypto/detail/ed25519_verify.h"
+#include "base/crypto/detail/mldsa_verify.h"
 #include "base/crypto/detail/openssl.h"
 #include "base/crypto/hash.h"
 
@@ -53,6 +55,11 @@ detail::PkeyPtr import_seed(SigAlg alg, ByteView seed) {
   EVP_PKEY* key = nullptr;
   if (EVP_PKEY_fromdata(ctx.get(), &key, EVP_PKEY_KEYPAIR, params) != 1) return nullptr;
   return detail::PkeyPtr(key);
+}
+
+const detail::MlDsaParams& mldsa_params(SigAlg alg) {
+  if (alg == SigAlg::kMlDsa44) return detail::kMlDsa44Params;
+  return alg == SigAlg::kMlDsa65 ? detail::kMlDsa65Params : detail::kMlDsa87Params;
 }
 
 // Ed25519 has no context of its own: context || 0x00 || message, or the plain message.
@@ -150,8 +157,7 @@ Bytes SecretKey::sign(std::string_view context, ByteView message) const {
 
 struct Verifier::Rep {
   SigAlg alg;
-  detail::Ed25519Key ed25519;
-  detail::PkeyPtr key;
+  std::variant<detail::Ed25519Key, detail::MlDsaKey> key;
 };
 
 Verifier::Verifier(std::unique_ptr<Rep> rep) : rep_(std::move(rep)) {}
@@ -166,18 +172,12 @@ Result<Verifier> Verifier::create(const PublicKey& key) {
                 text("found a {} public key of {} bytes, expected {}", sig_alg_name(key.alg), key.bytes.size(),
                      sizes.public_key));
   if (key.alg == SigAlg::kEd25519) {
-    auto rep = std::make_unique<Rep>(key.alg);
-    if (!detail::Ed25519Key::decode(key.bytes.data(), rep->ed25519))
+    detail::Ed25519Key decoded;
+    if (!detail::Ed25519Key::decode(key.bytes.data(), decoded))
       return fail(Kind::kInvalid, "crypto.bad_key", text("{} is not a point of the curve", ByteView(key.bytes)));
-    return Verifier(std::move(rep));
+    return Verifier(std::make_unique<Rep>(key.alg, decoded));
   }
-  auto rep = std::make_unique<Rep>(key.alg, detail::Ed25519Key{}, detail::PkeyPtr(EVP_PKEY_new_raw_public_key_ex(
-      nullptr, info(key.alg).openssl_name, nullptr, key.bytes.data(), key.bytes.size())));
-  if (rep->key == nullptr) {
-    ERR_clear_error();
-    return fail(Kind::kInvalid, "crypto.bad_key", text("bytes are not a {} public key", sig_alg_name(key.alg)));
-  }
-  return Verifier(std::move(rep));
+  return Verifier(std::make_unique<Rep>(key.alg, detail::MlDsaKey(mldsa_params(key.alg), key.bytes)));
 }
 
 Status Verifier::verify(std::string_view context, ByteView message, ByteView signature) const {
@@ -187,22 +187,10 @@ Status Verifier::verify(std::string_view context, ByteView message, ByteView sig
         text("found a {} signature of {} bytes, expected {}", alg.name, signature.size(), alg.sizes.signature));
   if (context.size() > kContextMax)
     return bad_signature(text("found a context of {} bytes, expected at most {}", context.size(), kContextMax));
-  if (rep_->alg == SigAlg::kEd25519) {
-    if (rep_->ed25519.verify(signature.data(), context, message)) return {};
-    return bad_signature("ed25519 signature does not fit key, context and message");
-  }
-  const detail::MdCtxPtr ctx(EVP_MD_CTX_new());
-  check(ctx != nullptr, "OpenSSL has memory for a verification");
-  OSSL_PARAM params[] = {OSSL_PARAM_construct_end(), OSSL_PARAM_construct_end()};
-  if (!context.empty()) {
-    params[0] = OSSL_PARAM_construct_octet_string(OSSL_SIGNATURE_PARAM_CONTEXT_STRING,
-                                                  const_cast<char*>(context.data()), context.size());
-  }
-  if (EVP_DigestVerifyInit_ex(ctx.get(), nullptr, nullptr, nullptr, nullptr, rep_->key.get(), params) != 1 ||
-      EVP_DigestVerify(ctx.get(), signature.data(), signature.size(), message.data(), message.size()) != 1) {
-    ERR_clear_error();
-    return bad_signature(text("{} signature does not fit key, context and message", alg.name));
-  }
+  const auto* ed25519 = std::get_if<detail::Ed25519Key>(&rep_->key);
+  const bool good = ed25519 != nullptr ? ed25519->verify(signature.data(), context, message)
+                                       : std::get<detail::MlDsaKey>(rep_->key).verify(context, message, signature);
+  if (!good) return bad_signature(text("{} signature does not fit key, context and message", alg.name));
   return {};
 }
 

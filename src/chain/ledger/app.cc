@@ -9,7 +9,6 @@
 namespace hanse::ledger {
 namespace {
 
-constexpr std::size_t kTopicMax = 64;
 constexpr std::size_t kErrorIdMax = 64;
 constexpr std::size_t kResultBytesMax = 1 << 20;
 

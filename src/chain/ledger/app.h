@@ -41,8 +41,9 @@ struct BlockContext {
   Hash32 beacon;
 };
 
+constexpr std::size_t kTopicMax = 64;
 struct Event {
-  std::string topic;  // "market.matched"
+  std::string topic;  // "market.matched", at most kTopicMax bytes, none of them zero
   Bytes data;         // deterministic CBOR, layout named by the topic's owner
 };
 

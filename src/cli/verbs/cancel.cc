@@ -3,6 +3,7 @@
 #include "cli/verbs/session.h"
 #include "cli/verbs/verbs.h"
 #include "cli/verbs/wallet.h"
+#include "node/roles/caller.h"
 
 namespace hanse::cli {
 
@@ -11,9 +12,11 @@ namespace {
 Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk&) {
   TRY(Session session, open_session(args));
   TRY(const JobId id, parse_job_id(args.get("JOB")));
-  TRY(const crypto::Identity payer, open_wallet(args, session.dir));
+  TRY(const auto seeds, open_wallet(args, wallet_path(args, session.dir)));
+  TRY(const crypto::Identity payer, seeds.identity());
+  roles::Caller caller(*session.client, payer, session.info.network);
   TRY(const client::Applied applied,
-      submit_call(session, payer, market::Method::kJobCancel, market::encode(market::JobCancel{.id = id})));
+      caller.call(market::Method::kJobCancel, market::JobCancel{.id = id}));
   TRY(const market::Job job, read_job(session, id));
   codec::Json json = job_json(job);
   json.set("height", applied.height.value);

@@ -26,7 +26,7 @@ struct Fact {
 };
 
 std::string first_line_with(const std::string& path, std::string_view word) {
-  auto content = read_text_file(path, 1 << 20);
+  auto content = read_system_file(path);
   if (!content) return {};
   std::string_view rest = *content;
   while (!rest.empty()) {

@@ -30,7 +30,7 @@ std::unexpected<Error> io_error(std::string_view what, const std::string& path) 
 
 // Field 22 of /proc/PID/stat; 0 when there is no such process or it is a zombie.
 std::uint64_t start_ticks_of(int pid) {
-  auto stat = read_text_file(text("/proc/{}/stat", pid), 4096);
+  auto stat = read_system_file(text("/proc/{}/stat", pid), 4096);
   if (!stat) return 0;
   const auto paren = stat->rfind(')');  // the program's name may hold blanks
   if (paren == std::string::npos || paren + 2 >= stat->size() || (*stat)[paren + 2] == 'Z') return 0;
@@ -59,7 +59,10 @@ Result<Process> start_process(const std::string& program, const std::vector<std:
   posix_spawn_file_actions_adddup2(&files, STDOUT_FILENO, STDERR_FILENO);
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
+  sigset_t none;
+  sigemptyset(&none);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK);
   int pid = 0;
   const int bad = posix_spawn(&pid, program.c_str(), &files, &attributes, argv.data(), environ);
   posix_spawnattr_destroy(&attributes);
@@ -99,29 +102,7 @@ std::string program_folder() {
   return path.substr(0, path.rfind('/'));
 }
 
-Status write_text_file(const std::string& path, std::string_view content, unsigned mode) {
-  const std::string temporary = text("{}.{}", path, ::getpid());
-  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
-  if (fd < 0) return io_error("create", temporary);
-  std::string_view left = content;
-  bool good = true;
-  while (good && !left.empty()) {
-    const ssize_t n = ::write(fd, left.data(), left.size());
-    if (n < 0 && errno == EINTR) continue;
-    good = n > 0;
-    if (good) left.remove_prefix(static_cast<std::size_t>(n));
-  }
-  good = good && ::fsync(fd) == 0;
-  good = ::close(fd) == 0 && good;
-  if (!good || ::rename(temporary.c_str(), path.c_str()) != 0) {
-    auto bad = io_error("write", path);
-    ::unlink(temporary.c_str());
-    return bad;
-  }
-  return {};
-}
-
-Result<std::string> read_text_file(const std::string& path, std::size_t size_max) {
+Result<std::string> read_system_file(const std::string& path, std::size_t size_max) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return io_error("open", path);
   std::string out;
@@ -132,7 +113,7 @@ Result<std::string> read_text_file(const std::string& path, std::size_t size_max
     out.append(buffer, static_cast<std::size_t>(n));
     if (out.size() > size_max) {
       ::close(fd);
-      return fail(Kind::kExhausted, "cli.file_size", text("{} is larger than {} bytes", path, size_max));
+      return fail(Kind::kExhausted, "cli.process_io", text("{} is larger than {} bytes", path, size_max));
     }
   }
   const int code = errno;

@@ -25,7 +25,7 @@ bool wait_until_gone(const Process& process, std::int64_t wait_ms);   // true wh
 // The folder of the running program, where its siblings (hansed, hanse-worker) are.
 std::string program_folder();
 
-Status write_text_file(const std::string& path, std::string_view content, unsigned mode);  // atomic: temporary, rename
-Result<std::string> read_text_file(const std::string& path, std::size_t size_max);
+// A file of /proc or /etc, whose size is not known before it was read.
+Result<std::string> read_system_file(const std::string& path, std::size_t size_max = 1 << 20);
 
 }  // namespace hanse::cli

@@ -3,8 +3,9 @@
 #include <cstdlib>
 
 #include "base/codec/hex.h"
+#include "base/core/fs.h"
 #include "base/core/text.h"
-#include "cli/verbs/process.h"
+#include "exchange/gxf/job_file.h"
 #include "exchange/market/calls.h"
 
 namespace hanse::cli {
@@ -29,7 +30,7 @@ Result<Session> open_session(const plugin::VerbArgs& args) {
   std::string address(args.get("node"));
   if (address.empty()) {
     session.dir = network_dir(args);
-    if (auto there = read_text_file(session.dir + "/network.json", 1 << 20); !there)
+    if (!real_fs().exists(session.dir + "/network.json").value_or(false))
       return fail(Kind::kUnavailable, "cli.not_started",
                   text("found no network in {}, expected one made by: hanse up --dir {}", session.dir, session.dir));
     address = text("unix:{}/validator-0/api.sock", session.dir);
@@ -64,7 +65,7 @@ Result<JobId> parse_job_id(std::string_view shown) {
 }
 
 std::string region_name(std::uint16_t region) {
-  for (const auto& known : gxf::regions())
+  for (const gxf::Region& known : gxf::regions())
     if (known.bit == region) return std::string(known.name);
   return text("{}", region);
 }
@@ -82,7 +83,7 @@ codec::Json job_json(const market::Job& job) {
   if (job.result) {
     json.set("status", market::run_status_name(job.result->status));
     json.set("gas", job.result->gas);
-    json.set("paid_ut", job.result->paid.value);
+    json.set("paid_ut", job.result->paid.value).set("fee_ut", job.result->fee.value);
     codec::Json outputs = codec::Json::array();
     for (const auto& output : job.result->outputs) outputs.push(codec::to_hex(output.id.view()));
     json.set("outputs", std::move(outputs));

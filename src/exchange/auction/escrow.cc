@@ -4,6 +4,7 @@
 
 #include "base/core/check.h"
 #include "base/core/text.h"
+#include "base/crypto/hash.h"
 #include "chain/ledger/accounts.h"
 #include "exchange/auction/price.h"
 #include "exchange/market/keys.h"
@@ -132,6 +133,7 @@ Status Escrow::lock(market::Job& job, const Match& match) {
   ask->used_cu += job.bid.cu;
   job.state = JobState::kMatched;
   job.provider = provider.account;
+  check(FixedBytes<32>::from(provider.ed25519, job.ed25519), "a provider record holds an Ed25519 key");
   job.ask_id = ask->id;
   job.price = match.price;
   job.bond = match.bond;
@@ -183,6 +185,7 @@ Status Escrow::open(const market::Bid& bid, const gxf::Job& gxf_job, const BlobI
   job.bid = bid;
   job.gxf_hash = gxf_hash;
   job.submitted = context_.height;
+  job.seed = crypto::blake3("hanse/job-seed/1", {bid.job_id.view(), context_.beacon.view()});
   job.gas_limit = gas_limit_of(gxf_job);
   job.outputs_expected = static_cast<std::uint32_t>(gxf_job.outputs.size());
   TRY_OK(lock(job, match));

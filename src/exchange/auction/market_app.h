@@ -1,7 +1,7 @@
 // The market as an application of the ledger: number 2, name "market". Registered by node/roles.
 // Transactions: {0: 1, 1: SignedCall} calls a market::Method; {0: 2, 1: GXF} is an immediate-or-cancel order: job,
 // nonce, funds and match are judged in one step, and either escrow and bond are locked or nothing is touched.
-// Result data: ask_post gives the ask id (16 bytes), a job its market::Quote, a job without a fit its market::Unmatched.
+// Result data: ask_post gives the ask id (16 bytes), a job its market::Quote, a job without fit its market::Unmatched.
 // Genesis section: market::encode_params, or empty for the defaults. Queries: exchange/market/view.h. Events:
 // exchange/market/events.h. State and layouts: proto/records/market.md. end() closes what is due, at most
 // kDueMax jobs a block, checks conservation and asks for another block while a deadline is pending.

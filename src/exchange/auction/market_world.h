@@ -19,9 +19,9 @@ namespace hanse::auction {
 
 class MarketWorld {
  public:
-  explicit MarketWorld(const market::Params& params = {}, int people = 6, std::uint64_t each = 100'000'000)
-      : app(make_market_app()), accounts(ledger::make_accounts_app()) {
-    network.data.fill(0x42);
+  explicit MarketWorld(const market::Params& params = {}, int people = 6, std::uint64_t each = 100'000'000,
+                       const NetworkId& network_id = some_network())
+      : network(network_id), app(make_market_app()), accounts(ledger::make_accounts_app()) {
     std::vector<std::pair<AccountId, Amount>> balances;
     for (int i = 0; i < people; ++i) {
       Bytes seed(32, static_cast<std::uint8_t>(i + 1));
@@ -35,6 +35,11 @@ class MarketWorld {
     open_block();
   }
 
+  static NetworkId some_network() {
+    NetworkId id;
+    id.data.fill(0x42);
+    return id;
+  }
   ledger::BlockContext context() const {
     ledger::BlockContext c;
     c.network = network;

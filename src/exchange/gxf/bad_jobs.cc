@@ -84,19 +84,23 @@ class Maker {
 
 void break_syntax(Maker& m) {
   using enum GxfCode;
-  m.fields(kCborNoncanonical, "nonce", "a number longer than needed", [](Item& j) { j.entries[kKeyNonce] = raw("1805"); });
+  m.fields(kCborNoncanonical, "nonce", "a number longer than needed",
+           [](Item& j) { j.entries[kKeyNonce] = raw("1805"); });
   m.fields(kCborNoncanonical, "edges", "an array of indefinite length", [](Item& j) { edges(j) = raw("9fff"); });
   m.fields(kCborNoncanonical, "nodes[0].shape", "map keys that descend",
            [](Item& j) { node(j, 0).entries[kNodeShape] = raw("a301010000"); });
   m.fields(kCborNoncanonical, "nodes[1]", "nodes out of order", [](Item& j) { std::swap(node(j, 0), node(j, 1)); });
-  m.fields(kCborNoncanonical, "edges[1]", "edges out of order",
-           [](Item& j) { edges(j).items.push_back(Item::array({0, 1, 0, 0})); edges(j).items[0] = Item::array({0, 1, 1, 1}); });
+  m.fields(kCborNoncanonical, "edges[1]", "edges out of order", [](Item& j) {
+    edges(j).items.push_back(Item::array({0, 1, 0, 0}));
+    edges(j).items[0] = Item::array({0, 1, 1, 1});
+  });
   m.fields(kCborNoncanonical, "residency", "a residency of 0 written out", [](Item& j) { set(j, kKeyResidency, 0); });
   m.bytes(kCborNoncanonical, "sig.bytes", "the last byte is missing", [](Bytes& b) { b.pop_back(); });
   m.bytes(kCborTrailing, "", "a byte after the end", [](Bytes& b) { b.push_back(0); });
   m.fields(kCborDupkey, "nodes[0].limits", "a map key twice",
            [](Item& j) { node(j, 0).entries[kNodeLimits] = raw("a400010001"); });
-  m.fields(kCborType, "nonce", "a byte string for a number", [](Item& j) { j.entries[kKeyNonce] = Item::of(Bytes{1}); });
+  m.fields(kCborType, "nonce", "a byte string for a number",
+           [](Item& j) { j.entries[kKeyNonce] = Item::of(Bytes{1}); });
   m.fields(kCborType, "priority", "a float", [](Item& j) { j.entries[kKeyPriority] = raw("f93c00"); });
   m.fields(kCborType, "payer", "a tag", [](Item& j) { j.entries[kKeyPayer] = raw("c24101"); });
   m.fields(kCborType, "network", "31 bytes for 32", [](Item& j) { j.entries[kKeyNetwork].bytes.pop_back(); });
@@ -105,19 +109,23 @@ void break_syntax(Maker& m) {
   m.fields(kCborType, "audit", "audit 4", [](Item& j) { set(j, kKeyAudit, 4); });
   m.fields(kCborType, "nodes[0].kind", "node kind 0", [](Item& j) { set(node(j, 0), kNodeKind, 0); });
   m.fields(kCborType, "nodes[0].shape.level", "level 4", [](Item& j) { set(shape(j), kShapeLevel, 4); });
-  m.fields(kCborType, "nodes[0].limits.mem_pages", "65537 pages", [](Item& j) { set(limits(j), kLimitsMemPages, 65'537); });
+  m.fields(kCborType, "nodes[0].limits.mem_pages", "65537 pages",
+           [](Item& j) { set(limits(j), kLimitsMemPages, 65'537); });
   m.fields(kCborType, "nonce", "no nonce", [](Item& j) { j.entries.erase(kKeyNonce); });
-  m.fields(kCborType, "nodes[1].limits.gas", "no gas limit", [](Item& j) { node(j, 1).entries[kNodeLimits].entries.erase(kLimitsGas); });
+  m.fields(kCborType, "nodes[1].limits.gas", "no gas limit",
+           [](Item& j) { node(j, 1).entries[kNodeLimits].entries.erase(kLimitsGas); });
   m.fields(kCborType, "edges[0]", "an edge of three numbers", [](Item& j) { edges(j).items[0].items.pop_back(); });
   m.fields(kCborType, "nodes[0].artifact", "a Wasm node without an artifact",
            [](Item& j) { node(j, 0).entries[kNodeArtifact] = Item::of(Bytes(32)); });
   m.fields(kCborType, "nodes[1].params", "an engine node without a kind's name",
            [](Item& j) { node(j, 1).entries[kNodeParams].entries.erase(kParamKindName); });
   m.fields(kCborType, "extension", "an extension that is not UTF-8", [](Item& j) { j.entries[200] = raw("61ff"); });
-  m.fields(kTooLarge, "job", "a job of more than 64 KiB", [](Item& j) { j.entries[200] = Item::of(Bytes(kGxfSizeMax)); });
+  m.fields(kTooLarge, "job", "a job of more than 64 KiB",
+           [](Item& j) { j.entries[200] = Item::of(Bytes(kGxfSizeMax)); });
   m.fields(kTooLarge, "nodes[0].shape.dims", "nine dimensions",
            [](Item& j) { shape(j).entries[kShapeDims] = Item::array({1, 1, 1, 1, 1, 1, 1, 1, 1}); });
-  m.fields(kTooLarge, "edges[0]", "an edge of five numbers", [](Item& j) { edges(j).items[0].items.push_back(Item::of(0)); });
+  m.fields(kTooLarge, "edges[0]", "an edge of five numbers",
+           [](Item& j) { edges(j).items[0].items.push_back(Item::of(0)); });
   m.fields(kDepth, "extension", "nine levels", [](Item& j) { j.entries[200] = raw("818181818181818100"); });
 }
 
@@ -132,40 +140,56 @@ void break_header(Maker& m) {
   m.sealed(kJobidMismatch, "job_id", "a field changed after signing", [](Item& j) { j.entries[kKeyNonce].u += 1; });
   m.fields(kPriorityRange, "priority", "priority 256", [](Item& j) { set(j, kKeyPriority, 256); });
   m.fields(kExpired, "expires", "expired at this height", [h](Item& j) { set(j, kKeyExpires, h); });
-  m.fields(kNotYetValid, "not_before", "valid later", [h](Item& j) { set(j, kKeyNotBefore, h + kWindowBlocks / 2 + 1); });
-  m.fields(kSpan, "expires", "expires where it begins", [](Item& j) { j.entries[kKeyExpires] = j.entries[kKeyNotBefore]; });
+  m.fields(kNotYetValid, "not_before", "valid later",
+           [h](Item& j) { set(j, kKeyNotBefore, h + kWindowBlocks / 2 + 1); });
+  m.fields(kSpan, "expires", "expires where it begins",
+           [](Item& j) { j.entries[kKeyExpires] = j.entries[kKeyNotBefore]; });
   m.fields(kSpan, "expires", "a window of 1,000,001 blocks",
            [](Item& j) { set(j, kKeyExpires, j.entries[kKeyNotBefore].u + 1'000'001); });
   m.fields(kRegionEmpty, "region_mask", "no region", [](Item& j) { set(j, kKeyRegionMask, 0); });
   m.fields(kResidencyConflict, "residency", "residency outside the mask", [](Item& j) { set(j, kKeyResidency, 3); });
   m.fields(kResidencyConflict, "residency", "residency beyond 64 regions", [](Item& j) { set(j, kKeyResidency, 65); });
   m.fields(kPriceZero, "limit_total", "no price cap", [](Item& j) { set(j, kKeyLimitTotal, 0); });
-  m.fields(kLaneConflict, "lane", "a sumcheck audit on Flash",
-           [](Item& j) { set(j, kKeyLane, 1); set(j, kKeyPriority, 0); set(j, kKeyAudit, 3); });
-  m.fields(kLaneConflict, "lane", "a sumcheck audit with a priority that means Flash",
-           [](Item& j) { set(j, kKeyLane, 0); set(j, kKeyPriority, 128); set(j, kKeyAudit, 3); });
-  m.fields(kLaneConflict, "lane", "more wall time than Flash has",
-           [](Item& j) { set(j, kKeyLane, 1); set(limits(j), kLimitsWallMs, kFlashWallMsMax); });
+  m.fields(kLaneConflict, "lane", "a sumcheck audit on Flash", [](Item& j) {
+    set(j, kKeyLane, 1);
+    set(j, kKeyPriority, 0);
+    set(j, kKeyAudit, 3);
+  });
+  m.fields(kLaneConflict, "lane", "a sumcheck audit with a priority that means Flash", [](Item& j) {
+    set(j, kKeyLane, 0);
+    set(j, kKeyPriority, 128);
+    set(j, kKeyAudit, 3);
+  });
+  m.fields(kLaneConflict, "lane", "more wall time than Flash has", [](Item& j) {
+    set(j, kKeyLane, 1);
+    set(limits(j), kLimitsWallMs, kFlashWallMsMax);
+  });
   for (const std::uint64_t key : {14u, 20u, 63u, 65u, 127u, 256u})
-    m.fields(kKeyUnknownCritical, std::to_string(key), "an unknown field of the job", [key](Item& j) { set(j, key, 0); });
+    m.fields(kKeyUnknownCritical, std::to_string(key), "an unknown field of the job",
+             [key](Item& j) { set(j, key, 0); });
   m.fields(kKeyUnknownCritical, "nodes[0].7", "an unknown field of a node", [](Item& j) { set(node(j, 0), 7, 0); });
-  m.fields(kKeyUnknownCritical, "nodes[0].shape.5", "an unknown field of a shape", [](Item& j) { set(shape(j), 5, 0); });
+  m.fields(kKeyUnknownCritical, "nodes[0].shape.5", "an unknown field of a shape",
+           [](Item& j) { set(shape(j), 5, 0); });
   m.fields(kKeyUnknownCritical, "nodes[0].limits.4", "an unknown limit", [](Item& j) { set(limits(j), 4, 0); });
-  m.sealed(kKeyUnknownCritical, "sig.4", "an unknown field of the signature", [](Item& j) { set(j.entries[kKeySig], 4, 0); });
+  m.sealed(kKeyUnknownCritical, "sig.4", "an unknown field of the signature",
+           [](Item& j) { set(j.entries[kKeySig], 4, 0); });
 }
 
 void break_signature(Maker& m) {
   using enum GxfCode;
-  m.sealed(kSigBad, "sig.bytes", "one bit of the signature", [](Item& j) { j.entries[kKeySig].entries[kSigBytes].bytes[99] ^= 1; });
+  m.sealed(kSigBad, "sig.bytes", "one bit of the signature",
+           [](Item& j) { j.entries[kKeySig].entries[kSigBytes].bytes[99] ^= 1; });
   m.sealed(kSigBad, "sig.bytes", "a signature too short",
            [](Item& j) { j.entries[kKeySig].entries[kSigBytes].bytes.pop_back(); });
   m.sealed(kSigBad, "sig.mldsa_key", "one bit of the key",
            [](Item& j) { j.entries[kKeySig].entries[kSigMldsaKey].bytes[99] ^= 1; });
-  m.fields(kSigBad, "sig.mldsa_key", "signed by another than the payer", [](Item& j) { j.entries[kKeyPayer].bytes[0] ^= 1; });
+  m.fields(kSigBad, "sig.mldsa_key", "signed by another than the payer",
+           [](Item& j) { j.entries[kKeyPayer].bytes[0] ^= 1; });
   m.sealed(kSigBad, "sig", "no signature", [](Item& j) { j.entries.erase(kKeySig); });
   m.sealed(kSigAlg, "sig.alg", "algorithm 3", [](Item& j) { set(j.entries[kKeySig], kSigFieldAlg, 3); });
   m.sealed(kSigAlg, "sig.alg", "algorithm 0", [](Item& j) { set(j.entries[kKeySig], kSigFieldAlg, 0); });
-  m.sealed(kSigAlg, "sig.ed25519_key", "hybrid without an Ed25519 key", [](Item& j) { set(j.entries[kKeySig], kSigFieldAlg, 2); });
+  m.sealed(kSigAlg, "sig.ed25519_key", "hybrid without an Ed25519 key",
+           [](Item& j) { set(j.entries[kKeySig], kSigFieldAlg, 2); });
   m.sealed(kSigAlg, "sig.ed25519_key", "an Ed25519 key beside algorithm 1",
            [](Item& j) { j.entries[kKeySig].entries[kSigEd25519Key] = Item::of(Bytes(32, 9)); });
 }
@@ -175,15 +199,23 @@ void break_nodes(Maker& m) {
   m.fields(kPrecisionUnknown, "nodes[0].precision", "precision 0", [](Item& j) { set(node(j, 0), kNodePrecision, 0); });
   m.fields(kPrecisionUnknown, "nodes[1].precision", "precision 5", [](Item& j) { set(node(j, 1), kNodePrecision, 5); });
   m.fields(kSeqZero, "nodes[0].shape.seq", "a sequence of 0", [](Item& j) { set(shape(j), kShapeSeq, 0); });
-  m.fields(kSeqLimit, "nodes[0].shape.seq", "a sequence of 131,073", [](Item& j) { set(shape(j), kShapeSeq, kSeqMax + 1); });
-  m.fields(kBatchLimit, "nodes[0].shape.batch", "a batch of 1025", [](Item& j) { set(shape(j), kShapeBatch, kBatchMax + 1); });
+  m.fields(kSeqLimit, "nodes[0].shape.seq", "a sequence of 131,073",
+           [](Item& j) { set(shape(j), kShapeSeq, kSeqMax + 1); });
+  m.fields(kBatchLimit, "nodes[0].shape.batch", "a batch of 1025",
+           [](Item& j) { set(shape(j), kShapeBatch, kBatchMax + 1); });
   m.fields(kBatchLimit, "nodes[0].shape.batch", "a batch of 0", [](Item& j) { set(shape(j), kShapeBatch, 0); });
-  m.fields(kTokensGtSeq, "nodes[0].shape.tokens", "more tokens than the sequence",
-           [](Item& j) { set(shape(j), kShapeSeq, 7); set(shape(j), kShapeTokens, 8); });
-  m.fields(kLevelBoundMissing, "nodes[0].shape.dims", "level 1 without dims",
-           [](Item& j) { set(shape(j), kShapeLevel, 1); shape(j).entries[kShapeDims].items.clear(); });
-  m.fields(kLevelBoundMissing, "nodes[0].shape.dims", "level 3 with two dims",
-           [](Item& j) { set(shape(j), kShapeLevel, 3); shape(j).entries[kShapeDims] = Item::array({2, 2}); });
+  m.fields(kTokensGtSeq, "nodes[0].shape.tokens", "more tokens than the sequence", [](Item& j) {
+    set(shape(j), kShapeSeq, 7);
+    set(shape(j), kShapeTokens, 8);
+  });
+  m.fields(kLevelBoundMissing, "nodes[0].shape.dims", "level 1 without dims", [](Item& j) {
+    set(shape(j), kShapeLevel, 1);
+    shape(j).entries[kShapeDims].items.clear();
+  });
+  m.fields(kLevelBoundMissing, "nodes[0].shape.dims", "level 3 with two dims", [](Item& j) {
+    set(shape(j), kShapeLevel, 3);
+    shape(j).entries[kShapeDims] = Item::array({2, 2});
+  });
   m.fields(kLevelBoundMissing, "nodes[0].shape.dims[1]", "a dimension of 0",
            [](Item& j) { shape(j).entries[kShapeDims] = Item::array({2, 0}); });
   m.fields(kLevelBoundMissing, "nodes[0].shape.tokens", "level 3 without a bound on tokens", [](Item& j) {
@@ -201,7 +233,8 @@ void break_nodes(Maker& m) {
   const std::pair<std::uint64_t, const char*> each[] = {
       {kLimitsGas, "gas"}, {kLimitsMemPages, "mem_pages"}, {kLimitsWallMs, "wall_ms"}, {kLimitsOutBytes, "out_bytes"}};
   for (const auto& [key, name] : each)
-    m.fields(kLimitZero, text("nodes[0].limits.{}", name), "a limit of 0", [k = key](Item& j) { set(limits(j), k, 0); });
+    m.fields(kLimitZero, text("nodes[0].limits.{}", name), "a limit of 0",
+             [k = key](Item& j) { set(limits(j), k, 0); });
 }
 
 void break_graph(Maker& m) {
@@ -216,17 +249,20 @@ void break_graph(Maker& m) {
     j.entries[kKeyNodes].items.push_back(std::move(third));
   });
   m.fields(kDagDupEdge, "edges[1]", "an edge twice", [](Item& j) { edges(j).items.push_back(edges(j).items[0]); });
-  m.fields(kDagBadPort, "edges[0][1]", "an edge to no node", [](Item& j) { edges(j).items[0] = Item::array({0, 9, 0, 0}); });
-  m.fields(kDagBadPort, "edges[0][0]", "an edge from no node", [](Item& j) { edges(j).items[0] = Item::array({9, 1, 0, 0}); });
+  m.fields(kDagBadPort, "edges[0][1]", "an edge to no node",
+           [](Item& j) { edges(j).items[0] = Item::array({0, 9, 0, 0}); });
+  m.fields(kDagBadPort, "edges[0][0]", "an edge from no node",
+           [](Item& j) { edges(j).items[0] = Item::array({9, 1, 0, 0}); });
   m.fields(kDagBadPort, "edges[1]", "two edges into one input",
            [](Item& j) { edges(j).items.push_back(Item::array({0, 1, 1, 0})); });
-  m.fields(kDagBadPort, "nodes[1]", "an input port left open", [](Item& j) { edges(j).items[0] = Item::array({0, 1, 0, 1}); });
-  m.fields(kDagBadPort, "inputs[0]", "an edge and an input into one port",
-           [](Item& j) { set_input_node(j, 1); });
+  m.fields(kDagBadPort, "nodes[1]", "an input port left open",
+           [](Item& j) { edges(j).items[0] = Item::array({0, 1, 0, 1}); });
+  m.fields(kDagBadPort, "inputs[0]", "an edge and an input into one port", [](Item& j) { set_input_node(j, 1); });
   m.fields(kDagBadPort, "inputs[0][0]", "an input of no node", [](Item& j) { set_input_node(j, 9); });
   m.fields(kDagBadPort, "inputs[1]", "two inputs into one port",
            [](Item& j) { j.entries[kKeyInputs].items.push_back(j.entries[kKeyInputs].items[0]); });
-  m.fields(kDagBadPort, "outputs[0][0]", "an output of no node", [](Item& j) { j.entries[kKeyOutputs].items[0] = Item::array({9, 0}); });
+  m.fields(kDagBadPort, "outputs[0][0]", "an output of no node",
+           [](Item& j) { j.entries[kKeyOutputs].items[0] = Item::array({9, 0}); });
   m.fields(kDagBadPort, "outputs[1]", "an output twice",
            [](Item& j) { j.entries[kKeyOutputs].items.push_back(j.entries[kKeyOutputs].items[0]); });
   m.fields(kDagTooBig, "nodes", "257 nodes", [](Item& j) {
@@ -237,9 +273,8 @@ void break_graph(Maker& m) {
     }
   });
   m.fields(kDagTooBig, "nodes", "no node", [](Item& j) { j.entries[kKeyNodes].items.clear(); });
-  m.fields(kDagTooBig, "edges", "4097 edges", [](Item& j) {
-    edges(j).items.assign(kEdgesMax + 1, Item::array({0, 1, 0, 0}));
-  });
+  m.fields(kDagTooBig, "edges", "4097 edges",
+           [](Item& j) { edges(j).items.assign(kEdgesMax + 1, Item::array({0, 1, 0, 0})); });
   m.fields(kDagTooBig, "outputs", "65 outputs", [](Item& j) {
     j.entries[kKeyOutputs].items.clear();
     for (std::uint64_t i = 0; i < 65; ++i) j.entries[kKeyOutputs].items.push_back(Item::array({1, i}));
@@ -260,10 +295,19 @@ Job good_job(const crypto::Identity& payer, NetworkId network, Height height) {
   job.residency = 1;
   job.limit_total = Amount{1'000'000};
   const Limits few{.gas = 1'000'000, .mem_pages = 16, .wall_ms = 1000, .out_bytes = 4096};
-  Node wasm{.id = 0, .kind = NodeKind::kWasm, .artifact = crypto::blob_id(as_bytes("module")),
-            .precision = Precision::kInt8, .shape = {.level = 0, .seq = 8, .batch = 1, .tokens = 4, .dims = {4, 4}},
-            .limits = few, .params = {{1, std::int64_t{-5}}}};
-  Node engine{.id = 1, .kind = NodeKind::kEngine, .artifact = {}, .precision = Precision::kBf16, .shape = {}, .limits = few,
+  Node wasm{.id = 0,
+            .kind = NodeKind::kWasm,
+            .artifact = crypto::blob_id(as_bytes("module")),
+            .precision = Precision::kInt8,
+            .shape = {.level = 0, .seq = 8, .batch = 1, .tokens = 4, .dims = {4, 4}},
+            .limits = few,
+            .params = {{1, std::int64_t{-5}}}};
+  Node engine{.id = 1,
+              .kind = NodeKind::kEngine,
+              .artifact = {},
+              .precision = Precision::kBf16,
+              .shape = {},
+              .limits = few,
               .params = {{kParamKindName, to_bytes("tensor.mlp/v1")}}};
   job.nodes = {std::move(wasm), std::move(engine)};
   job.edges = {{.from = 0, .to = 1, .out_ix = 0, .in_ix = 0}};

@@ -61,7 +61,8 @@ Status check_ports(Graph& g) {
     const std::size_t count = written[n].count();
     for (std::size_t port = 0; port < count; ++port)
       if (!written[n].test(port))
-        return fail_gxf(GxfCode::kDagBadPort, text("nodes[{}]", n), text("found {} inputs but none at port {}", count, port));
+        return fail_gxf(GxfCode::kDagBadPort, text("nodes[{}]", n),
+                        text("found {} inputs but none at port {}", count, port));
   }
   return {};
 }

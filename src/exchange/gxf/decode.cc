@@ -17,16 +17,15 @@ constexpr std::size_t kAnyCount = std::numeric_limits<std::size_t>::max();
 
 std::unexpected<Error> unknown_key(const CborReader& r, std::string_view map, std::uint64_t key) {
   const std::string path = map.empty() ? std::to_string(key) : text("{}.{}", map, key);
-  return fail_gxf(GxfCode::kKeyUnknownCritical, path, text("found key {} at byte {}, which version {} does not know", key,
-                                                           r.offset(), kVersion));
+  return fail_gxf(GxfCode::kKeyUnknownCritical, path,
+                  text("found key {} at byte {}, which version {} does not know", key, r.offset(), kVersion));
 }
 
 // Which of a map's mandatory keys were seen; their names are the order of the keys.
 template <std::size_t N>
 Status require(const CborReader& r, std::uint64_t seen, const std::array<std::string_view, N>& names) {
   for (std::size_t i = 0; i < N; ++i)
-    if (!names[i].empty() && (seen >> i & 1) == 0)
-      return r.fail_missing(names[i]);
+    if (!names[i].empty() && (seen >> i & 1) == 0) return r.fail_missing(names[i]);
   return {};
 }
 
@@ -115,7 +114,8 @@ Status read_params(CborReader& r, std::map<std::uint64_t, Param>& params) {
 }
 
 Status read_node(CborReader& r, Node& node) {
-  constexpr std::array<std::string_view, 7> kNames = {"id", "kind", "artifact", "precision", "shape", "limits", "params"};
+  constexpr std::array<std::string_view, 7> kNames = {"id",    "kind",   "artifact", "precision",
+                                                      "shape", "limits", "params"};
   std::uint64_t seen = 0, v = 0;
   TRY_OK(r.enter_map("node", kAnyCount));
   while (r.more()) {
@@ -194,7 +194,8 @@ Status read_inputs(CborReader& r, Job& job) {
     const JobInput& before = job.inputs[job.inputs.size() - 2];
     const auto at = [](const JobInput& i) { return i.node << 8 | i.in_ix; };
     if (at(before) == at(in))
-      return fail_gxf(GxfCode::kDagBadPort, r.path(), text("found two inputs for port {} of node {}", in.in_ix, in.node));
+      return fail_gxf(GxfCode::kDagBadPort, r.path(),
+                      text("found two inputs for port {} of node {}", in.in_ix, in.node));
     if (at(before) > at(in)) return out_of_order(r, "node, in_ix");
   }
   return r.leave();
@@ -249,8 +250,9 @@ Status read_signature(CborReader& r, JobSignature& sig) {
   TRY_OK(r.leave());
   const bool hybrid = sig.alg == JobSigAlg::kHybrid;
   if (hybrid == sig.ed25519.empty())
-    return fail_gxf(GxfCode::kSigAlg, "sig.ed25519_key",
-                    hybrid ? "found no Ed25519 key, algorithm 2 needs one" : "found an Ed25519 key, algorithm 1 has none");
+    return fail_gxf(
+        GxfCode::kSigAlg, "sig.ed25519_key",
+        hybrid ? "found no Ed25519 key, algorithm 2 needs one" : "found an Ed25519 key, algorithm 1 has none");
   return {};
 }
 
@@ -299,9 +301,10 @@ Status read_field(CborReader& r, std::uint64_t key, Job& job) {
 }
 
 Result<Job> read_job(ByteView gxf) {
-  constexpr std::array<std::string_view, 20> kNames = {
-      "version", "network",   "job_id", "payer", "nonce", "priority", "not_before", "expires", "lane",   "region_mask",
-      "",        "limit_total", "isolation", "audit", "",  "",         "nodes",      "edges",   "inputs", "outputs"};
+  constexpr std::array<std::string_view, 20> kNames = {"version",  "network",     "job_id",    "payer",  "nonce",
+                                                       "priority", "not_before",  "expires",   "lane",   "region_mask",
+                                                       "",         "limit_total", "isolation", "audit",  "",
+                                                       "",         "nodes",       "edges",     "inputs", "outputs"};
   Job job;
   bool has_signature = false;
   std::uint64_t seen = 0;

@@ -76,7 +76,8 @@ void write_graph(CborWriter& w, const Job& job) {
   w.array(job.edges.size());
   for (const Edge& e : in_order(job.edges, [](const Edge& each) { return each; })) {
     w.array(4);
-    for (const std::uint64_t v : {std::uint64_t{e.from}, std::uint64_t{e.to}, std::uint64_t{e.out_ix}, std::uint64_t{e.in_ix}})
+    for (const std::uint64_t v :
+         {std::uint64_t{e.from}, std::uint64_t{e.to}, std::uint64_t{e.out_ix}, std::uint64_t{e.in_ix}})
       w.u64(v);
   }
   w.key(detail::kKeyInputs);

@@ -78,7 +78,8 @@ Result<Job> validate(ByteView gxf, Height height, const Params& params) {
   if (job.network != params.network)
     return fail_gxf(GxfCode::kNetwork, "network", text("found {}, expected {}", job.network, params.network));
   if (height >= job.expires)
-    return fail_gxf(GxfCode::kExpired, "expires", text("found {}, the ledger is at height {}", job.expires.value, height.value));
+    return fail_gxf(GxfCode::kExpired, "expires",
+                    text("found {}, the ledger is at height {}", job.expires.value, height.value));
   if (height < job.not_before)
     return fail_gxf(GxfCode::kNotYetValid, "not_before",
                     text("found {}, the ledger is at height {}", job.not_before.value, height.value));

@@ -3,8 +3,8 @@
 // Pure: no clock, no I/O. Height and network parameters are arguments, so every node gives the same answer.
 // Threads: values, free functions any.
 // Errors carry a stable code (GxfCode) in Error::code(), the id "gxf.<name in lower case>" and the path of the field,
-// e.g. "nodes[2].limits.gas". Codes 1 to 6 are the codec's errors under this catalogue's numbers; which rule gives which
-// code is listed in proto/records/gxf.md. Kind: denied for SIG_BAD, conflict for NONCE_REUSED, unsupported for
+// e.g. "nodes[2].limits.gas". Codes 1 to 6 are the codec's errors under this catalogue's numbers; which rule gives
+// which code is listed in proto/records/gxf.md. Kind: denied for SIG_BAD, conflict for NONCE_REUSED, unsupported for
 // PRECISION_UNSUPPORTED, invalid for the rest.
 #pragma once
 
@@ -20,14 +20,41 @@
 namespace hanse::gxf {
 
 enum class GxfCode : std::uint16_t {
-  kCborNoncanonical = 1, kCborTrailing = 2, kCborDupkey = 3, kCborType = 4, kTooLarge = 5, kDepth = 6,
-  kVersion = 10, kNetwork = 11, kJobidMismatch = 12, kNonceReused = 13, kSigBad = 14, kSigAlg = 15,
-  kPriorityRange = 20, kExpired = 21, kNotYetValid = 22, kSpan = 23,
-  kPrecisionUnknown = 30, kPrecisionUnsupported = 31, kSeqZero = 32, kSeqLimit = 33, kBatchLimit = 34,
-  kTokensGtSeq = 35, kLevelBoundMissing = 36, kKvOverflow = 37,
-  kRegionEmpty = 40, kResidencyConflict = 41,
-  kDagCycle = 50, kDagOrphan = 51, kDagDupEdge = 52, kDagBadPort = 53, kDagTooBig = 54,
-  kLimitZero = 60, kPriceZero = 61, kLaneConflict = 62, kKeyUnknownCritical = 63,
+  kCborNoncanonical = 1,
+  kCborTrailing = 2,
+  kCborDupkey = 3,
+  kCborType = 4,
+  kTooLarge = 5,
+  kDepth = 6,
+  kVersion = 10,
+  kNetwork = 11,
+  kJobidMismatch = 12,
+  kNonceReused = 13,
+  kSigBad = 14,
+  kSigAlg = 15,
+  kPriorityRange = 20,
+  kExpired = 21,
+  kNotYetValid = 22,
+  kSpan = 23,
+  kPrecisionUnknown = 30,
+  kPrecisionUnsupported = 31,
+  kSeqZero = 32,
+  kSeqLimit = 33,
+  kBatchLimit = 34,
+  kTokensGtSeq = 35,
+  kLevelBoundMissing = 36,
+  kKvOverflow = 37,
+  kRegionEmpty = 40,
+  kResidencyConflict = 41,
+  kDagCycle = 50,
+  kDagOrphan = 51,
+  kDagDupEdge = 52,
+  kDagBadPort = 53,
+  kDagTooBig = 54,
+  kLimitZero = 60,
+  kPriceZero = 61,
+  kLaneConflict = 62,
+  kKeyUnknownCritical = 63,
 };
 std::string_view code_name(GxfCode code);  // "CBOR_NONCANONICAL", ...
 // An error of the catalogue; rooms that check a job against their state (nonce, market) make theirs with it too.
@@ -39,6 +66,9 @@ constexpr std::size_t kNodesMax = 256, kEdgesMax = 4096, kInputsMax = 1024, kOut
 constexpr std::size_t kDimsMax = 8, kParamsMax = 64, kParamBytesMax = 32 * 1024, kKindNameMax = 64;
 constexpr std::uint32_t kSeqMax = 131'072, kBatchMax = 1024, kMemPagesMax = 65'536;
 constexpr std::uint64_t kFlashWallMsMax = 600'000;  // of all nodes together; longer jobs belong into the Deep lane
+
+// An extension with a meaning: the provider's latency at most, in ms, as an integer of 32 bits (read by the market).
+constexpr std::uint64_t kExtensionLatency = 128;
 
 enum class Precision : std::uint8_t { kInt8 = 1, kE5m2 = 2, kFp8 = 3, kBf16 = 4 };
 enum class NodeKind : std::uint8_t { kWasm = 1, kOnnx = 2, kEngine = 3 };
@@ -104,22 +134,22 @@ struct JobOutput {
 
 struct JobSignature {
   JobSigAlg alg = JobSigAlg::kMlDsa65;
-  crypto::PublicKey mldsa;          // must hash to payer
-  Bytes ed25519;                    // 32 bytes when alg is kHybrid, else empty
+  crypto::PublicKey mldsa;  // must hash to payer
+  Bytes ed25519;            // 32 bytes when alg is kHybrid, else empty
   Bytes bytes;
   friend bool operator==(const JobSignature&, const JobSignature&) = default;
 };
 
 struct Job {
   NetworkId network;
-  JobId job_id;                     // derived; decode checks it
+  JobId job_id;  // derived; decode checks it
   AccountId payer;
   std::uint64_t nonce = 0;
   std::uint8_t priority = 128;
   Height not_before, expires;
   Lane lane = Lane::kAuto;
   std::uint64_t region_mask = 1;
-  std::uint16_t residency = 0;      // region bit number + 1; 0 = none
+  std::uint16_t residency = 0;  // region bit number + 1; 0 = none
   Amount limit_total;
   std::uint8_t isolation = 0;
   Audit audit = Audit::kReceipts;
@@ -130,26 +160,26 @@ struct Job {
   std::map<std::uint64_t, Bytes> extensions;  // keys 128-255: signed, not understood, kept as encoded items
   JobSignature signature;
 
-  Lane effective_lane() const;      // kAuto resolved: priority >= 128 is Flash
+  Lane effective_lane() const;  // kAuto resolved: priority >= 128 is Flash
   friend bool operator==(const Job&, const Job&) = default;
 };
 
 struct Params {
   NetworkId network;
-  std::uint64_t span_max = 1'000'000;          // blocks between not_before and expires
-  std::uint8_t precisions = 0b1'1110;          // bit per Precision the network supports
+  std::uint64_t span_max = 1'000'000;  // blocks between not_before and expires
+  std::uint8_t precisions = 0b1'1110;  // bit per Precision the network supports
   std::uint64_t kv_bytes_max = 1ull << 40;
 };
 
-Result<Job> decode(ByteView gxf);              // syntax, types, ranges and job id; no signature, no height
+Result<Job> decode(ByteView gxf);  // syntax, types, ranges and job id; no signature, no height
 // Canonical bytes including signature. Nodes, edges and inputs are written in their order (by id, by value, by node and
 // port) whatever their order in the struct, so one job has one encoding.
 Bytes encode(const Job& job);
-Bytes encode_unsigned(const Job& job);         // every key but the signature: what the signature covers
+Bytes encode_unsigned(const Job& job);  // every key but the signature: what the signature covers
 JobId derive_job_id(const Job& job);
 // Sets payer, job_id and signature. SIG_ALG when the identity's key is not ML-DSA-65.
 Status sign(Job& job, const crypto::Identity& payer, JobSigAlg alg);
-Status verify_signature(const Job& job);       // SIG_BAD
+Status verify_signature(const Job& job);  // SIG_BAD
 
 // 2 * layers * kv_heads * head_dim * seq * batch * bytes(precision) of a level-3 node in 128 bits, else 0.
 __extension__ using Uint128 = unsigned __int128;

@@ -3,6 +3,7 @@
 #include "exchange/gxf/bad_jobs.h"
 
 #include "base/codec/cbor.h"
+#include "base/core/fs.h"
 #include "base/core/random.h"
 #include "base/core/text.h"
 #include "base/crypto/hash.h"
@@ -38,14 +39,41 @@ std::string why(const Job& job, Params with = params(), Height at = kNow) {
   return r ? "ok" : text("{} {}", code_name(static_cast<GxfCode>(r.error().code())), r.error().path());
 }
 
-constexpr GxfCode kAllCodes[] = {
-    GxfCode::kCborNoncanonical, GxfCode::kCborTrailing, GxfCode::kCborDupkey, GxfCode::kCborType, GxfCode::kTooLarge,
-    GxfCode::kDepth, GxfCode::kVersion, GxfCode::kNetwork, GxfCode::kJobidMismatch, GxfCode::kNonceReused,
-    GxfCode::kSigBad, GxfCode::kSigAlg, GxfCode::kPriorityRange, GxfCode::kExpired, GxfCode::kNotYetValid, GxfCode::kSpan,
-    GxfCode::kPrecisionUnknown, GxfCode::kPrecisionUnsupported, GxfCode::kSeqZero, GxfCode::kSeqLimit,
-    GxfCode::kBatchLimit, GxfCode::kTokensGtSeq, GxfCode::kLevelBoundMissing, GxfCode::kKvOverflow, GxfCode::kRegionEmpty,
-    GxfCode::kResidencyConflict, GxfCode::kDagCycle, GxfCode::kDagOrphan, GxfCode::kDagDupEdge, GxfCode::kDagBadPort,
-    GxfCode::kDagTooBig, GxfCode::kLimitZero, GxfCode::kPriceZero, GxfCode::kLaneConflict, GxfCode::kKeyUnknownCritical};
+constexpr GxfCode kAllCodes[] = {GxfCode::kCborNoncanonical,
+                                 GxfCode::kCborTrailing,
+                                 GxfCode::kCborDupkey,
+                                 GxfCode::kCborType,
+                                 GxfCode::kTooLarge,
+                                 GxfCode::kDepth,
+                                 GxfCode::kVersion,
+                                 GxfCode::kNetwork,
+                                 GxfCode::kJobidMismatch,
+                                 GxfCode::kNonceReused,
+                                 GxfCode::kSigBad,
+                                 GxfCode::kSigAlg,
+                                 GxfCode::kPriorityRange,
+                                 GxfCode::kExpired,
+                                 GxfCode::kNotYetValid,
+                                 GxfCode::kSpan,
+                                 GxfCode::kPrecisionUnknown,
+                                 GxfCode::kPrecisionUnsupported,
+                                 GxfCode::kSeqZero,
+                                 GxfCode::kSeqLimit,
+                                 GxfCode::kBatchLimit,
+                                 GxfCode::kTokensGtSeq,
+                                 GxfCode::kLevelBoundMissing,
+                                 GxfCode::kKvOverflow,
+                                 GxfCode::kRegionEmpty,
+                                 GxfCode::kResidencyConflict,
+                                 GxfCode::kDagCycle,
+                                 GxfCode::kDagOrphan,
+                                 GxfCode::kDagDupEdge,
+                                 GxfCode::kDagBadPort,
+                                 GxfCode::kDagTooBig,
+                                 GxfCode::kLimitZero,
+                                 GxfCode::kPriceZero,
+                                 GxfCode::kLaneConflict,
+                                 GxfCode::kKeyUnknownCritical};
 
 std::string lower(std::string_view s) {
   std::string out(s);
@@ -68,7 +96,8 @@ TEST(Gxf, every_bad_job_gives_its_code_and_path_and_no_other) {
   for (const BadJob& bad : bad_jobs(payer(), network(), kNow)) {
     auto r = validate(bad.bytes, kNow, params());
     ASSERT_FALSE(r) << bad.what;
-    EXPECT_EQ(code_name(static_cast<GxfCode>(r.error().code())), code_name(bad.code)) << bad.what << ": " << r.error().str();
+    EXPECT_EQ(code_name(static_cast<GxfCode>(r.error().code())), code_name(bad.code))
+        << bad.what << ": " << r.error().str();
     EXPECT_EQ(r.error().path(), bad.path) << bad.what << ": " << r.error().str();
     EXPECT_EQ(r.error().id(), "gxf." + lower(code_name(bad.code)));
     EXPECT_FALSE(r.error().message().empty());
@@ -105,6 +134,15 @@ TEST(Gxf, the_catalogue_has_35_stable_names_and_kinds) {
   EXPECT_EQ(names.size(), 35u);
   EXPECT_FALSE(names.contains("UNKNOWN"));
   EXPECT_EQ(code_name(static_cast<GxfCode>(999)), "UNKNOWN");
+}
+
+TEST(Gxf, the_catalogue_is_on_its_page) {
+  auto page = read_file(real_fs(), "proto/records/gxf.md", 1 << 20);
+  ASSERT_TRUE(page) << page.error().str();
+  for (const GxfCode code : kAllCodes) {
+    const std::string row = text("| {} | {} |", static_cast<unsigned>(code), code_name(code));
+    EXPECT_NE(as_text(*page).find(row), std::string_view::npos) << row;
+  }
 }
 
 TEST(Gxf, the_window_is_not_before_to_expires_exclusive) {

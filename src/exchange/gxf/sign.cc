@@ -51,8 +51,9 @@ Status verify_signature(const Job& job) {
   const JobSignature& sig = job.signature;
   const bool hybrid = sig.alg == JobSigAlg::kHybrid;
   if (crypto::account_id(sig.mldsa) != job.payer)
-    return fail_gxf(GxfCode::kSigBad, "sig.mldsa_key",
-                    text("found the key of {}, expected that of the payer {}", crypto::account_id(sig.mldsa), job.payer));
+    return fail_gxf(
+        GxfCode::kSigBad, "sig.mldsa_key",
+        text("found the key of {}, expected that of the payer {}", crypto::account_id(sig.mldsa), job.payer));
   const std::size_t first = hybrid ? detail::kEd25519SigSize : 0;
   if (sig.bytes.size() != first + detail::kMldsaSigSize)
     return fail_gxf(GxfCode::kSigBad, "sig.bytes",
@@ -65,7 +66,8 @@ Status verify_signature(const Job& job) {
       return fail_gxf(GxfCode::kSigBad, "sig.bytes", text("the Ed25519 half does not hold: {}", ok.error().message()));
   }
   if (auto ok = crypto::verify(sig.mldsa, detail::kContext, message, bytes.subspan(first)); !ok)
-    return fail_gxf(GxfCode::kSigBad, "sig.bytes", text("the ML-DSA-65 signature does not hold: {}", ok.error().message()));
+    return fail_gxf(GxfCode::kSigBad, "sig.bytes",
+                    text("the ML-DSA-65 signature does not hold: {}", ok.error().message()));
   return {};
 }
 

@@ -51,7 +51,7 @@ struct JobStart {
 };
 struct JobReceipt {
   JobId id;
-  Hash32 receipt_hash;
+  BlobId receipt_hash;
   RunStatus status = RunStatus::kOk;
   std::uint64_t gas = 0;
   std::vector<OutputRef> outputs;  // as many as the job asks for when ok, else none

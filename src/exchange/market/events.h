@@ -26,7 +26,7 @@ struct JobEvent {
   Amount price{};
   std::uint8_t attempt = 0;
   Height deadline{};
-  Hash32 receipt_hash{};
+  BlobId receipt_hash{};
   RunStatus status = RunStatus::kOk;
   Amount paid{}, fee{}, refund{}, penalty{};
   CloseReason reason = CloseReason::kNone;

@@ -302,7 +302,7 @@ Result<Ask> decode_ask(ByteView bytes) {
 
 Bytes encode_job(const Job& job) {
   codec::CborWriter w;
-  w.map(job.result ? 14 : 13);
+  w.map(job.result ? 16 : 15);
   w.key(0);
   write_bid(w, job.bid);
   put(w, 1, job.gxf_hash.view());
@@ -320,8 +320,10 @@ Bytes encode_job(const Job& job) {
   put(w, 10, job.deadline);
   put(w, 11, job.gas_limit);
   put(w, 12, job.outputs_expected);
+  put(w, 13, job.ed25519.view());
+  put(w, 14, job.seed.view());
   if (job.result) {
-    w.key(13);
+    w.key(15);
     write_result(w, *job.result);
   }
   return w.take();
@@ -331,7 +333,7 @@ Result<Job> decode_job(ByteView bytes) {
   codec::CborReader r(bytes, kLimits);
   Fields f(r, "job");
   Job job;
-  TRY_OK(r.enter_map("job", 14));
+  TRY_OK(r.enter_map("job", 16));
   TRY_OK(f.key(0));
   TRY_OK(read_bid(r, job.bid));
   TRY_OK(f.fixed(1, "gxf_hash", job.gxf_hash));
@@ -348,8 +350,10 @@ Result<Job> decode_job(ByteView bytes) {
   TRY_OK(f.height(10, "deadline", job.deadline));
   TRY_OK(f.uint(11, "gas_limit", job.gas_limit));
   TRY_OK(f.uint(12, "outputs_expected", job.outputs_expected, kOutputsMax));
+  TRY_OK(f.fixed(13, "ed25519", job.ed25519));
+  TRY_OK(f.fixed(14, "seed", job.seed));
   if (r.more()) {
-    TRY_OK(f.key(13));
+    TRY_OK(f.key(15));
     TRY_OK(read_result(r, job.result.emplace()));
   }
   TRY_OK(r.leave());

@@ -154,7 +154,7 @@ struct OutputRef {
 
 // What the provider recorded for a job.
 struct JobResult {
-  Hash32 receipt_hash;        // of the signed receipt: receipt::receipt_hash
+  BlobId receipt_hash;        // blob_id of the signed receipt's bytes: where to fetch it, too
   RunStatus status = RunStatus::kOk;
   std::uint64_t gas = 0;
   std::vector<OutputRef> outputs;
@@ -170,6 +170,7 @@ struct Job {
   CloseReason reason = CloseReason::kNone;
   std::uint8_t attempt = 0;   // 0, or 1 after the one requeue
   AccountId provider;
+  FixedBytes<32> ed25519;     // of the provider at the match: the second key its receipt must carry
   AskId ask_id;
   Amount price;               // in escrow while the job lives
   Amount bond;                // of the provider, locked while the job lives
@@ -177,6 +178,7 @@ struct Job {
   Height deadline;            // last height of the present state; 0 once ended
   std::uint64_t gas_limit = 0;     // sum over the nodes
   std::uint32_t outputs_expected = 0;
+  Hash32 seed;                // BLAKE3("hanse/job-seed/1", job id || beacon of the first match): the job's randomness
   std::optional<JobResult> result;
   bool ended() const { return state == JobState::kSettled || state == JobState::kClosed; }
   friend bool operator==(const Job&, const Job&) = default;

@@ -41,7 +41,7 @@ Job sample_job() {
   job.deadline = Height{22};
   job.gas_limit = 1000;
   job.outputs_expected = 2;
-  job.result = JobResult{.receipt_hash = filled<Hash32>(6), .status = RunStatus::kOk, .gas = 900,
+  job.result = JobResult{.receipt_hash = filled<BlobId>(6), .status = RunStatus::kOk, .gas = 900,
                          .outputs = {{filled<BlobId>(7), 10}, {filled<BlobId>(8), 0}}, .paid = {}, .fee = {}};
   return job;
 }
@@ -165,7 +165,7 @@ TEST(Calls, round_trip) {
   const auto ask_back = decode_ask_post(encode(ask));
   ASSERT_TRUE(ask_back);
   EXPECT_EQ(encode(*ask_back), encode(ask));
-  const JobReceipt receipt{.id = filled<JobId>(1), .receipt_hash = filled<Hash32>(2), .status = RunStatus::kTrap,
+  const JobReceipt receipt{.id = filled<JobId>(1), .receipt_hash = filled<BlobId>(2), .status = RunStatus::kTrap,
                            .gas = 12, .outputs = {{filled<BlobId>(3), 4}}};
   const auto receipt_back = decode_job_receipt(encode(receipt));
   ASSERT_TRUE(receipt_back);
@@ -196,7 +196,7 @@ TEST(Calls, a_body_names_a_known_kind) {
 TEST(Events, carry_the_fields_of_their_topic) {
   JobEvent full{.job_id = filled<JobId>(1), .provider = filled<AccountId>(2), .payer = filled<AccountId>(3),
                 .gxf_hash = filled<BlobId>(4), .ask_id = filled<AskId>(5), .price = Amount{6}, .attempt = 1,
-                .deadline = Height{7}, .receipt_hash = filled<Hash32>(8), .status = RunStatus::kTrap,
+                .deadline = Height{7}, .receipt_hash = filled<BlobId>(8), .status = RunStatus::kTrap,
                 .paid = Amount{9}, .fee = Amount{10}, .refund = Amount{11}, .penalty = Amount{12},
                 .reason = CloseReason::kNoStart};
   for (const Topic topic : {Topic::kMatched, Topic::kStarted, Topic::kReceipted, Topic::kSettled, Topic::kClosed,

@@ -11,7 +11,7 @@
 //   gxf         job id (16 bytes)              the GXF of a job that has not ended
 //   quote       QuoteQuery                     Quote: what the job would match at that height; nothing changes
 // A list holds at most kPageMax records; ask again with `after` set to the last one.
-// Errors of the queries: market.no_provider, market.no_job, market.no_query (not_found), those of calls.h for arguments.
+// Errors of the queries: market.no_provider, market.no_job, market.no_query (not_found); calls.h for arguments.
 #pragma once
 
 #include "exchange/market/records.h"

@@ -12,7 +12,8 @@
 // Where things run: make() runs in the worker's zygote, before the sandbox and before fork: it may read files, look at
 // the CPU and load libraries, and must not start threads, keep sockets or depend on its process id. check, run, prepare
 // and verify run in a forked worker inside the sandbox: no network, no files but the scratch directory and what is open,
-// threads allowed. A worker does one call and ends.
+// threads allowed. A worker does one call and ends; before it is ready it asks check about an empty request, to have the
+// code in memory.
 // One kind object gets one call at a time. run is called only when check has passed.
 // Limits: request.limits are the kind's to obey; the pool kills a worker that overstays wall_ms.
 // std::bad_alloc becomes the error runtime.out_of_memory (exhausted), any other exception runtime.kind_threw (internal)

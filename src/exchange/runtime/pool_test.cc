@@ -1,10 +1,12 @@
 #include "exchange/runtime/pool.h"
 
-#include <chrono>
+#include <csignal>
 #include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "base/core/text.h"
 #include "exchange/runtime/detail/prepared_store.h"
@@ -280,6 +282,68 @@ TEST(Pool, start_says_why_it_cannot) {
   EXPECT_EQ(Pool::start(o).error().id(), "runtime.zygote");
   o.worker_path = "/bin/false";
   EXPECT_EQ(Pool::start(o).error().id(), "runtime.zygote");
+}
+
+TEST(Pool, a_killed_zygote_is_replaced) {
+  auto pool = started();
+  ASSERT_TRUE(pool);
+  const int first = pool->report().zygote_pid;
+  ASSERT_GT(first, 0);
+  kill(first, SIGKILL);
+  while (pool->report().zygote_pid == first) std::this_thread::yield();
+  EXPECT_TRUE(run(*pool, request("hello")).has_value());
+  EXPECT_EQ(pool->counters().zygotes, 2u);
+}
+
+// Every process whose parent is `pid`.
+std::vector<int> children_of(int pid) {
+  std::ifstream children(text("/proc/{}/task/{}/children", pid, pid));
+  std::vector<int> out;
+  for (int child = 0; children >> child;) out.push_back(child);
+  return out;
+}
+
+TEST(Pool, a_warm_worker_that_dies_is_replaced_unseen) {
+  auto pool = started();
+  ASSERT_TRUE(pool);
+  while (pool->warm_now() < 2) std::this_thread::yield();
+  const auto idle = children_of(pool->report().zygote_pid);
+  if (idle.empty()) {
+    std::printf("skipped: this kernel does not list children\n");
+    return;
+  }
+  for (const int worker : idle) kill(worker, SIGKILL);
+  for (int i = 0; i < 4; ++i) EXPECT_TRUE(run(*pool, request("hello")).has_value());
+}
+
+TEST(Pool, ends_its_processes_when_it_ends) {
+  auto pool = started();
+  ASSERT_TRUE(pool);
+  while (pool->warm_now() < 2) std::this_thread::yield();
+  const int zygote = pool->report().zygote_pid;
+  auto processes = children_of(zygote);
+  processes.push_back(zygote);
+  pool.reset();
+  for (const int pid : processes) EXPECT_NE(kill(pid, 0), 0) << pid;
+}
+
+TEST(Pool, its_control_group_is_kept_by_the_kernel_or_refused) {
+  auto o = options();
+  o.group = text("hanse-test-{}/workers", getpid());
+  o.group_memory_bytes = 256u << 20;
+  o.memory_overhead_bytes = 2ull << 30;  // more than the group has, so that the group is what stops it
+  auto pool = Pool::start(o);
+  if (!pool) {
+    EXPECT_EQ(pool.error().id(), "governor.not_enforceable");
+    std::printf("skipped: %s\n", pool.error().str().c_str());
+    return;
+  }
+  EXPECT_EQ((*pool)->report().enforced.size(), 2u);
+  const auto outcome = run(**pool, request("allocate 536870912"));
+  ASSERT_FALSE(outcome.has_value());
+  EXPECT_EQ(outcome.error().id(), "runtime.worker_crashed");
+  EXPECT_TRUE(outcome.error().message().contains("signal 9")) << outcome.error().str();
+  EXPECT_TRUE(run(**pool, request("hello")).has_value());
 }
 
 TEST(Pool, reports_plugins_that_did_not_load) {

@@ -2,6 +2,8 @@
 
 #include "base/core/text.h"
 
+#include <gtest/gtest.h>
+
 namespace hanse::tensor {
 namespace {
 

@@ -2,6 +2,8 @@
 
 #include "exchange/tensor/mlp.h"
 
+#include <gtest/gtest.h>
+
 namespace hanse::tensor {
 namespace {
 

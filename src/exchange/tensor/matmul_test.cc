@@ -4,6 +4,8 @@
 #include "base/core/text.h"
 #include "exchange/runtime/job_kind.h"
 
+#include <gtest/gtest.h>
+
 #include <cstdlib>
 
 namespace hanse::tensor {

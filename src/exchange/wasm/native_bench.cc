@@ -1,8 +1,8 @@
 // The kernels of examples/wasm compiled natively, for wasm_bench.cc to compare with.
 #include <cstdint>
 
-#include "../examples/wasm/matmul_kernel.h"
-#include "../examples/wasm/sha256_kernel.h"
+#include "examples/wasm/matmul_kernel.h"
+#include "examples/wasm/sha256_kernel.h"
 
 extern "C" void native_sha_rounds(std::uint8_t* buffer, std::uint32_t size, std::uint32_t rounds, std::uint8_t* digest) {
   sha_rounds(buffer, size, rounds, digest);

@@ -42,10 +42,16 @@ class Backend {
   // Waits until the height `wanted` exists; false after wait_ms.
   virtual bool wait_height(Height wanted, std::int64_t wait_ms) = 0;
 
-  // For people and probes, over HTTP.
-  virtual Status ready() = 0;  // an error says what is missing
+  // For people, over HTTP.
   virtual Result<codec::Json> block_document(Height height) = 0;
   virtual Result<codec::Json> job_document(const JobId& id) = 0;
+};
+
+// What every daemon tells probes and scrapers, with or without a Backend.
+class Probe {
+ public:
+  virtual ~Probe() = default;
+  virtual Status ready() = 0;         // an error says what is missing
   virtual std::string metrics() = 0;  // Prometheus text format 0.0.4
 };
 

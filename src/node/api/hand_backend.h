@@ -13,7 +13,7 @@
 
 namespace hanse::api {
 
-class HandBackend final : public Backend {
+class HandBackend final : public Backend, public Probe {
  public:
   Result<client::NodeInfo> info() override {
     if (block_info) {

@@ -43,8 +43,8 @@ Result<Json> job_document(Backend& backend, std::string_view given) {
   return backend.job_document(*id);
 }
 
-HttpReply ready_reply(Backend& backend) {
-  const Status ready = backend.ready();
+HttpReply ready_reply(Probe& probe) {
+  const Status ready = probe.ready();
   if (ready) return {.status = 200, .type = "text/plain; charset=utf-8", .body = "ready\n"};
   HttpReply reply = http_error(ready.error());
   reply.status = 503;
@@ -79,7 +79,7 @@ HttpReply http_error(const Error& error) {
   return {.status = http_status(error.kind()), .body = out.dump() + "\n"};
 }
 
-HttpReply http_reply(Backend& backend, std::string_view method, std::string_view target) {
+HttpReply http_reply(Probe& probe, Backend* backend, std::string_view method, std::string_view target) {
   constexpr std::string_view kJobs = "/api/v1/jobs/", kBlocks = "/api/v1/blocks/";
   if (method != "GET") {
     HttpReply reply = http_error(Error(Kind::kUnsupported, "api.bad_method",
@@ -89,11 +89,13 @@ HttpReply http_reply(Backend& backend, std::string_view method, std::string_view
   }
   const std::string_view path = target.substr(0, target.find('?'));
   if (path == "/health/live") return {.status = 200, .type = "text/plain; charset=utf-8", .body = "live\n"};
-  if (path == "/health/ready") return ready_reply(backend);
-  if (path == "/metrics") return {.status = 200, .type = "text/plain; version=0.0.4; charset=utf-8", .body = backend.metrics()};
-  if (path == "/api/v1/info") return answer(info_document(backend));
-  if (path.starts_with(kJobs)) return answer(job_document(backend, path.substr(kJobs.size())));
-  if (path.starts_with(kBlocks)) return answer(block_document(backend, path.substr(kBlocks.size())));
+  if (path == "/health/ready") return ready_reply(probe);
+  if (path == "/metrics") return {.status = 200, .type = "text/plain; version=0.0.4; charset=utf-8", .body = probe.metrics()};
+  if (backend != nullptr) {
+    if (path == "/api/v1/info") return answer(info_document(*backend));
+    if (path.starts_with(kJobs)) return answer(job_document(*backend, path.substr(kJobs.size())));
+    if (path.starts_with(kBlocks)) return answer(block_document(*backend, path.substr(kBlocks.size())));
+  }
   return http_error(Error(Kind::kNotFound, "api.no_route", text("found no route {}", path.substr(0, 80))));
 }
 

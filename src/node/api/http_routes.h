@@ -21,7 +21,8 @@ struct HttpReply {
   std::string body;
 };
 
-HttpReply http_reply(Backend& backend, std::string_view method, std::string_view target);
+// Without a backend the routes under /api do not exist.
+HttpReply http_reply(Probe& probe, Backend* backend, std::string_view method, std::string_view target);
 HttpReply http_error(const Error& error);
 unsigned http_status(Kind kind);
 

@@ -14,36 +14,43 @@ namespace {
 
 TEST(HttpRoutes, answer_what_the_backend_says) {
   HandBackend b;
-  EXPECT_EQ(http_reply(b, "GET", "/health/live").body, "live\n");
-  EXPECT_EQ(http_reply(b, "GET", "/health/ready").status, 200u);
+  EXPECT_EQ(http_reply(b, &b, "GET", "/health/live").body, "live\n");
+  EXPECT_EQ(http_reply(b, &b, "GET", "/health/ready").status, 200u);
   b.is_ready = false;
-  const auto unready = http_reply(b, "GET", "/health/ready");
+  const auto unready = http_reply(b, &b, "GET", "/health/ready");
   EXPECT_EQ(unready.status, 503u);
   EXPECT_EQ(unready.body, "{\"error\":{\"kind\":\"unavailable\",\"id\":\"ledger.starting\",\"message\":\"found no block yet\"}}\n");
-  EXPECT_EQ(http_reply(b, "GET", "/metrics").body, "hanse_up 1\n");
-  EXPECT_EQ(http_reply(b, "GET", "/metrics").type, "text/plain; version=0.0.4; charset=utf-8");
-  EXPECT_EQ(http_reply(b, "GET", "/api/v1/blocks/5?pretty").body, "{\"height\":5}\n");
-  EXPECT_EQ(http_reply(b, "GET", "/api/v1/jobs/000102030405060708090a0b0c0d0e0f").body,
+  EXPECT_EQ(http_reply(b, &b, "GET", "/metrics").body, "hanse_up 1\n");
+  EXPECT_EQ(http_reply(b, &b, "GET", "/metrics").type, "text/plain; version=0.0.4; charset=utf-8");
+  EXPECT_EQ(http_reply(b, &b, "GET", "/api/v1/blocks/5?pretty").body, "{\"height\":5}\n");
+  EXPECT_EQ(http_reply(b, &b, "GET", "/api/v1/jobs/000102030405060708090a0b0c0d0e0f").body,
             "{\"job\":\"000102030405060708090a0b0c0d0e0f\"}\n");
-  const auto info = http_reply(b, "GET", "/api/v1/info");
+  const auto info = http_reply(b, &b, "GET", "/api/v1/info");
   EXPECT_EQ(info.status, 200u);
   EXPECT_NE(info.body.find("\"roles\":[\"validator\",\"gateway\"]"), std::string::npos) << info.body;
 }
 
 TEST(HttpRoutes, refuse_what_is_not_there) {
   HandBackend b;
-  EXPECT_EQ(http_reply(b, "GET", "/api/v1/blocks/6").status, 404u);
+  EXPECT_EQ(http_reply(b, &b, "GET", "/api/v1/blocks/6").status, 404u);
   for (const char* bad : {"/api/v1/blocks/", "/api/v1/blocks/x", "/api/v1/blocks/-1", "/api/v1/blocks/18446744073709551616",
                           "/api/v1/jobs/", "/api/v1/jobs/00", "/api/v1/jobs/zz0102030405060708090a0b0c0d0e0f"}) {
-    const auto r = http_reply(b, "GET", bad);
+    const auto r = http_reply(b, &b, "GET", bad);
     EXPECT_EQ(r.status, 400u) << bad;
     EXPECT_NE(r.body.find("api.bad_request"), std::string::npos) << bad;
   }
-  EXPECT_NE(http_reply(b, "GET", "/").body.find("api.no_route"), std::string::npos);
-  EXPECT_EQ(http_reply(b, "GET", "/health/livex").status, 404u);
-  const auto post = http_reply(b, "POST", "/api/v1/info");
+  EXPECT_NE(http_reply(b, &b, "GET", "/").body.find("api.no_route"), std::string::npos);
+  EXPECT_EQ(http_reply(b, &b, "GET", "/health/livex").status, 404u);
+  const auto post = http_reply(b, &b, "POST", "/api/v1/info");
   EXPECT_EQ(post.status, 405u);
   EXPECT_NE(post.body.find("api.bad_method"), std::string::npos);
+}
+
+TEST(HttpRoutes, have_no_api_without_a_backend) {
+  HandBackend b;
+  EXPECT_EQ(http_reply(b, nullptr, "GET", "/health/ready").status, 200u);
+  EXPECT_EQ(http_reply(b, nullptr, "GET", "/metrics").status, 200u);
+  EXPECT_EQ(http_reply(b, nullptr, "GET", "/api/v1/info").status, 404u);
 }
 
 TEST(HttpRoutes, give_each_kind_its_status) {
@@ -62,7 +69,7 @@ TEST(HttpRoutes, give_each_kind_its_status) {
 struct Served {
   explicit Served(HttpOptions options = {}) {
     options.address = "127.0.0.1:0";
-    auto started = HttpServer::start(options, [this](std::string_view m, std::string_view t) { return http_reply(backend, m, t); });
+    auto started = HttpServer::start(options, [this](std::string_view m, std::string_view t) { return http_reply(backend, &backend, m, t); });
     EXPECT_TRUE(started) << started.error().str();
     server = std::move(*started);
   }

@@ -17,9 +17,15 @@ struct Item {
   std::vector<Item> items;
   std::map<std::uint64_t, Item> entries;
 
-  static Item of(std::uint64_t v) { return {.type = Type::kUint, .u = v, .i = 0, .bytes = {}, .items = {}, .entries = {}}; }
-  static Item of(Bytes v) { return {.type = Type::kBytes, .u = 0, .i = 0, .bytes = std::move(v), .items = {}, .entries = {}}; }
-  static Item raw(Bytes v) { return {.type = Type::kRaw, .u = 0, .i = 0, .bytes = std::move(v), .items = {}, .entries = {}}; }
+  static Item of(std::uint64_t v) {
+    return {.type = Type::kUint, .u = v, .i = 0, .bytes = {}, .items = {}, .entries = {}};
+  }
+  static Item of(Bytes v) {
+    return {.type = Type::kBytes, .u = 0, .i = 0, .bytes = std::move(v), .items = {}, .entries = {}};
+  }
+  static Item raw(Bytes v) {
+    return {.type = Type::kRaw, .u = 0, .i = 0, .bytes = std::move(v), .items = {}, .entries = {}};
+  }
   static Item array(std::initializer_list<std::uint64_t> values) {
     Item out{.type = Type::kArray, .u = 0, .i = 0, .bytes = {}, .items = {}, .entries = {}};
     for (const std::uint64_t v : values) out.items.push_back(of(v));

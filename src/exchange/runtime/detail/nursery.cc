@@ -98,9 +98,9 @@ Result<std::unique_ptr<Worker>> Nursery::take(const RunControl& control) {
 
 void Nursery::give_back(std::unique_ptr<Worker> worker) {
   const auto id = worker->id();
-  worker.reset();
   {
     const std::lock_guard lock(mutex_);
+    used_.push_back(std::move(worker));
     --running_;
     out_.erase(id);
     ended_.erase(id);
@@ -229,6 +229,7 @@ void Nursery::restart() {
   spawn_not_before_ns_ = clock_.mono_ns() + kRestNs;
   if (!fresh) return;
   zygote_ = std::move(*fresh);
+  report_ = zygote_->report();
   ++zygotes_;
   warm_.clear();  // they died with the old one
 }
@@ -237,10 +238,13 @@ void Nursery::serve() {
   std::vector<pollfd> watched;
   std::vector<std::uint64_t> ids;
   for (;;) {
+    std::vector<std::unique_ptr<Worker>> used;
     {
       const std::lock_guard lock(mutex_);
       if (ending_) return;
+      used.swap(used_);
     }
+    used.clear();
     if (!zygote_ && clock_.mono_ns() >= spawn_not_before_ns_) restart();
     if (zygote_) refill();
     watched = {{.fd = wake_.get(), .events = POLLIN, .revents = 0},

@@ -56,6 +56,7 @@ class Nursery {
   std::condition_variable changed_;
   bool ending_ = false;
   std::deque<std::unique_ptr<Worker>> warm_;
+  std::vector<std::unique_ptr<Worker>> used_;                     // to be taken down by the thread, not by the caller
   std::deque<std::uint64_t> queue_;                               // tickets of waiting calls
   std::uint64_t ticket_next_ = 0;
   std::size_t running_ = 0;

@@ -10,6 +10,7 @@
 // Frames, pool <-> worker, on a stream socket: u32 payload size, u16 type, u16 zero (little-endian), payload.
 //   kReady    worker: nothing; it is inside its sandbox
 //   kCall     pool: CallOrder, then an encoded Call (call.h)
+//   kTaken    worker: nothing; it has the call, and from here on a crash may be the job's doing
 //   kPrepared worker: what the kind prepared, sent before it runs
 //   kDone     worker: the answer of the call          kFailed  worker: an encoded Error
 // Errors: runtime.frame (corrupt): closed, too long, of an unknown type; runtime.control (unavailable).
@@ -37,7 +38,7 @@ struct Control {
 Status send_control(int fd, const Control& message);
 Result<Control> receive_control(int fd);  // waits for one message
 
-enum class FrameType : std::uint16_t { kReady = 1, kCall = 2, kPrepared = 3, kDone = 4, kFailed = 5 };
+enum class FrameType : std::uint16_t { kReady = 1, kCall = 2, kPrepared = 3, kDone = 4, kFailed = 5, kTaken = 6 };
 constexpr std::size_t kFrameHeadSize = 8;
 
 struct FrameHead {

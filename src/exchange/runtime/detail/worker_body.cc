@@ -15,6 +15,7 @@
 #include "base/plugin/error_wire.h"
 #include "exchange/runtime/call.h"
 #include "exchange/runtime/detail/wire.h"
+#include "exchange/runtime/job_kind.h"
 
 namespace hanse::runtime {
 
@@ -78,6 +79,15 @@ Status answer_call(const Frame& frame, const KindTable& kinds, std::uint64_t pri
   return send_frame(kSocketFd, FrameType::kDone, *answer);
 }
 
+// Asks every kind to check an empty request, which it refuses: what a call touches first is in memory when one comes.
+void rehearse(const KindTable& kinds) {
+  for (const auto& [name, plugin] : kinds) {
+    RunRequest request;
+    request.kind = name;
+    (void)plugin->execute(encode_call({.op = CallOp::kCheck, .request = encode_request(request), .prepared = {}, .claimed = {}}));
+  }
+}
+
 }  // namespace
 
 int worker_body(const SandboxSpec& spec, const WorkerPipes& pipes, const KindTable& kinds) {
@@ -92,10 +102,11 @@ int worker_body(const SandboxSpec& spec, const WorkerPipes& pipes, const KindTab
     (void)send_error(walls.error());
     return 1;
   }
-  if (!send_frame(kSocketFd, FrameType::kReady, {})) return 1;
   try {
+    rehearse(kinds);
+    if (!send_frame(kSocketFd, FrameType::kReady, {})) return 1;
     const auto frame = receive_frame(kSocketFd, kCallFrameMax);
-    if (!frame || frame->type != FrameType::kCall) return 1;
+    if (!frame || frame->type != FrameType::kCall || !send_frame(kSocketFd, FrameType::kTaken, {})) return 1;
     return answer_call(*frame, kinds, private_before, stop) ? 0 : 1;
   } catch (const std::bad_alloc&) {
     return send_error(Error(Kind::kExhausted, "runtime.out_of_memory", "the worker ran out of memory")) ? 0 : 1;

@@ -1,0 +1,233 @@
+#include "base/crypto/vdf.h"
+
+#include <vector>
+
+#include "base/core/text.h"
+#include "base/crypto/detail/bignum.h"
+#include "base/crypto/detail/keccak.h"
+#include "base/crypto/detail/prime.h"
+#include "base/crypto/hash.h"
+
+namespace hanse::crypto {
+namespace {
+
+using detail::bn, detail::bn_bytes, detail::bn_ctx, detail::bn_mont, detail::bn_word, detail::must, detail::BnCtxPtr,
+    detail::BnPtr, detail::MontPtr;
+
+// RSA Laboratories' challenge number RSA-2048: 617 digits, from 25195908475657893494... to ...12010397122822120720357.
+constexpr char kModulusHex[] =
+    "c7970ceedcc3b0754490201a7aa613cd73911081c790f5f1a8726f463550bb5b7ff0db8e1ea1189ec72f93d1650011bd"
+    "721aeeacc2acde32a04107f0648c2813a31f5b0b7765ff8b44b4b6ffc93384b646eb09c7cf5e8592d40ea33c80039f35"
+    "b4f14a04b51f7bfd781be4d1673164ba8eb991c2c4d730bbbe35f592bdef524af7e8daefd26c66fc02c479af89d64d37"
+    "3f442709439de66ceb955f3ea37d5159f6135809f85334b5cb1813addc80cd05609f10ac6a95ad65872c909525bdad32"
+    "bc729592642920f24c61dc5b3c3b7923e56b16a4d9d373d8721f24a3fc0f1b3131f55615172866bccc30f95054c824e7"
+    "33a5eb6817f7bc16399d48c6361cc7e5";
+
+constexpr unsigned kDigitBits = 8;                      // kappa: 2^8 buckets
+constexpr std::uint64_t kGap = 16;                      // gamma: digits between two checkpoints
+constexpr std::uint64_t kCheckpointsMax = 1ULL << 17;   // 34 MB; the gap grows beyond 2^24 steps
+constexpr std::size_t kChallengeSize = 33;              // 264 bits
+constexpr std::uint64_t kStopCheckMask = 0xfff;
+
+struct Group {
+  BnPtr n, half;  // (N - 1) / 2
+  MontPtr mont;
+  VdfElement bytes;
+  Hash32 id;
+};
+
+const Group& group() {
+  static const Group g = [] {
+    Group made;
+    BIGNUM* n = nullptr;
+    check(BN_hex2bn(&n, kModulusHex) == 512, "the modulus has 512 digits");
+    made.n.reset(n);
+    made.half = bn();
+    must(BN_rshift1(made.half.get(), n));
+    made.mont = bn_mont(n, bn_ctx().get());
+    check(BN_bn2binpad(n, made.bytes.data.data(), 256) == 256, "the modulus has 256 bytes");
+    made.id = blake3("hanse/vdf-modulus/1", {made.bytes.view()});
+    return made;
+  }();
+  return g;
+}
+
+void canon(BIGNUM* a) {
+  if (BN_cmp(a, group().half.get()) > 0) must(BN_sub(a, group().n.get(), a));
+}
+
+VdfElement encode(const BIGNUM* a) {
+  VdfElement out;
+  check(BN_bn2binpad(a, out.data.data(), 256) == 256, "an element has 256 bytes");
+  return out;
+}
+
+bool in_range(const BIGNUM* a) { return !BN_is_zero(a) && BN_cmp(a, group().half.get()) <= 0; }
+
+std::unexpected<Error> bad(std::string_view why) { return fail(Kind::kDenied, "crypto.bad_vdf", why); }
+
+Status check_steps(std::uint64_t steps) {
+  if (steps >= 1 && steps <= kVdfStepsMax) return {};
+  return fail(Kind::kInvalid, "crypto.vdf_steps", text("found {} steps, expected 1 to {}", steps, kVdfStepsMax));
+}
+
+Result<BnPtr> hash_to_group(const Hash32& seed, BN_CTX* ctx) {
+  const Group& g = group();
+  FixedBytes<288> wide;
+  shake256({as_bytes("hanse/vdf/x"), g.id.view(), seed.view()}, wide.span());
+  BnPtr x = bn_bytes(wide.view());
+  must(BN_nnmod(x.get(), x.get(), g.n.get(), ctx));
+  canon(x.get());
+  // No gcd with N: a seed that fails it would factor N, and computing it costs more than the rest of a verification.
+  if (BN_is_zero(x.get()) || BN_is_one(x.get()))
+    return fail(Kind::kInvalid, "crypto.vdf_seed", text("seed {} hashes to 0 or 1", seed));
+  return x;
+}
+
+// The prime l. The long prefix is absorbed once: a candidate costs one permutation.
+BnPtr challenge(const VdfElement& x, const VdfElement& y, std::uint64_t steps) {
+  std::uint8_t number[8];
+  store_le(number, steps);
+  detail::Shake256 prefix;
+  for (const ByteView part : {as_bytes("hanse/vdf/l"), group().id.view(), x.view(), y.view(), ByteView(number)})
+    prefix.absorb(part);
+  for (std::uint32_t counter = 0;; ++counter) {
+    detail::Shake256 shake = prefix;
+    std::uint8_t bytes[kChallengeSize];
+    store_le(bytes, counter);
+    shake.absorb(ByteView(bytes, 4));
+    shake.squeeze(bytes);
+    bytes[0] |= 0x80;
+    bytes[kChallengeSize - 1] |= 1;
+    if (detail::is_prime(detail::u320_from_be(bytes))) return bn_bytes(bytes);
+  }
+}
+
+// Digits of floor(2^steps / l) to the base 2^kDigitBits, lowest first, by long division. The topmost, incomplete digit
+// is zero because l is larger than 2^kDigitBits.
+std::vector<std::uint8_t> quotient_digits(const BIGNUM* l, std::uint64_t steps, BN_CTX* ctx) {
+  std::vector<std::uint8_t> digits(steps / kDigitBits);
+  const BnPtr rest = bn_word(std::uint64_t{1} << (steps % kDigitBits)), digit = bn();
+  for (std::size_t i = digits.size(); i-- > 0;) {
+    must(BN_lshift(rest.get(), rest.get(), kDigitBits));
+    if (BN_cmp(rest.get(), l) < 0) continue;
+    must(BN_div(digit.get(), rest.get(), rest.get(), l, ctx));
+    digits[i] = static_cast<std::uint8_t>(BN_get_word(digit.get()));
+  }
+  return digits;
+}
+
+class Prover {
+ public:
+  Prover(const BIGNUM* x, std::uint64_t steps)
+      : ctx_(bn_ctx()), gap_(std::max(kGap, (steps / kDigitBits + kCheckpointsMax - 1) / kCheckpointsMax)), steps_(steps),
+        value_(bn()) {
+    must(BN_to_montgomery(value_.get(), x, group().mont.get(), ctx_.get()));
+  }
+
+  // Squares `steps` times and keeps every (gap * digit bits)-th value on the way. False when told to stop.
+  bool run(const std::atomic<bool>* stop) {
+    const std::uint64_t stride = gap_ * kDigitBits;
+    for (std::uint64_t i = 0; i < steps_; ++i) {
+      if (i % stride == 0) checkpoints_.push_back(bn(value_.get()));
+      if ((i & kStopCheckMask) == 0 && stop != nullptr && stop->load(std::memory_order_relaxed)) return false;
+      multiply(value_.get(), value_.get());
+    }
+    return true;
+  }
+
+  BnPtr output() const {
+    BnPtr y = bn();
+    must(BN_from_montgomery(y.get(), value_.get(), group().mont.get(), ctx_.get()));
+    canon(y.get());
+    return y;
+  }
+
+  // Wesolowski, section 4.1, algorithm 5: digit i stands at checkpoint i / gap, shifted by i % gap digits.
+  BnPtr prove(const BIGNUM* l) {
+    const std::vector<std::uint8_t> digits = quotient_digits(l, steps_, ctx_.get());
+    BnPtr pi = one();
+    for (std::uint64_t shift = gap_; shift-- > 0;) {
+      for (unsigned i = 0; i < kDigitBits; ++i) multiply(pi.get(), pi.get());
+      std::vector<BnPtr> buckets(1U << kDigitBits);
+      for (std::uint64_t i = shift; i < digits.size(); i += gap_) {
+        if (digits[i] == 0) continue;
+        BnPtr& bucket = buckets[digits[i]];
+        const BIGNUM* element = checkpoints_[i / gap_].get();
+        if (bucket == nullptr) bucket = bn(element);
+        else multiply(bucket.get(), element);
+      }
+      collect(buckets, pi.get());
+    }
+    must(BN_from_montgomery(pi.get(), pi.get(), group().mont.get(), ctx_.get()));
+    canon(pi.get());
+    return pi;
+  }
+
+ private:
+  void multiply(BIGNUM* a, const BIGNUM* b) { must(BN_mod_mul_montgomery(a, a, b, group().mont.get(), ctx_.get())); }
+  BnPtr one() {
+    BnPtr v = bn();
+    must(BN_to_montgomery(v.get(), BN_value_one(), group().mont.get(), ctx_.get()));
+    return v;
+  }
+  // pi *= product of bucket[d]^d, by running products from the top.
+  void collect(const std::vector<BnPtr>& buckets, BIGNUM* pi) {
+    BnPtr running = one();
+    bool any = false;
+    for (std::size_t d = buckets.size(); d-- > 1;) {
+      if (buckets[d] != nullptr) {
+        multiply(running.get(), buckets[d].get());
+        any = true;
+      }
+      if (any) multiply(pi, running.get());
+    }
+  }
+
+  BnCtxPtr ctx_;
+  std::uint64_t gap_, steps_;
+  BnPtr value_;
+  std::vector<BnPtr> checkpoints_;
+};
+
+}  // namespace
+
+const VdfElement& vdf_modulus() { return group().bytes; }
+
+Result<VdfElement> vdf_input(const Hash32& seed) {
+  TRY(const BnPtr x, hash_to_group(seed, bn_ctx().get()));
+  return encode(x.get());
+}
+
+Result<VdfProof> vdf_eval(const Hash32& seed, std::uint64_t steps, const std::atomic<bool>* stop) {
+  TRY_OK(check_steps(steps));
+  const BnCtxPtr ctx = bn_ctx();
+  TRY(const BnPtr x, hash_to_group(seed, ctx.get()));
+  Prover prover(x.get(), steps);
+  if (!prover.run(stop)) return fail(Kind::kUnavailable, "crypto.vdf_stopped", "told to stop before the last squaring");
+  VdfProof proof;
+  proof.y = encode(prover.output().get());
+  const BnPtr l = challenge(encode(x.get()), proof.y, steps);
+  proof.pi = encode(prover.prove(l.get()).get());
+  return proof;
+}
+
+Status vdf_verify(const Hash32& seed, std::uint64_t steps, const VdfProof& proof) {
+  TRY_OK(check_steps(steps));
+  const BnCtxPtr ctx = bn_ctx();
+  TRY(const BnPtr x, hash_to_group(seed, ctx.get()));
+  const BnPtr y = bn_bytes(proof.y.view()), pi = bn_bytes(proof.pi.view());
+  if (!in_range(y.get()) || !in_range(pi.get())) return bad("an element is outside [1, (N-1)/2]");
+  const BnPtr l = challenge(encode(x.get()), proof.y, steps);
+  const BnPtr r = bn(), two = bn_word(2), exponent = bn_word(steps), product = bn();
+  must(BN_mod_exp(r.get(), two.get(), exponent.get(), l.get(), ctx.get()));
+  must(BN_mod_exp2_mont(product.get(), pi.get(), l.get(), x.get(), r.get(), group().n.get(), ctx.get(),
+                        group().mont.get()));
+  canon(product.get());
+  if (BN_cmp(product.get(), y.get()) != 0) return bad(text("the proof does not show y = x^(2^{})", steps));
+  return {};
+}
+
+Hash32 vdf_output(const VdfProof& proof) { return blake3("hanse/vdf-output/1", {proof.y.view()}); }
+
+}  // namespace hanse::crypto

@@ -1,0 +1,299 @@
+#include "chain/ledger/chain.h"
+
+#include <gtest/gtest.h>
+
+#include <future>
+#include <thread>
+
+#include "base/core/mem_fs.h"
+#include "chain/ledger/test_net.h"
+#include "store/journal/journal.h"
+
+namespace hanse::ledger {
+namespace {
+
+constexpr std::int64_t kDeadlineMs = 20'000;
+
+struct ChainTest : testing::Test {
+  TempDir dir{testing::TempDir()};
+  TestNet net{3};
+  std::unique_ptr<Chain> chain;
+
+  static Chain::Options options() {
+    Chain::Options o;
+    o.journal_segment_bytes = 64u << 10;
+    o.ledger = {.cache_bytes = 8u << 20, .write_buffer_bytes = 8u << 20};
+    return o;
+  }
+  ChainTest() {
+    net.genesis.params.block_bytes_max = 128u << 10;
+    net.genesis.params.block_txs_max = 256;
+  }
+  Result<std::unique_ptr<Chain>> try_open(Chain::Options o = options()) {
+    return Chain::open(dir.path(), net.genesis, TestNet::accounts_only(), TestNet::validator_key(), o);
+  }
+  void open() {
+    chain.reset();
+    auto opened = try_open();
+    ASSERT_TRUE(opened) << opened.error().str();
+    chain = std::move(*opened);
+  }
+  void SetUp() override { open(); }
+  std::uint64_t balance(std::size_t user) {
+    const auto view = chain->view();
+    return read_account(*view, net.user(user))->balance.value;
+  }
+};
+
+TEST_F(ChainTest, answers_a_transaction_with_its_result_and_a_proof) {
+  const Tx tx = net.transfer(0, net.user(1), 7, 1);
+  const auto applied = chain->submit(tx, kDeadlineMs);
+  ASSERT_TRUE(applied) << applied.error().str();
+  EXPECT_EQ(applied->result.code, 0u);
+  EXPECT_EQ(applied->height.value, 1u);
+  EXPECT_EQ(balance(1), 1'000'007u);
+  const auto view = chain->view();
+  EXPECT_EQ(view->certificate().attests.size(), 1u);
+  EXPECT_TRUE(light::verify(*view->prove_tx(applied->tx_id), net.genesis));
+  const auto again = chain->submit(tx, kDeadlineMs);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->height, applied->height);
+  EXPECT_EQ(chain->height().value, 1u);
+}
+
+TEST_F(ChainTest, refuses_at_the_door_what_the_application_refuses) {
+  EXPECT_EQ(chain->submit(net.transfer(0, net.user(1), 2'000'000, 1), kDeadlineMs).error().id(), "ledger.insufficient");
+  EXPECT_EQ(chain->submit({.app = 99, .body = {}}, kDeadlineMs).error().id(), "ledger.no_app");
+  EXPECT_EQ(chain->height().value, 0u);
+}
+
+TEST_F(ChainTest, block_0_is_certified_and_provable) {
+  const auto proof = chain->view()->prove(as_bytes("accounts/supply"));
+  ASSERT_TRUE(proof) << proof.error().str();
+  EXPECT_TRUE(light::verify(*proof, net.genesis));
+}
+
+TEST_F(ChainTest, applies_many_concurrent_submissions_once_each) {
+  constexpr int kThreads = 6, kEach = 20;
+  std::atomic<int> applied = 0;
+  {
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < kThreads; ++t) {
+      threads.emplace_back([&, t] {
+        // Two threads share an account's nonces: each nonce is submitted by both.
+        for (std::uint64_t n = 1; n <= kEach; ++n) {
+          const auto done = chain->submit(net.transfer(static_cast<std::size_t>(t % 3), net.user((t + 1) % 3), 1, n), kDeadlineMs);
+          if (done && done->result.code == 0) ++applied;
+        }
+      });
+    }
+  }
+  // ML-DSA signatures are hedged, so two signings of one transfer are two transactions; one of each pair is applied.
+  EXPECT_EQ(applied, 3 * kEach);
+  EXPECT_EQ(balance(0) + balance(1) + balance(2), 3'000'000u);
+  EXPECT_LT(chain->stats().blocks, chain->stats().txs + 1);
+  EXPECT_EQ(chain->stats().pool_count, 0u);
+}
+
+TEST_F(ChainTest, answers_every_submitter_of_the_same_bytes_alike) {
+  const Tx tx = net.transfer(0, net.user(1), 7, 1);
+  std::vector<std::future<Result<Applied>>> futures;
+  for (int n = 0; n < 8; ++n)
+    futures.push_back(std::async(std::launch::async, [&] { return chain->submit(tx, kDeadlineMs); }));
+  for (auto& each : futures) {
+    const auto applied = each.get();
+    ASSERT_TRUE(applied) << applied.error().str();
+    EXPECT_EQ(applied->height.value, 1u);
+    EXPECT_EQ(applied->result.code, 0u);
+  }
+  EXPECT_EQ(balance(1), 1'000'007u);
+}
+
+TEST_F(ChainTest, goes_on_after_reopening_and_reuses_its_journal) {
+  std::uint64_t sent = 0;
+  for (int life = 0; life < 3; ++life) {
+    for (int n = 0; n < 40; ++n) {
+      ++sent;
+      const auto applied = chain->submit(net.transfer(0, net.user(1), 1, sent), kDeadlineMs);
+      ASSERT_TRUE(applied) << applied.error().str();
+    }
+    open();
+    EXPECT_FALSE(chain->stats().abstaining);
+    EXPECT_EQ(balance(1), 1'000'000u + sent);
+  }
+  std::int64_t last = 0;
+  const auto view = chain->view();
+  for (std::uint64_t h = 1; h <= view->height().value; ++h) {
+    const auto block = view->block(Height{h});
+    ASSERT_TRUE(block);
+    EXPECT_GT(block->header.time_ms, last);
+    EXPECT_EQ(block->header.parent, light::header_hash(view->block(Height{h - 1})->header));
+    EXPECT_TRUE(light::verify_certificate(block->header, block->certificate, net.genesis.validators, net.genesis.params));
+    last = block->header.time_ms;
+  }
+}
+
+TEST_F(ChainTest, replays_cuts_that_the_store_lost) {
+  for (std::uint64_t n = 1; n <= 5; ++n) ASSERT_TRUE(chain->submit(net.transfer(0, net.user(1), 1, n), kDeadlineMs));
+  const light::BlockHeader tip = chain->view()->header();
+  chain.reset();
+  std::filesystem::rename(dir.path() + "/store", dir.path() + "/lost");
+  // A store that knows the journal but not its blocks, as after a power cut that took the unsynced writes.
+  const auto opened_journal = journal::Journal::open(real_fs(), dir.path() + "/journal");
+  ASSERT_TRUE(opened_journal);
+  {
+    auto accounts = make_accounts_app();
+    auto empty = Ledger::open(dir.path() + "/store", net.genesis, {accounts.get()}, {});
+    ASSERT_TRUE(empty && (*empty)->put_note("journal-nonce", (*opened_journal)->nonce().view()));
+  }
+  open();
+  EXPECT_EQ(chain->stats().replayed, 5u);
+  EXPECT_EQ(chain->view()->header(), tip);
+  EXPECT_EQ(balance(1), 1'000'005u);
+}
+
+TEST(ChainPower, a_power_cut_takes_nothing_acknowledged) {
+  for (std::uint64_t seed = 0; seed < 8; ++seed) {
+    SCOPED_TRACE(text("seed {}", seed));
+    TempDir dir(testing::TempDir());
+    TestNet net;
+    MemFs disk;  // of the journal; the store's unsynced writes are lost as a whole
+    for (std::size_t slash = dir.path().find('/', 1); slash != std::string::npos; slash = dir.path().find('/', slash + 1))
+      ASSERT_TRUE(disk.mkdir(dir.path().substr(0, slash)));
+    auto options = ChainTest::options();
+    options.fs = &disk;
+    const auto open = [&] {
+      auto chain = Chain::open(dir.path(), net.genesis, TestNet::accounts_only(), TestNet::validator_key(), options);
+      EXPECT_TRUE(chain) << chain.error().str();
+      return chain ? std::move(*chain) : nullptr;
+    };
+    SeededRandom random(seed);
+    const std::uint64_t wanted = 3 + random.below(10);
+    std::uint64_t acknowledged = 0;
+    {
+      auto chain = open();
+      ASSERT_TRUE(chain);
+      disk.fail_at(4 + random.below(4 * wanted), MemFs::Fault::kIo);  // a write or a sync of some block fails
+      while (acknowledged < wanted && chain->submit(net.transfer(0, net.user(1), 1, acknowledged + 1), kDeadlineMs))
+        ++acknowledged;
+      EXPECT_TRUE(acknowledged == wanted || chain->health().error().id() == "ledger.halted");
+    }
+    disk.crash(seed);
+    std::filesystem::remove_all(dir.path() + "/store");
+    {
+      const auto journal = journal::Journal::open(disk, dir.path() + "/journal");
+      ASSERT_TRUE(journal) << journal.error().str();
+      auto accounts = make_accounts_app();
+      auto empty = Ledger::open(dir.path() + "/store", net.genesis, {accounts.get()}, {});
+      ASSERT_TRUE(empty && (*empty)->put_note("journal-nonce", (*journal)->nonce().view()));
+    }
+    auto chain = open();
+    ASSERT_TRUE(chain);
+    EXPECT_FALSE(chain->stats().abstaining);
+    EXPECT_GE(read_account(*chain->view(), net.user(0))->nonce, acknowledged);
+    EXPECT_TRUE(chain->audit());
+  }
+}
+
+TEST_F(ChainTest, abstains_when_its_journal_is_gone_damaged_or_foreign) {
+  ASSERT_TRUE(chain->submit(net.transfer(0, net.user(1), 1, 1), kDeadlineMs));
+  ASSERT_TRUE(chain->submit(net.transfer(0, net.user(1), 1, 2), kDeadlineMs));
+  chain.reset();
+  const std::string folder = dir.path() + "/journal", kept = dir.path() + "/kept";
+  const auto expect_abstaining = [&](const char* why) {
+    open();
+    EXPECT_TRUE(chain->stats().abstaining) << why;
+    EXPECT_EQ(chain->submit(net.transfer(0, net.user(1), 1, 3), kDeadlineMs).error().id(), "ledger.abstaining") << why;
+    EXPECT_EQ(chain->health().error().id(), "ledger.abstaining") << why;
+    EXPECT_EQ(balance(1), 1'000'002u) << why;
+    chain.reset();
+  };
+  std::filesystem::rename(folder, kept);
+  expect_abstaining("missing");
+  ASSERT_TRUE(journal::Journal::create(real_fs(), folder, {.segment_bytes = 256u << 10, .segments = 4}, system_random()));
+  expect_abstaining("another instance");
+  std::filesystem::remove_all(folder);
+  std::filesystem::copy(kept, folder);
+  for (const char* mirror : {"/a-0.seg", "/b-0.seg"}) {
+    auto file = real_fs().open(folder + mirror, OpenMode::kWrite);
+    ASSERT_TRUE(file && (*file)->write_at(journal::kBlock + 40, Bytes(8, 0xFF)));
+  }
+  expect_abstaining("damaged");
+  std::filesystem::remove_all(folder);
+  std::filesystem::copy(kept, folder);
+  for (const char* mirror : {"/a-0.seg", "/b-0.seg"}) {
+    auto file = real_fs().open(folder + mirror, OpenMode::kWrite);  // the last record only
+    Bytes zeros((256u << 10) - 4 * journal::kBlock);
+    ASSERT_TRUE(file && (*file)->write_at(4 * journal::kBlock, zeros));
+  }
+  open();
+  const bool second_record_gone = chain->stats().abstaining;
+  chain.reset();
+  std::filesystem::remove_all(folder);
+  std::filesystem::copy(kept, folder);
+  open();
+  EXPECT_FALSE(chain->stats().abstaining);
+  EXPECT_TRUE(second_record_gone);
+}
+
+TEST_F(ChainTest, refuses_the_wrong_key_folder_and_several_validators) {
+  chain.reset();
+  const auto with = [&](const light::Genesis& genesis, crypto::SecretKey key) {
+    return Chain::open(dir.path(), genesis, TestNet::accounts_only(), std::move(key), options()).error();
+  };
+  EXPECT_EQ(with(net.genesis, TestNet::key(3)).id(), "ledger.not_validator");
+  light::Genesis other = net.genesis;
+  other.name = "other";
+  EXPECT_EQ(with(other, TestNet::validator_key()).id(), "ledger.other_network");
+  other.validators = light::sorted_set({{.key = TestNet::validator_key().public_key(), .power_bp = 5'000},
+                                        {.key = TestNet::key(3).public_key(), .power_bp = 5'000}});
+  EXPECT_EQ(with(other, TestNet::validator_key()).id(), "ledger.one_validator");
+}
+
+TEST_F(ChainTest, refuses_a_second_process_in_the_same_folder) {
+  EXPECT_EQ(try_open().error().id(), "kv.locked");
+}
+
+TEST_F(ChainTest, answers_stopped_and_timeouts) {
+  EXPECT_EQ(chain->submit(net.transfer(0, net.user(1), 1, 1), 0).error().id(), "ledger.timeout");
+  EXPECT_EQ(chain->wait_above(Height{0}, kDeadlineMs).value, 1u);
+  chain->stop();
+  EXPECT_EQ(chain->submit(net.transfer(0, net.user(1), 1, 2), kDeadlineMs).error().id(), "ledger.stopped");
+  EXPECT_EQ(chain->health().error().id(), "ledger.stopped");
+}
+
+// Fails in end() at the third block, as a bug would.
+class FailingApp final : public App {
+ public:
+  std::uint8_t number() const override { return 8; }
+  std::string_view name() const override { return "failing"; }
+  Status genesis(ByteView, const NetworkId&, State&) override { return {}; }
+  Status check(const Tx&, const BlockContext&, const StateReader&) const override { return {}; }
+  Status begin(const BlockContext&, State&) override { return {}; }
+  TxResult apply(const Tx&, const BlockContext&, State&) override { return {}; }
+  Result<EndResult> end(const BlockContext& context, State&) override {
+    if (context.height.value == 3) return fail(Kind::kInternal, "failing.end", "height 3");
+    return EndResult{.events = {}, .wants_block = true};
+  }
+  Result<Bytes> query(std::string_view, ByteView, const StateReader&) const override { return Bytes(); }
+};
+
+TEST(Chain, makes_empty_blocks_while_an_application_waits_and_halts_on_its_bug) {
+  TempDir dir(testing::TempDir());
+  TestNet net;
+  net.genesis.params.interval_ms = 10;
+  net.genesis.apps = {{8, {}}};
+  std::vector<std::unique_ptr<App>> apps;
+  apps.push_back(std::make_unique<FailingApp>());
+  auto chain = Chain::open(dir.path(), net.genesis, std::move(apps), TestNet::validator_key(), ChainTest::options());
+  ASSERT_TRUE(chain) << chain.error().str();
+  ASSERT_TRUE((*chain)->submit({.app = 8, .body = to_bytes("start")}, kDeadlineMs));
+  EXPECT_EQ((*chain)->wait_above(Height{1}, kDeadlineMs).value, 2u);
+  EXPECT_EQ((*chain)->wait_above(Height{2}, kDeadlineMs).value, 2u);
+  EXPECT_EQ((*chain)->health().error().id(), "ledger.halted");
+  EXPECT_EQ((*chain)->submit({.app = 8, .body = to_bytes("more")}, kDeadlineMs).error().id(), "ledger.halted");
+  EXPECT_EQ((*chain)->view()->block(Height{2})->tx_ids.size(), 0u);
+}
+
+}  // namespace
+}  // namespace hanse::ledger

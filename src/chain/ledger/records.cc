@@ -1,0 +1,207 @@
+#include "chain/ledger/records.h"
+
+#include "base/codec/cbor.h"
+#include "base/core/text.h"
+
+namespace hanse::ledger {
+namespace {
+
+constexpr std::size_t kRecordBytesMax = 64u << 20;
+constexpr std::size_t kBlockTxsMax = 65'536;
+
+Status expect(codec::CborReader& r, std::uint64_t key) {
+  TRY(const std::uint64_t found, r.key());
+  if (found != key) return r.fail_here("codec.missing", text("found key {}, expected {}", found, key));
+  return {};
+}
+
+void write_list(codec::CborWriter& w, std::uint64_t key, const std::vector<Hash32>& list) {
+  w.key(key);
+  w.array(list.size());
+  for (const Hash32& hash : list) w.bytes(hash.view());
+}
+
+Status read_list(codec::CborReader& r, std::uint64_t key, std::vector<Hash32>& out) {
+  TRY_OK(expect(r, key));
+  TRY_OK(r.enter_array("hashes", kBlockTxsMax));
+  while (r.more()) TRY_OK(r.fixed("hash", out.emplace_back()));
+  return r.leave();
+}
+
+Result<Block> read_block(ByteView bytes) {
+  codec::CborReader r(bytes, {.size_max = kRecordBytesMax, .depth_max = 4});
+  Block block;
+  TRY_OK(r.enter_map("block", 4));
+  TRY_OK(expect(r, 0));
+  TRY(block.header, light::read_header(r));
+  TRY_OK(expect(r, 1));
+  TRY(block.certificate, light::read_certificate(r));
+  TRY_OK(read_list(r, 2, block.tx_ids));
+  TRY_OK(read_list(r, 3, block.result_hashes));
+  TRY_OK(r.leave());
+  TRY_OK(r.finish());
+  return block;
+}
+
+Result<StoredTx> read_stored_tx(ByteView bytes) {
+  codec::CborReader r(bytes, {.size_max = kRecordBytesMax, .depth_max = 2});
+  StoredTx out;
+  TRY_OK(r.enter_map("stored tx", 4));
+  TRY_OK(expect(r, 0));
+  TRY(out.height.value, r.u64("height"));
+  TRY_OK(expect(r, 1));
+  TRY(const std::uint64_t index, r.u64("index", 0xFFFF'FFFF));
+  out.index = static_cast<std::uint32_t>(index);
+  TRY_OK(expect(r, 2));
+  TRY(const ByteView tx, r.bytes("tx", kTxBytesMax));
+  out.tx = to_bytes(tx);
+  TRY_OK(expect(r, 3));
+  TRY(const ByteView result, r.bytes("result", kRecordBytesMax));
+  out.result = to_bytes(result);
+  TRY_OK(r.leave());
+  TRY_OK(r.finish());
+  return out;
+}
+
+Result<Cut> read_cut(ByteView bytes) {
+  codec::CborReader r(bytes, {.size_max = kRecordBytesMax, .depth_max = 4});
+  Cut cut;
+  TRY_OK(r.enter_map("cut", 4));
+  TRY_OK(expect(r, 0));
+  TRY(cut.height.value, r.u64("height"));
+  TRY_OK(expect(r, 1));
+  TRY(cut.time_ms, r.i64("time_ms"));
+  TRY_OK(expect(r, 2));
+  TRY_OK(r.fixed("leader", cut.leader));
+  TRY_OK(expect(r, 3));
+  TRY_OK(r.enter_array("txs", kBlockTxsMax));
+  while (r.more()) {
+    TRY(const ByteView tx, r.bytes("tx", kTxBytesMax));
+    TRY(cut.txs.emplace_back(), decode_tx(tx));
+  }
+  TRY_OK(r.leave());
+  TRY_OK(r.leave());
+  TRY_OK(r.finish());
+  return cut;
+}
+
+}  // namespace
+
+std::unexpected<Error> bad_record(std::string_view what, const Error& error) {
+  return fail(Kind::kCorrupt, "ledger.record", text("{}: {}", what, error.str()));
+}
+
+Bytes height_key(Height height) {
+  Bytes key;
+  append_be(key, height.value);
+  return key;
+}
+
+Bytes event_key(Height height, std::uint32_t index) {
+  Bytes key = height_key(height);
+  append_be(key, index);
+  return key;
+}
+
+Bytes topic_key(std::string_view topic, Height height, std::uint32_t index) {
+  Bytes key = to_bytes(topic);
+  key.push_back(0);
+  append(key, event_key(height, index));
+  return key;
+}
+
+Bytes encode_block(const Block& block) {
+  codec::CborWriter w;
+  w.map(4);
+  w.key(0);
+  light::write(w, block.header);
+  w.key(1);
+  light::write(w, block.certificate);
+  write_list(w, 2, block.tx_ids);
+  write_list(w, 3, block.result_hashes);
+  return w.take();
+}
+
+Result<Block> decode_block(ByteView bytes) {
+  auto block = read_block(bytes);
+  if (!block) return bad_record("block", block.error());
+  return block;
+}
+
+Bytes encode_stored_tx(const StoredTx& stored) {
+  codec::CborWriter w;
+  w.map(4);
+  w.key(0);
+  w.u64(stored.height.value);
+  w.key(1);
+  w.u64(stored.index);
+  w.key(2);
+  w.bytes(stored.tx);
+  w.key(3);
+  w.bytes(stored.result);
+  return w.take();
+}
+
+Result<StoredTx> decode_stored_tx(ByteView bytes) {
+  auto stored = read_stored_tx(bytes);
+  if (!stored) return bad_record("transaction", stored.error());
+  return stored;
+}
+
+Bytes encode_event(const Event& event) {
+  codec::CborWriter w;
+  w.array(2);
+  w.text(event.topic);
+  w.bytes(event.data);
+  return w.take();
+}
+
+Result<Event> decode_event(ByteView bytes) {
+  codec::CborReader r(bytes, {.size_max = kRecordBytesMax, .depth_max = 1});
+  const auto read = [&]() -> Result<Event> {
+    TRY_OK(r.enter_array("event", 2));
+    TRY(const std::string_view topic, r.text("topic", 256));
+    TRY(const ByteView data, r.bytes("data", kResultDataMax));
+    TRY_OK(r.leave());
+    TRY_OK(r.finish());
+    return Event{.topic = std::string(topic), .data = to_bytes(data)};
+  };
+  auto event = read();
+  if (!event) return bad_record("event", event.error());
+  return event;
+}
+
+Bytes encode_cut(const Cut& cut) {
+  codec::CborWriter w;
+  w.map(4);
+  w.key(0);
+  w.u64(cut.height.value);
+  w.key(1);
+  w.i64(cut.time_ms);
+  w.key(2);
+  w.bytes(cut.leader.view());
+  w.key(3);
+  w.array(cut.txs.size());
+  for (const Tx& tx : cut.txs) w.bytes(encode_tx(tx));
+  return w.take();
+}
+
+Result<Cut> decode_cut(ByteView bytes) {
+  auto cut = read_cut(bytes);
+  if (!cut) return bad_record("cut", cut.error());
+  return cut;
+}
+
+Result<std::optional<Bytes>> StoreState::get(ByteView key) const {
+  auto value = store_.get(kStateFamily, key, at_);
+  if (!value) return fail(Kind::kCorrupt, "ledger.state_io", value.error().str());
+  return value;
+}
+
+Status StoreState::scan(ByteView prefix, ByteView from, const std::function<bool(ByteView, ByteView)>& visit) const {
+  const Status status = store_.scan(kStateFamily, prefix, from, visit, at_);
+  if (!status) return fail(Kind::kCorrupt, "ledger.state_io", status.error().str());
+  return {};
+}
+
+}  // namespace hanse::ledger

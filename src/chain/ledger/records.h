@@ -1,0 +1,43 @@
+// The ledger's stored records and their keys. Private to the room.
+#pragma once
+
+#include "chain/ledger/ledger.h"
+
+namespace hanse::ledger {
+
+constexpr kv::Family kMeta{0}, kStateFamily{1}, kNodes{2}, kBlocks{3}, kTxs{4}, kEvents{5}, kTopics{6};
+
+Bytes height_key(Height height);
+Bytes event_key(Height height, std::uint32_t index);
+Bytes topic_key(std::string_view topic, Height height, std::uint32_t index);
+
+Bytes encode_block(const Block& block);
+Result<Block> decode_block(ByteView bytes);
+
+struct StoredTx {
+  Height height;
+  std::uint32_t index = 0;
+  Bytes tx, result;
+};
+Bytes encode_stored_tx(const StoredTx& stored);
+Result<StoredTx> decode_stored_tx(ByteView bytes);
+
+Bytes encode_event(const Event& event);
+Result<Event> decode_event(ByteView bytes);
+
+// An error of a record that this room wrote itself: corrupt, whatever the codec called it.
+std::unexpected<Error> bad_record(std::string_view what, const Error& error);
+
+// The state family read directly or at a snapshot.
+class StoreState final : public StateReader {
+ public:
+  explicit StoreState(const kv::Store& store, const kv::Snapshot* at = nullptr) : store_(store), at_(at) {}
+  Result<std::optional<Bytes>> get(ByteView key) const override;
+  Status scan(ByteView prefix, ByteView from, const std::function<bool(ByteView, ByteView)>& visit) const override;
+
+ private:
+  const kv::Store& store_;
+  const kv::Snapshot* at_;
+};
+
+}  // namespace hanse::ledger

@@ -1,0 +1,27 @@
+// The sparse Merkle tree of chain/light/sparse.h as it is stored: one record per node, named by its path.
+// Only the newest version is kept; readers that need an older one hold a snapshot of the store.
+//   record key    u16 depth big-endian || the path's bits, padded with zeros
+//   record value  0x01 || key hash || value hash  (a leaf)   or   0x02 || left hash || right hash
+// Pure over `get`; any thread that may call it. Errors: ledger.tree_corrupt (corrupt), and what get gives.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+
+#include "chain/light/sparse.h"
+
+namespace hanse::ledger {
+
+using NodeGet = std::function<Result<std::optional<Bytes>>(ByteView record_key)>;
+
+struct TreeUpdate {
+  Hash32 root;
+  std::map<Bytes, std::optional<Bytes>> records;  // to put, or (nothing) to erase
+};
+// Changes: key hash -> new value hash, or nothing to remove the key.
+Result<TreeUpdate> update_tree(const NodeGet& get, const std::map<Hash32, std::optional<Hash32>>& changes);
+Result<Hash32> tree_root(const NodeGet& get);
+Result<light::SparseProof> prove_in_tree(const NodeGet& get, const Hash32& key_hash);
+
+}  // namespace hanse::ledger

@@ -1,0 +1,167 @@
+#include "cli/verbs/network.h"
+
+#include <sys/stat.h>
+
+#include "base/codec/cbor.h"
+#include "base/codec/hex.h"
+#include "base/core/clock.h"
+#include "base/core/fs.h"
+#include "base/core/text.h"
+#include "base/crypto/keyfile.h"
+#include "chain/ledger/accounts.h"
+#include "chain/light/genesis.h"
+#include "exchange/market/calls.h"
+
+namespace hanse::cli {
+
+namespace {
+
+constexpr std::uint64_t kPayerFundsUt = 1'000'000'000'000;
+constexpr std::uint64_t kProviderFundsUt = 1'000'000'000;
+constexpr std::uint64_t kBondUt = 100'000'000;
+
+Result<crypto::KeySeeds> make_key(const std::string& path) {
+  auto seeds = crypto::KeySeeds::generate(system_random());
+  TRY_OK(crypto::write_key_file(path, seeds, {}, system_random(), {.allow_unencrypted = true}));
+  return seeds;
+}
+
+Bytes accounts_section(std::vector<std::pair<AccountId, std::uint64_t>> funds) {
+  std::sort(funds.begin(), funds.end());
+  codec::CborWriter w;
+  w.map(1);
+  w.key(1);
+  w.array(funds.size());
+  for (const auto& [account, amount] : funds) {
+    w.array(2);
+    w.bytes(account.view());
+    w.u64(amount);
+  }
+  return w.take();
+}
+
+// Blocks come every 50 ms while a timeout is pending, so jobs settle while a person watches.
+market::Params market_params() {
+  market::Params params;
+  params.start_timeout = 100;
+  params.run_timeout = 1'200;
+  params.settle_window = 1;
+  return params;
+}
+
+std::string validator_toml(const std::string& dir, const NetworkOptions& options) {
+  return text(
+      "# Validator and gateway of the development network in this folder.\n"
+      "[identity]\nkey = \"{}/validator-0/key.json\"\nallow_unencrypted = true\n\n"
+      "[network]\ngenesis = \"{}/genesis.cbor\"\n\n"
+      "[roles]\nenabled = [\"validator\", \"gateway\"]\n\n"
+      "[storage]\npath = \"{}/validator-0/data\"\n\n"
+      "[api]\nsocket = \"{}/validator-0/api.sock\"\nhttp = \"{}\"\n",
+      dir, dir, dir, dir, options.http);
+}
+
+std::string provider_toml(const std::string& dir, std::size_t number) {
+  return text(
+      "# Provider {} of the development network in this folder.\n"
+      "[identity]\nkey = \"{}/provider-{}/key.json\"\nallow_unencrypted = true\n\n"
+      "[network]\ngenesis = \"{}/genesis.cbor\"\n\n"
+      "[roles]\nenabled = [\"provider\"]\n\n"
+      "[storage]\npath = \"{}/provider-{}/data\"\n\n"
+      "[provider]\nnode = \"unix:{}/validator-0/api.sock\"\nregion = \"{}\"\nbond_ut = {}\nbase_price_ut = {}\n",
+      number, dir, number, dir, dir, number, dir, number % 2 == 0 ? "US" : "EU", kBondUt, 1000 + 200 * number);
+}
+
+Status write_text(const std::string& path, std::string_view content) {
+  return replace_file(real_fs(), path, as_bytes(content));
+}
+
+codec::Json network_json(const Network& network) {
+  codec::Json nodes = codec::Json::array();
+  for (const auto& node : network.nodes) {
+    codec::Json one = codec::Json::object();
+    one.set("name", node.name).set("role", node.role).set("id", node.account);
+    nodes.push(std::move(one));
+  }
+  codec::Json json = codec::Json::object();
+  json.set("format", 1).set("nodes", std::move(nodes));
+  return json;
+}
+
+Result<std::string> absolute(const std::string& dir) {
+  char* real = ::realpath(dir.c_str(), nullptr);
+  if (real == nullptr) return fail(Kind::kNotFound, "cli.network_folder", text("cannot resolve the folder {}", dir));
+  std::string out(real);
+  std::free(real);
+  return out;
+}
+
+}  // namespace
+
+Result<Network> make_network(const std::string& wanted, const NetworkOptions& options) {
+  TRY_OK(real_fs().mkdir(wanted));
+  TRY(const std::string dir, absolute(wanted));
+  TRY(const auto there, real_fs().list(dir));
+  if (!there.empty())
+    return fail(Kind::kConflict, "cli.network_folder",
+                text("found {} without network.json but with {} other entries, expected an empty folder", dir, there.size()));
+  // A Unix socket's path has room for 107 bytes.
+  if (dir.size() > 80)
+    return fail(Kind::kConflict, "cli.network_folder", text("the path {} is too long for a socket inside it", dir));
+
+  for (const char* name : {"receipts", "outputs", "validator-0"}) TRY_OK(real_fs().mkdir(dir + "/" + name));
+  TRY(const auto payer_seeds, make_key(dir + "/wallet.json"));
+  TRY(const auto payer, payer_seeds.identity());
+  TRY(const auto validator_seeds, make_key(dir + "/validator-0/key.json"));
+  TRY(const auto validator, validator_seeds.identity());
+  Network network{.dir = dir, .nodes = {{"validator-0", "validator", codec::encode_id(validator.id().view())}}};
+  std::vector<std::pair<AccountId, std::uint64_t>> funds = {{payer.id(), kPayerFundsUt}};
+  for (std::size_t i = 0; i < options.providers; ++i) {
+    const std::string name = text("provider-{}", i);
+    TRY_OK(real_fs().mkdir(dir + "/" + name));
+    TRY(const auto seeds, make_key(dir + "/" + name + "/key.json"));
+    TRY(const auto identity, seeds.identity());
+    funds.emplace_back(identity.id(), kProviderFundsUt);
+    network.nodes.push_back({name, "provider", codec::encode_id(identity.id().view())});
+    TRY_OK(write_text(text("{}/{}/node.toml", dir, name), provider_toml(dir, i)));
+  }
+  light::Genesis genesis;
+  genesis.name = "development";
+  genesis.time_ms = system_clock().wall_ms();
+  genesis.params.interval_ms = 50;
+  genesis.validators = light::sorted_set({{.key = validator.mldsa().public_key(), .power_bp = light::kPowerTotalBp}});
+  genesis.apps[ledger::kAccountsApp] = accounts_section(std::move(funds));
+  genesis.apps[market::kMarketApp] = market::encode_params(market_params());
+  TRY_OK(light::validate(genesis));
+  TRY_OK(replace_file(real_fs(), dir + "/genesis.cbor", light::encode(genesis)));
+  TRY_OK(write_text(dir + "/validator-0/node.toml", validator_toml(dir, options)));
+  // Last: the folder is a network once this file is there.
+  TRY_OK(write_text(dir + "/network.json", network_json(network).dump_pretty() + "\n"));
+  return network;
+}
+
+Result<Network> read_network(const std::string& wanted) {
+  TRY(const std::string dir, absolute(wanted));
+  TRY(const Bytes bytes, read_file(real_fs(), dir + "/network.json", 1 << 20));
+  const auto parse = [&]() -> Result<Network> {
+    TRY(const codec::Json json, codec::parse_json(as_text(bytes)));
+    Network network{.dir = dir, .nodes = {}};
+    const codec::Json* nodes = json.find("nodes");
+    if (nodes == nullptr) return fail(Kind::kCorrupt, "cli.network_folder", "found no list of nodes");
+    for (const codec::Json& one : nodes->items()) {
+      NetworkNode node;
+      for (auto [key, field] : {std::pair{"name", &node.name}, std::pair{"role", &node.role}, std::pair{"id", &node.account}}) {
+        const codec::Json* value = one.find(key);
+        if (value == nullptr) return fail(Kind::kCorrupt, "cli.network_folder", text("a node has no {}", key));
+        TRY(const std::string_view found, value->as_text(key));
+        *field = found;
+      }
+      if (node.name.find_first_of("/.") != std::string::npos)
+        return fail(Kind::kCorrupt, "cli.network_folder", text("found node name '{}', expected a folder's name", node.name));
+      network.nodes.push_back(std::move(node));
+    }
+    return network;
+  };
+  return with_context(parse(), text("read {}/network.json", dir));
+}
+
+}  // namespace hanse::cli

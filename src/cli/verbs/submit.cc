@@ -1,0 +1,236 @@
+#include "base/codec/hex.h"
+#include "base/core/clock.h"
+#include "base/core/fs.h"
+#include "base/core/text.h"
+#include "base/crypto/hash.h"
+#include "cli/verbs/job_result.h"
+#include "cli/verbs/render.h"
+#include "cli/verbs/verbs.h"
+#include "cli/verbs/wallet.h"
+#include "exchange/gxf/job_file.h"
+#include "exchange/receipt/bundle.h"
+#include "node/client/client.h"
+#include "node/roles/caller.h"
+
+namespace hanse::cli {
+
+namespace {
+
+constexpr std::size_t kUploadMax = 64u << 20;
+constexpr int kNonceTries = 5;
+
+// A job ready to go: its bytes, and what the job file called its outputs.
+struct Prepared {
+  Bytes gxf;
+  gxf::Job job;
+  std::vector<std::string> output_names;
+};
+
+Status apply_options(const plugin::VerbArgs& args, gxf::Job& job) {
+  TRY(const std::uint64_t priority, args.number("priority", job.priority, 255));
+  TRY(const std::uint64_t limit, args.number("limit", job.limit_total.value));
+  job.priority = static_cast<std::uint8_t>(priority);
+  job.limit_total = Amount{limit};
+  if (args.has("lane")) {
+    const std::string_view lane = args.get("lane");
+    if (lane != "auto" && lane != "flash" && lane != "deep")
+      return fail(Kind::kInvalid, "cli.usage", text("found lane '{}', expected auto, flash or deep", lane));
+    job.lane = lane == "flash" ? gxf::Lane::kFlash : lane == "deep" ? gxf::Lane::kDeep : gxf::Lane::kAuto;
+  }
+  if (args.has("regions")) {
+    job.region_mask = 0;
+    std::string_view rest = args.get("regions");
+    while (!rest.empty()) {
+      const auto comma = rest.find(',');
+      const std::string_view name = rest.substr(0, comma);
+      const gxf::Region* region = gxf::find_region(name);
+      if (region == nullptr) return fail(Kind::kInvalid, "cli.usage", text("found region '{}', expected names such as EU,US", name));
+      job.region_mask |= std::uint64_t{1} << region->bit;
+      rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
+    }
+  }
+  return {};
+}
+
+// Reads the uploads and, unless this is a dry run, puts into the node's store what it does not have.
+Result<std::vector<gxf::UploadedBlob>> upload(Session& session, const gxf::JobDraft& draft, bool send, plugin::Talk& talk) {
+  std::vector<gxf::UploadedBlob> blobs;
+  for (const auto& each : draft.uploads) {
+    TRY(const Bytes bytes, gxf::read_upload(real_fs(), each, kUploadMax));
+    blobs.push_back({.id = crypto::blob_id(bytes), .size_bytes = bytes.size()});
+    if (!send) continue;
+    TRY(const bool present, session.client->has_blob(blobs.back().id));
+    if (present) continue;
+    talk.progress(text("uploading {} ({} bytes)", each.path.empty() ? "literal input" : each.path, bytes.size()));
+    TRY_OK(session.client->put_blob(bytes));
+  }
+  return blobs;
+}
+
+Result<Prepared> sign_draft(Session& session, const gxf::JobDraft& draft, const std::vector<gxf::UploadedBlob>& blobs,
+                            const crypto::Identity& payer) {
+  TRY(const auto account, read_account(session, payer.id()));
+  TRY(session.info, session.client->info());
+  TRY(gxf::Job job, gxf::finish(draft, blobs, {.network = session.info.network, .nonce = account.nonce + 1,
+                                               .height = session.info.height}));
+  gxf::sign(job, payer, gxf::JobSigAlg::kHybrid);
+  Prepared prepared{.gxf = gxf::encode(job), .job = std::move(job), .output_names = draft.output_names};
+  return prepared;
+}
+
+Result<plugin::Answer> dry_run(Session& session, const Prepared& prepared) {
+  TRY(const Bytes answer, market_query(session, "quote", prepared.gxf));
+  TRY(const market::Quote quote, market::decode_quote(answer));
+  const std::string provider = codec::encode_id(quote.provider.view());
+  codec::Json json = codec::Json::object();
+  json.set("job_id", codec::to_hex(prepared.job.job_id.view())).set("provider", provider);
+  json.set("price_ut", quote.price.value).set("limit_ut", prepared.job.limit_total.value).set("sent", false);
+  return plugin::Answer{.json = std::move(json),
+                        .text = text("would go to {} for {} ut (limit {} ut); nothing was sent", provider,
+                                     quote.price.value, prepared.job.limit_total.value)};
+}
+
+Result<client::Applied> send(Session& session, const Prepared& prepared) {
+  TRY_OK(session.client->put_blob(prepared.gxf));  // so that its receipt can be put together again later
+  TRY(client::Applied applied,
+      session.client->submit({.app = market::kMarketApp, .body = market::encode_body(market::BodyKind::kJob, prepared.gxf)}));
+  if (applied.result.code != 0) return std::unexpected(roles::error_of(applied.result));
+  return applied;
+}
+
+std::string_view lane_name(const gxf::Job& job) {
+  return job.effective_lane() == gxf::Lane::kFlash ? "flash" : "deep";
+}
+
+Result<plugin::Answer> submitted_answer(Session& session, const Prepared& prepared, const client::Applied& applied) {
+  TRY(const market::Job job, read_job(session, prepared.job.job_id));
+  codec::Json json = job_json(job);
+  json.set("lane", lane_name(prepared.job)).set("height", applied.height.value);
+  return plugin::Answer{.json = std::move(json),
+                        .text = text("job {} goes to {} for {} ut", job.bid.job_id,
+                                     codec::encode_id(job.provider.view()), job.price.value)};
+}
+
+Result<plugin::Answer> ended_answer(Session& session, const Prepared& prepared, const market::Job& job,
+                                    std::int64_t duration_ms, const std::string& folder) {
+  const std::string id = codec::to_hex(job.bid.job_id.view());
+  const std::string provider = codec::encode_id(job.provider.view());
+  codec::Json json = codec::Json::object();
+  json.set("job_id", id).set("provider", provider).set("lane", lane_name(prepared.job)).set("price_ut", job.price.value);
+  if (!job.result) {
+    const std::string_view reason = market::close_reason_name(job.reason);
+    json.set("gas", 0).set("status", reason).set("duration_ms", duration_ms);
+    json.set("output_hash", {}).set("output", {}).set("receipt", {});
+    return plugin::Answer{.json = std::move(json), .text = text("job {} ended without a result: {}", id, reason), .exit = 1};
+  }
+  TRY(const auto outputs, fetch_outputs(session, job, prepared.output_names, folder + "/outputs"));
+  TRY(const FetchedReceipt fetched, fetch_receipt(session, job, prepared.gxf));
+  if (!fetched.report.status) return std::unexpected(fetched.report.status.error().clone());
+  TRY_OK(real_fs().mkdir(folder + "/receipts"));
+  const std::string receipt_path = text("{}/receipts/{}{}", folder, id, receipt::kBundleSuffix);
+  TRY_OK(replace_file(real_fs(), receipt_path, fetched.bundle));
+  TRY_OK(replace_file(real_fs(), folder + "/receipts/last.receipt", fetched.bundle));
+
+  const auto status = market::run_status_name(job.result->status);
+  json.set("gas", job.result->gas).set("status", status).set("duration_ms", duration_ms);
+  json.set("output_hash", outputs.empty() ? codec::Json() : codec::Json(codec::to_hex(job.result->outputs[0].id.view())));
+  json.set("output", outputs.empty() ? codec::Json() : codec::Json(outputs[0]));
+  json.set("receipt", receipt_path).set("paid_ut", job.result->paid.value).set("fee_ut", job.result->fee.value);
+  codec::Json all = codec::Json::array();
+  for (const auto& path : outputs) all.push(path);
+  json.set("outputs", std::move(all));
+  std::string shown = text("job       {}\nstatus    {}\nprovider  {}\nprice     {} ut\ngas       {}\ntime      {} ms", id,
+                           status, provider, job.price.value, job.result->gas, duration_ms);
+  for (const auto& path : outputs) shown += "\noutput    " + path;
+  shown += "\nreceipt   " + receipt_path;
+  return plugin::Answer{.json = std::move(json), .text = std::move(shown),
+                        .exit = job.result->status == market::RunStatus::kOk ? 0 : 1};
+}
+
+// A job as bytes (.gxf) goes as it is: what is wrong with it is for the network to say.
+Result<Prepared> read_gxf(const std::string& path) {
+  Prepared prepared;
+  TRY(prepared.gxf, read_file(real_fs(), path, ledger::kTxBytesMax * 2));
+  if (auto job = gxf::decode(prepared.gxf)) prepared.job = std::move(*job);
+  return prepared;
+}
+
+struct Sent {
+  Prepared prepared;
+  client::Applied applied;
+};
+
+Result<Sent> sign_and_send(Session& session, const plugin::VerbArgs& args, const gxf::JobDraft& draft, plugin::Talk& talk) {
+  TRY(const auto seeds, open_wallet(args, wallet_path(args, session.dir.empty() ? network_dir(args) : session.dir)));
+  TRY(const crypto::Identity payer, seeds.identity());
+  TRY(const auto blobs, upload(session, draft, true, talk));
+  for (int attempt = 1;; ++attempt) {
+    TRY(Prepared prepared, sign_draft(session, draft, blobs, payer));
+    auto applied = send(session, prepared);
+    if (applied) return Sent{.prepared = std::move(prepared), .applied = std::move(*applied)};
+    // Another program of the same account was quicker with this nonce.
+    const bool nonce_taken = applied.error().code() == static_cast<std::uint32_t>(gxf::GxfCode::kNonceReused);
+    if (!nonce_taken || attempt == kNonceTries) return std::unexpected(std::move(applied).error());
+  }
+}
+
+Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk& talk) {
+  const std::string path(args.get("FILE"));
+  const bool as_bytes_file = path.ends_with(".gxf");
+  gxf::JobDraft draft;
+  if (!as_bytes_file) {
+    TRY(draft, gxf::read_job_file(real_fs(), path));
+    TRY_OK(apply_options(args, draft.job));
+  }
+  TRY(Session session, open_session(args));
+  TRY(const std::uint64_t wait_s, args.number("timeout", 300, 86'400));
+  const std::int64_t start_ns = system_clock().mono_ns();
+
+  if (args.has("dry-run")) {
+    Prepared prepared;
+    if (as_bytes_file) {
+      TRY(prepared, read_gxf(path));
+    } else {
+      TRY(const auto seeds, open_wallet(args, wallet_path(args, session.dir.empty() ? network_dir(args) : session.dir)));
+      TRY(const crypto::Identity payer, seeds.identity());
+      TRY(const auto blobs, upload(session, draft, false, talk));
+      TRY(prepared, sign_draft(session, draft, blobs, payer));
+    }
+    return dry_run(session, prepared);
+  }
+  Sent sent;
+  if (as_bytes_file) {
+    TRY(sent.prepared, read_gxf(path));
+    TRY(sent.applied, send(session, sent.prepared));
+  } else {
+    TRY(sent, sign_and_send(session, args, draft, talk));
+  }
+  if (!args.has("wait")) return submitted_answer(session, sent.prepared, sent.applied);
+  TRY(const market::Job job, wait_for_job(session, sent.prepared.job.job_id, sent.applied.height,
+                                          static_cast<std::int64_t>(wait_s) * 1000, talk));
+  const std::int64_t duration_ms = (system_clock().mono_ns() - start_ns) / 1'000'000;
+  return ended_answer(session, sent.prepared, job, duration_ms, session.dir.empty() ? "." : session.dir);
+}
+
+}  // namespace
+
+plugin::Verb submit_verb() {
+  return {.name = "submit",
+          .summary = "submit a job and, with --wait, stay until its receipt is here",
+          .details = "FILE is a job file in YAML or JSON (docs/reference/job_file.md), or a signed job as bytes (.gxf).\n"
+                     "With --wait, outputs and receipts are written into the network's folder; exit code 1 when the job "
+                     "itself failed.\nExamples:\n  hanse submit examples/jobs/wordfreq.yaml --dir net --wait\n"
+                     "  hanse submit job.yaml --dry-run --regions EU,US --limit 5000",
+          .options = {{.name = "FILE", .value = "FILE", .help = "job file", .fallback = {}, .required = true},
+                      dir_option(), node_option(), wallet_option(), passphrase_option(),
+                      {.name = "--wait", .value = {}, .help = "until the job is settled", .fallback = {}},
+                      {.name = "--timeout", .value = "SECONDS", .help = "of --wait; the job goes on", .fallback = "300"},
+                      {.name = "--dry-run", .value = {}, .help = "say who would take it and for how much", .fallback = {}},
+                      {.name = "--lane", .value = "LANE", .help = "auto, flash or deep", .fallback = {}},
+                      {.name = "--priority", .value = "N", .help = "0 to 255", .fallback = {}},
+                      {.name = "--limit", .value = "UT", .help = "highest price in micro-tokens", .fallback = {}},
+                      {.name = "--regions", .value = "LIST", .help = "such as EU,US", .fallback = {}}},
+          .run = run};
+}
+
+}  // namespace hanse::cli

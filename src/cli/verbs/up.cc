@@ -1,0 +1,102 @@
+#include <signal.h>
+
+#include <optional>
+
+#include "base/core/fs.h"
+#include "base/core/text.h"
+#include "cli/verbs/network.h"
+#include "cli/verbs/render.h"
+#include "cli/verbs/session.h"
+#include "cli/verbs/verbs.h"
+
+namespace hanse::cli {
+
+namespace {
+
+// Ctrl-C and SIGTERM, kept for wait(). Made before any library starts a thread that could take them instead.
+class Ends {
+ public:
+  Ends() {
+    sigemptyset(&set_);
+    sigaddset(&set_, SIGINT);
+    sigaddset(&set_, SIGTERM);
+    sigprocmask(SIG_BLOCK, &set_, nullptr);
+  }
+  void wait() {
+    int which = 0;
+    sigwait(&set_, &which);
+  }
+
+ private:
+  sigset_t set_;
+};
+
+Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk& talk) {
+  const std::string dir = network_dir(args);
+  TRY(const std::uint64_t providers, args.number("providers", 2, kProvidersMax));
+  std::optional<Ends> ends;
+  if (!args.has("detach")) ends.emplace();
+  Network network;
+  if (real_fs().exists(dir + "/network.json").value_or(false)) {
+    TRY(network, read_network(dir));
+    talk.say(text("found a network in {}; its own number of providers is kept", dir));
+  } else {
+    talk.say(text("making a development network in {} (keys are stored unencrypted)", dir));
+    TRY(network, make_network(dir, {.providers = providers, .http = std::string(args.get("http"))}));
+  }
+  if (auto started = start_network(network, talk); !started) {
+    (void)stop_network(network, 5'000, talk);  // nothing half-started stays behind; the first error is the one to tell
+    return std::unexpected(std::move(started).error());
+  }
+  codec::Json nodes = codec::Json::array();
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& node : network.nodes) {
+    TRY(const Process process, node_process(network, node));
+    codec::Json one = codec::Json::object();
+    one.set("name", node.name).set("role", node.role).set("id", node.account).set("pid", std::int64_t{process.pid});
+    nodes.push(std::move(one));
+    rows.push_back({node.name, node.role, node.account.substr(0, 20), text("{}", process.pid)});
+  }
+  codec::Json json = codec::Json::object();
+  json.set("dir", network.dir).set("socket", text("{}/validator-0/api.sock", network.dir)).set("nodes", std::move(nodes));
+  std::string shown = table({"node", "role", "account", "pid"}, rows);
+  if (args.has("detach")) return plugin::Answer{.json = std::move(json), .text = std::move(shown)};
+  talk.say(shown + "\nrunning; Ctrl-C ends it");
+  ends->wait();
+  TRY(const std::size_t ended, stop_network(network, 40'000, talk));
+  return plugin::Answer{.json = std::move(json), .text = text("ended {} nodes", ended)};
+}
+
+}  // namespace
+
+plugin::Verb up_verb() {
+  return {.name = "up",
+          .summary = "start a development network on this machine: one validator, some providers",
+          .details = "The folder is made at the first start and keeps genesis, keys, ledger and blobs.\n"
+                     "Examples:\n  hanse up --dir net --providers 2 --detach\n  hanse down --dir net",
+          .options = {dir_option(),
+                      {.name = "--providers", .value = "N", .help = "at the first start", .fallback = "2"},
+                      {.name = "--http", .value = "ADDRESS", .help = "loopback address of the HTTP API at the first "
+                       "start; port 0 picks one", .fallback = "127.0.0.1:0"},
+                      {.name = "--detach", .value = {}, .help = "return once it runs", .fallback = {}}},
+          .run = run};
+}
+
+plugin::Verb down_verb() {
+  return {.name = "down",
+          .summary = "stop the network that `hanse up` started in a folder",
+          .details = "Providers finish or give back what they work on.\nExample:\n  hanse down --dir net",
+          .options = {dir_option()},
+          .run = [](const plugin::VerbArgs& args, plugin::Talk& talk) -> Result<plugin::Answer> {
+            const std::string dir = network_dir(args);
+            if (!real_fs().exists(dir + "/network.json").value_or(false))
+              return fail(Kind::kUnavailable, "cli.not_started", text("found no network in {}", dir));
+            TRY(const Network network, read_network(dir));
+            TRY(const std::size_t ended, stop_network(network, 40'000, talk));
+            codec::Json json = codec::Json::object();
+            json.set("ended", std::uint64_t{ended});
+            return plugin::Answer{.json = std::move(json), .text = text("ended {} nodes", ended)};
+          }};
+}
+
+}  // namespace hanse::cli

@@ -1,0 +1,145 @@
+#include "node/daemon/settings.h"
+
+#include <charconv>
+
+#include "base/core/text.h"
+#include "exchange/gxf/job_file.h"
+
+namespace hanse::daemon {
+namespace {
+
+using config::Config;
+
+std::string from_base(std::string_view path, const std::string& base) {
+  if (path.empty() || path.front() == '/' || base.empty()) return std::string(path);
+  return base + "/" + std::string(path);
+}
+
+Result<std::string> address_of(const Config& config, std::string_view key, const std::string& base) {
+  const std::string_view given = config.text(key);
+  if (given.empty()) return std::string();
+  constexpr std::string_view kUnix = "unix:";
+  const std::string full = given.starts_with(kUnix)
+                               ? std::string(kUnix) + from_base(given.substr(kUnix.size()), base)
+                               : std::string(given);
+  if (auto parsed = client::parse_address(full); !parsed) return config.refuse(key, parsed.error().message());
+  return full;
+}
+
+Result<std::string> port_of(const Config& config, std::string_view key) {
+  TRY(const auto address, address_of(config, key, {}));
+  if (address.starts_with("unix:")) return config.refuse(key, "127.0.0.1:PORT or [::1]:PORT");
+  return address;
+}
+
+Status read_roles(const Config& config, Settings& out) {
+  out.role_names = config.list("roles.enabled");
+  for (const auto& name : out.role_names) {
+    bool* role = name == "validator" ? &out.validator : name == "gateway" ? &out.gateway
+                 : name == "provider" ? &out.provider : nullptr;
+    if (role == nullptr || *role) return config.refuse("roles.enabled", "each of validator, gateway, provider at most once");
+    *role = true;
+  }
+  if (out.role_names.empty()) return config.refuse("roles.enabled", "at least one role");
+  if (out.gateway != out.validator)
+    return config.refuse("roles.enabled", "validator and gateway together: the gateway answers from the validator's ledger");
+  return {};
+}
+
+Result<std::uint16_t> read_region(const Config& config) {
+  const std::string_view given = config.text("provider.region");
+  if (const auto* known = gxf::find_region(given)) return static_cast<std::uint16_t>(known->bit);
+  std::uint16_t bit = 0;
+  const auto [end, ec] = std::from_chars(given.data(), given.data() + given.size(), bit);
+  if (given.empty() || ec != std::errc{} || end != given.data() + given.size() || bit >= market::kRegionsMax) {
+    std::string names;
+    for (const auto& region : gxf::regions()) names += std::string(names.empty() ? "" : ", ") + std::string(region.name);
+    return config.refuse("provider.region", text("one of {} or a bit number below {}", names, market::kRegionsMax));
+  }
+  return bit;
+}
+
+Result<std::uint8_t> read_precisions(const Config& config) {
+  std::uint8_t mask = 0;
+  for (const auto& name : config.list("provider.precisions")) {
+    const auto one = name == "int8"   ? gxf::Precision::kInt8
+                     : name == "e5m2" ? gxf::Precision::kE5m2
+                     : name == "fp8"  ? gxf::Precision::kFp8
+                                      : gxf::Precision::kBf16;
+    if (one == gxf::Precision::kBf16 && name != "bf16") return config.refuse("provider.precisions", "int8, e5m2, fp8 or bf16");
+    mask |= market::precision_bit(one);
+  }
+  if (mask == 0) return config.refuse("provider.precisions", "at least one of int8, e5m2, fp8, bf16");
+  return mask;
+}
+
+template <class T>
+T number(const Config& config, std::string_view key) {
+  return static_cast<T>(config.number(key));  // the table keeps the range
+}
+
+Status read_provider(const Config& c, const std::string& base, ProviderSettings& out) {
+  TRY(out.node, address_of(c, "provider.node", base));
+  if (out.node.empty()) return c.refuse("provider.node", "the address of a node");
+  TRY(out.offer.region, read_region(c));
+  TRY(out.offer.precisions, read_precisions(c));
+  out.offer.isolation = number<std::uint8_t>(c, "provider.isolation_max");
+  out.offer.capacity = number<std::uint32_t>(c, "provider.capacity");
+  out.offer.bond = Amount{c.number("provider.bond_ut")};
+  out.offer.level_max = number<std::uint8_t>(c, "provider.level_max");
+  out.offer.max_seq = number<std::uint32_t>(c, "provider.max_seq");
+  out.offer.max_batch = number<std::uint16_t>(c, "provider.max_batch");
+  out.offer.latency_ms = number<std::uint32_t>(c, "provider.latency_ms");
+  out.offer.base_price = Amount{c.number("provider.base_price_ut")};
+  out.offer.unit_price = Amount{c.number("provider.unit_price_ut")};
+  out.offer.capacity_cu = c.number("provider.capacity_cu");
+  out.offer.ask_blocks = c.number("provider.ask_blocks");
+  out.parallel = number<std::uint32_t>(c, "provider.parallel");
+  out.recheck_ms = number<std::int64_t>(c, "provider.recheck_ms");
+  out.drain_ms = number<std::int64_t>(c, "provider.drain_ms");
+  out.warm_workers = number<std::uint32_t>(c, "provider.workers");
+  out.worker = from_base(c.text("provider.worker"), base);
+  out.plugin_dir = from_base(c.text("provider.plugin_dir"), base);
+  return {};
+}
+
+Status read_logging(const Config& c, const std::string& base, logging::Options& out) {
+  TRY(out.level, logging::parse_level(c.text("logging.level")));
+  out.format = c.text("logging.format") == "json" ? logging::Format::kJson : logging::Format::kPretty;
+  out.file = from_base(c.text("logging.file"), base);
+  out.file_bytes_max = c.number("logging.file_bytes_max");
+  return {};
+}
+
+}  // namespace
+
+Result<Settings> settings_of(const Config& c, const std::string& base) {
+  Settings out;
+  out.key_file = from_base(c.text("identity.key"), base);
+  out.passphrase_file = from_base(c.text("identity.passphrase_file"), base);
+  out.allow_unencrypted = c.flag("identity.allow_unencrypted");
+  out.genesis_file = from_base(c.text("network.genesis"), base);
+  TRY_OK(read_roles(c, out));
+  out.dir = from_base(c.text("storage.path"), base);
+  if (out.dir.empty()) return c.refuse("storage.path", "a folder");
+  out.cache_bytes = c.number("storage.cache_bytes");
+  out.write_buffer_bytes = c.number("storage.write_buffer_bytes");
+  out.blob_bytes_max = c.number("storage.blob_bytes_max");
+  out.journal_segment_bytes = number<std::uint32_t>(c, "storage.journal_segment_bytes");
+  if (out.journal_segment_bytes % 4096 != 0) return c.refuse("storage.journal_segment_bytes", "a multiple of 4096");
+  out.grpc.socket = from_base(c.text("api.socket"), base);
+  if (auto parsed = client::parse_address("unix:" + out.grpc.socket); !parsed)
+    return c.refuse("api.socket", parsed.error().message());
+  TRY(out.grpc.tcp, port_of(c, "api.grpc"));
+  out.grpc.calls_max = number<std::uint32_t>(c, "api.calls_max");
+  out.grpc.watches_max = number<std::uint32_t>(c, "api.watches_max");
+  out.grpc.wait_ms_max = number<std::int64_t>(c, "api.wait_ms_max");
+  TRY(out.http, port_of(c, "api.http"));
+  out.http_connections_max = number<std::uint32_t>(c, "api.http_connections_max");
+  TRY(out.metrics, port_of(c, "metrics.address"));
+  TRY_OK(read_provider(c, base, out.offer));
+  TRY_OK(read_logging(c, base, out.log));
+  return out;
+}
+
+}  // namespace hanse::daemon

@@ -1,0 +1,54 @@
+// Settings: the configuration of hansed. The table of keys is the one source of node.toml, environment, flags and
+// docs/reference/config.md; settings_of checks what needs more than one key.
+// Relative paths, also inside a "unix:" address, are taken from the folder of the configuration file.
+// Errors: config.bad_value (invalid), those of config::Config::load.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/config/config.h"
+#include "base/logging/log.h"
+#include "node/api/grpc_server.h"
+#include "node/client/address.h"
+#include "node/roles/offer.h"
+
+namespace hanse::daemon {
+
+struct ProviderSettings {
+  std::string node;             // address of the node it works for
+  roles::Offer offer;           // isolation is what is wished for; the machine may have less
+  std::int64_t recheck_ms = 0;
+  std::int64_t drain_ms = 0;
+  std::uint32_t parallel = 0;
+  std::uint32_t warm_workers = 0;
+  std::string worker;           // "" = hanse-worker beside hansed
+  std::string plugin_dir;       // "" = the worker's own choice
+};
+
+struct Settings {
+  std::string key_file;
+  std::string passphrase_file;  // "" = none
+  bool allow_unencrypted = false;
+  std::string genesis_file;
+  bool validator = false, gateway = false, provider = false;
+  std::vector<std::string> role_names;
+  std::string dir;              // of all data
+  std::size_t cache_bytes = 0, write_buffer_bytes = 0, blob_bytes_max = 0;
+  std::uint32_t journal_segment_bytes = 0;
+  api::GrpcOptions grpc;
+  std::string http;             // "" = none
+  std::uint32_t http_connections_max = 0;
+  std::string metrics;          // one more address for /metrics and /health; "" = none
+  ProviderSettings offer;
+  logging::Options log;
+};
+
+std::span<const config::Key> schema();
+Result<Settings> settings_of(const config::Config& config, const std::string& base_dir);
+
+// The page docs/reference/config.md.
+std::string config_page();
+
+}  // namespace hanse::daemon

@@ -1,0 +1,64 @@
+#include "node/roles/caller.h"
+
+#include <algorithm>
+
+#include "chain/ledger/call.h"
+#include "exchange/market/view.h"
+
+namespace hanse::roles {
+namespace {
+
+constexpr int kAttemptsMax = 4;
+constexpr std::uint64_t kExpiresBlocks = 600;
+constexpr std::string_view kNonceReused = "ledger.nonce_reused";
+
+}  // namespace
+
+Error error_of(const ledger::TxResult& result) {
+  Error error = Error(Kind::kConflict, result.error_id.empty() ? "ledger.refused" : std::string_view(result.error_id),
+                      result.message);
+  // 1 stands for every error without a number of its own, and is a number of the GXF catalogue as well.
+  if (result.code != 1 || result.error_id.starts_with("gxf.")) error = std::move(error).coded(result.code);
+  if (!result.path.empty()) error = std::move(error).at(result.path);
+  return error;
+}
+
+Result<client::Applied> Caller::call(std::uint16_t method, Bytes args) {
+  const std::lock_guard lock(mutex_);
+  for (int attempt = 1;; ++attempt) {
+    if (nonce_ == 0) {
+      TRY(const Bytes answer, client_.query(market::kMarketApp, "account", identity_.id().view()));
+      TRY(const auto view, market::decode_account_view(answer));
+      nonce_ = view.nonce;
+    }
+    TRY(const auto info, client_.info());
+    seen_ = std::max(seen_, info.height);
+    ledger::SignedCall call;
+    call.network = network_;
+    call.app = market::kMarketApp;
+    call.nonce = ++nonce_;
+    call.expires = seen_.plus(kExpiresBlocks);
+    call.method = method;
+    call.args = args;
+    ledger::sign_call(call, identity_.mldsa());
+    auto applied = submit({.app = market::kMarketApp,
+                           .body = market::encode_body(market::BodyKind::kCall, ledger::encode_call(call))});
+    const bool reused = applied ? applied->result.error_id == kNonceReused : applied.error().id() == kNonceReused;
+    if (!applied || applied->result.code != 0) nonce_ = 0;  // whether it was used is for the ledger to say
+    if (reused && attempt < kAttemptsMax) continue;
+    if (!applied) return applied;
+    seen_ = std::max(seen_, applied->height);
+    if (applied->result.code != 0) return std::unexpected(error_of(applied->result));
+    return applied;
+  }
+}
+
+Result<client::Applied> Caller::submit(const ledger::Tx& tx) {
+  for (int attempt = 1;; ++attempt) {
+    auto applied = client_.submit(tx);
+    if (applied || attempt == kAttemptsMax) return applied;
+    if (applied.error().kind() != Kind::kTimeout && applied.error().kind() != Kind::kUnavailable) return applied;
+  }
+}
+
+}  // namespace hanse::roles

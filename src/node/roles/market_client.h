@@ -1,0 +1,115 @@
+// A Client over a market held in memory, one block a transaction: for the tests of this room. Includes GoogleTest.
+#pragma once
+
+#include <condition_variable>
+#include <mutex>
+
+#include "exchange/auction/market_world.h"
+#include "node/client/client.h"
+
+namespace hanse::roles {
+
+class MarketClient final : public client::Client {
+ public:
+  Result<client::NodeInfo> info() override {
+    const std::lock_guard lock(mutex);
+    if (down) return fail(Kind::kUnavailable, "client.unreachable", "found no node");
+    client::NodeInfo out;
+    out.network = shown_network ? *shown_network : world.network;
+    out.height = world.height;
+    return out;
+  }
+  Result<client::Applied> submit(const ledger::Tx& tx) override {
+    const std::lock_guard lock(mutex);
+    if (down) return fail(Kind::kUnavailable, "client.unreachable", "found no node");
+    if (lose_answers > 0 && seen.contains(tx.body)) --lose_answers;
+    if (const auto it = seen.find(tx.body); it != seen.end()) return copy(it->second);
+    client::Applied out;
+    out.height = world.height;
+    out.result = world.apply(tx);
+    next_block();
+    seen.emplace(tx.body, copy(out));
+    if (lose_answers > 0) return fail(Kind::kTimeout, "client.timeout", "found no answer in time");
+    return out;
+  }
+  Result<Bytes> query(std::uint8_t, std::string_view path, ByteView argument) override {
+    const std::lock_guard lock(mutex);
+    if (down) return fail(Kind::kUnavailable, "client.unreachable", "found no node");
+    return world.app->query(path, argument, world.state);
+  }
+  Result<Bytes> prove(ByteView) override { return fail(Kind::kUnsupported, "test.prove", "no proofs here"); }
+  Result<BlobId> put_blob(ByteView) override { return fail(Kind::kUnsupported, "test.blob", "no blobs here"); }
+  Result<Bytes> get_blob(const BlobId&) override { return fail(Kind::kUnsupported, "test.blob", "no blobs here"); }
+  Result<bool> has_blob(const BlobId&) override { return false; }
+  Status watch(Height from, std::string_view prefix, const std::function<bool(const client::LedgerEvent&)>& visit,
+               const std::function<bool()>& idle) override {
+    std::size_t at = 0;
+    std::unique_lock lock(mutex);
+    ++watches;
+    changed.notify_all();
+    for (;;) {
+      for (; at < events.size(); ++at) {
+        const auto event = events[at];
+        if (event.height < from || !event.event.topic.starts_with(prefix)) continue;
+        lock.unlock();
+        const bool more = visit(event);
+        lock.lock();
+        if (!more) return {};
+      }
+      if (down) return fail(Kind::kUnavailable, "client.unreachable", "lost the node");
+      lock.unlock();
+      const bool more = idle();
+      lock.lock();
+      if (!more) return {};
+      changed.wait_for(lock, std::chrono::milliseconds(5));
+    }
+  }
+
+  // A job of the payer `who[payer]`, in a block of its own.
+  JobId submit_job(std::size_t payer) {
+    const std::lock_guard lock(mutex);
+    gxf::Job job = world.plain_job(payer);
+    const auto result = world.submit(payer, job);
+    EXPECT_EQ(result.code, 0u) << result.error_id << ": " << result.message;
+    next_block();
+    return job.job_id;
+  }
+  void wait_watches(int n) {
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return watches >= n; });
+  }
+  template <class Check>
+  void wait_for(Check&& check) {
+    std::unique_lock lock(mutex);
+    while (!check()) changed.wait_for(lock, std::chrono::milliseconds(5));
+  }
+  template <class Body>
+  auto with(Body&& body) {
+    const std::lock_guard lock(mutex);
+    return body();
+  }
+
+  auction::MarketWorld world;
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::vector<client::LedgerEvent> events;
+  std::map<Bytes, client::Applied> seen;
+  std::optional<NetworkId> shown_network;
+  int lose_answers = 0;  // transactions that are applied while their caller hears nothing
+  int watches = 0;
+  bool down = false;
+
+ private:
+  static client::Applied copy(const client::Applied& a) { return a; }
+  void next_block() {
+    const Height at = world.height;
+    world.next_block();
+    for (; told_ < world.events.size(); ++told_)
+      events.push_back({.height = at, .event = {.topic = std::string(market::topic_name(world.events[told_].topic)),
+                                                .data = market::encode_event(world.events[told_])}});
+    changed.notify_all();
+  }
+  std::size_t told_ = 0;
+};
+
+}  // namespace hanse::roles

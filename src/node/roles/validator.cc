@@ -1,0 +1,165 @@
+#include "node/roles/validator.h"
+
+#include "base/codec/hex.h"
+#include "base/core/text.h"
+#include "base/telemetry/metrics.h"
+#include "chain/ledger/accounts.h"
+#include "exchange/auction/market_app.h"
+#include "exchange/market/calls.h"
+#include "exchange/market/view.h"
+
+namespace hanse::roles {
+namespace {
+
+using codec::Json;
+
+std::string shown(const AccountId& id) { return id.is_zero() ? "" : codec::encode_id(id.view()); }
+
+Json result_document(const market::JobResult& result) {
+  Json outputs = Json::array();
+  for (const auto& output : result.outputs)
+    outputs.push(std::move(Json::object()
+                               .set("blob", codec::to_hex(output.id.view()))
+                               .set("size_bytes", output.size_bytes)));
+  Json out = Json::object();
+  out.set("receipt_hash", codec::to_hex(result.receipt_hash.view()))
+      .set("status", market::run_status_name(result.status))
+      .set("gas", result.gas)
+      .set("paid_ut", result.paid.value)
+      .set("fee_ut", result.fee.value)
+      .set("outputs", std::move(outputs));
+  return out;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Validator>> Validator::open(const light::Genesis& genesis, crypto::SecretKey key, blob::BlobStore& blobs,
+                                                   ValidatorOptions options) {
+  std::unique_ptr<Validator> v(new Validator(blobs, std::move(options)));
+  v->facts_.version = v->options_.version;
+  v->facts_.genesis = light::encode(genesis);
+  v->facts_.network = light::network_id(genesis);
+  v->facts_.node_id = codec::encode_id(crypto::account_id(key.public_key()).view());
+  v->facts_.roles = v->options_.roles;
+  std::vector<std::unique_ptr<ledger::App>> apps;
+  apps.push_back(ledger::make_accounts_app());
+  apps.push_back(auction::make_market_app());
+  ledger::Chain::Options chain;
+  chain.ledger.cache_bytes = v->options_.cache_bytes;
+  chain.ledger.write_buffer_bytes = v->options_.write_buffer_bytes;
+  chain.journal_segment_bytes = v->options_.journal_segment_bytes;
+  TRY(v->chain_, ledger::Chain::open(v->options_.dir, genesis, std::move(apps), std::move(key), std::move(chain)));
+  return v;
+}
+
+Result<client::NodeInfo> Validator::info() {
+  client::NodeInfo out = facts_;
+  out.height = chain_->height();
+  return out;
+}
+
+Result<client::Applied> Validator::submit(const ledger::Tx& tx, std::int64_t wait_ms) {
+  TRY(auto applied, chain_->submit(tx, wait_ms));
+  return client::Applied{.tx_id = applied.tx_id, .height = applied.height, .result = std::move(applied.result)};
+}
+
+Result<Bytes> Validator::query(std::uint8_t app, std::string_view path, ByteView argument) {
+  TRY(const auto view, chain_->view());
+  return view.query(app, path, argument);
+}
+
+Result<Bytes> Validator::prove(ByteView state_key) {
+  TRY(const auto view, chain_->view());
+  TRY(const auto proof, view.prove(state_key));
+  return light::encode(proof);
+}
+
+Result<api::EventPage> Validator::events(Height from, std::string_view topic_prefix, std::size_t events_max) {
+  TRY(const auto view, chain_->view());
+  api::EventPage page{.events = {}, .next = from};
+  if (from > view.height()) return page;
+  ledger::View::EventsFrom at{.height = from, .skip = 0};
+  const std::size_t limit = events_max == 0 ? 1 : events_max;
+  for (;;) {
+    TRY(auto found, view.events(at, topic_prefix, limit));
+    const bool all = found.size() < limit;
+    for (auto& e : found) {
+      at = {.height = e.height, .skip = e.index + 1};
+      page.events.push_back({.height = e.height, .event = std::move(e.event)});
+    }
+    if (all) {
+      page.next = view.height().plus(1);
+      return page;
+    }
+    // The last height may go on: leave it to the next page, unless it is all there is.
+    const Height last = page.events.back().height;
+    if (page.events.front().height == last) continue;
+    while (page.events.back().height == last) page.events.pop_back();
+    page.next = last;
+    return page;
+  }
+}
+
+bool Validator::wait_height(Height wanted, std::int64_t wait_ms) {
+  if (wanted.value == 0) return true;
+  return chain_->wait_above(Height{wanted.value - 1}, wait_ms) >= wanted;
+}
+
+Result<Json> Validator::block_document(Height height) {
+  TRY(const auto view, chain_->view());
+  if (height > view.height())
+    return fail(Kind::kNotFound, "roles.no_height", text("found height {}, the newest is {}", height.value, view.height().value));
+  TRY(const auto block, view.block(height));
+  const auto& h = block.header;
+  Json txs = Json::array();
+  for (const auto& id : block.tx_ids) txs.push(codec::to_hex(id.view()));
+  Json attests = Json::array();
+  for (const auto& attest : block.certificate.attests) attests.push(std::uint64_t{attest.validator});
+  Json out = Json::object();
+  out.set("height", h.height.value)
+      .set("hash", codec::to_hex(light::header_hash(h).view()))
+      .set("parent", codec::to_hex(h.parent.view()))
+      .set("time_ms", h.time_ms)
+      .set("leader", shown(h.leader))
+      .set("state_root", codec::to_hex(h.state_root.view()))
+      .set("tx_root", codec::to_hex(h.tx_root.view()))
+      .set("receipt_root", codec::to_hex(h.receipt_root.view()))
+      .set("txs", std::move(txs))
+      .set("attested_by", std::move(attests));
+  return out;
+}
+
+Result<Json> Validator::job_document(const JobId& id) {
+  TRY(const Bytes answer, query(market::kMarketApp, "job", id.view()));
+  TRY(const auto job, market::decode_job(answer));
+  Json out = Json::object();
+  out.set("job_id", codec::to_hex(job.bid.job_id.view()))
+      .set("state", market::job_state_name(job.state))
+      .set("payer", shown(job.bid.payer))
+      .set("provider", shown(job.provider))
+      .set("price_ut", job.price.value)
+      .set("attempt", std::uint64_t{job.attempt})
+      .set("submitted_height", job.submitted.value)
+      .set("matched_height", job.matched.value)
+      .set("started_height", job.started.value)
+      .set("receipted_height", job.receipted.value)
+      .set("closed_height", job.closed.value)
+      .set("deadline_height", job.deadline.value);
+  if (job.reason != market::CloseReason::kNone) out.set("reason", market::close_reason_name(job.reason));
+  if (job.result) out.set("result", result_document(*job.result));
+  return out;
+}
+
+void Validator::refresh_metrics() {
+  using telemetry::Metric;
+  auto& registry = telemetry::registry();
+  const auto stats = chain_->stats();
+  registry.gauge(Metric::kLedgerHeight).set(static_cast<std::int64_t>(stats.height.value));
+  registry.counter(Metric::kLedgerTxs).raise_to(stats.txs);
+  const auto answer = query(market::kMarketApp, "totals", {});
+  if (!answer) return;
+  if (const auto totals = market::decode_totals(*answer))
+    registry.gauge(Metric::kEscrowLocked).set(static_cast<std::int64_t>(totals->escrow.value));
+}
+
+}  // namespace hanse::roles

@@ -1,0 +1,59 @@
+// Validator: the role that orders and executes transactions. It owns the chain with the applications of the network
+// (accounts and market) and answers the API's questions from it.
+// Threads: any. Errors: those of Chain::open for open(), and of chain, applications and blobs for the rest;
+// roles.no_height (not_found) for a block that does not exist yet.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "chain/ledger/chain.h"
+#include "node/api/backend.h"
+#include "store/blob/blob.h"
+
+namespace hanse::roles {
+
+struct ValidatorOptions {
+  std::string dir;
+  std::size_t cache_bytes = 32u << 20;
+  std::size_t write_buffer_bytes = 32u << 20;
+  std::uint32_t journal_segment_bytes = 4u << 20;
+  // What info() says beside the ledger's own facts.
+  std::string version;
+  std::vector<std::string> roles;
+};
+
+class Validator final : public api::Backend {
+ public:
+  // Blobs are borrowed.
+  static Result<std::unique_ptr<Validator>> open(const light::Genesis& genesis, crypto::SecretKey key, blob::BlobStore& blobs,
+                                                 ValidatorOptions options);
+
+  Result<client::NodeInfo> info() override;
+  Result<client::Applied> submit(const ledger::Tx& tx, std::int64_t wait_ms) override;
+  Result<Bytes> query(std::uint8_t app, std::string_view path, ByteView argument) override;
+  Result<Bytes> prove(ByteView state_key) override;
+  Result<BlobId> put_blob(ByteView data) override { return blobs_.put(data); }
+  Result<Bytes> get_blob(const BlobId& id) override { return blobs_.get(id, client::kBlobBytesMax); }
+  Result<bool> has_blob(const BlobId& id) override { return blobs_.has(id); }
+  Result<api::EventPage> events(Height from, std::string_view topic_prefix, std::size_t events_max) override;
+  bool wait_height(Height wanted, std::int64_t wait_ms) override;
+  Result<codec::Json> block_document(Height height) override;
+  Result<codec::Json> job_document(const JobId& id) override;
+
+  Status ready() const { return chain_->health(); }
+  void refresh_metrics();  // copies what the chain and the market count into the registry
+  const NetworkId& network() const { return chain_->network(); }
+  void stop() { chain_->stop(); }
+
+ private:
+  Validator(blob::BlobStore& blobs, ValidatorOptions options) : blobs_(blobs), options_(std::move(options)) {}
+
+  blob::BlobStore& blobs_;
+  const ValidatorOptions options_;
+  client::NodeInfo facts_;  // all but the height
+  std::unique_ptr<ledger::Chain> chain_;
+};
+
+}  // namespace hanse::roles
