@@ -218,9 +218,9 @@ Bytes metered_for_test(const Bytes& original, std::int64_t gas) {
   return *out;
 }
 
-std::vector<Lines> agreed(const std::vector<Bytes>& modules) {
+std::vector<Lines> agreed(const std::vector<Bytes>& modules, std::span<const Runner> runners) {
   std::optional<std::vector<Lines>> first;
-  for (Runner runner : kRunners) {
+  for (Runner runner : runners) {
     const auto lines = run_all(runner, modules);
     if (!lines) continue;
     EXPECT_EQ(lines->size(), modules.size()) << runner_name(runner);

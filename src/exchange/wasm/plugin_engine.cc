@@ -68,7 +68,7 @@ std::string trap_phrase(std::uint32_t code) {
 Configure make_configure(const EngineOptions& o) {
   Configure c(WasmEdge_ConfigureCreate());
   WasmEdge_ConfigureSetForceInterpreter(c.get(), o.interpret);
-  WasmEdge_ConfigureSetMaxMemoryPage(c.get(), kPagesMax);
+  WasmEdge_ConfigureSetMaxMemoryPage(c.get(), o.pages_max);
   WasmEdge_ConfigureCompilerSetOptimizationLevel(c.get(), WasmEdge_CompilerOptimizationLevel_O2);
   WasmEdge_ConfigureCompilerSetOutputFormat(c.get(), WasmEdge_CompilerOutputFormat_Wasm);
   return c;

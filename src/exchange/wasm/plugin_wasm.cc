@@ -178,7 +178,7 @@ Result<std::unique_ptr<runtime::JobKind>> make_wasm_kind(const WasmOptions& opti
   if (!options.cache_folder.empty()) {
     TRY(folder, CacheFolder::open(options.cache_folder));
   }
-  TRY(auto engine, Engine::create({.interpret = options.interpret, .scratch = options.scratch}));
+  TRY(auto engine, Engine::create({.interpret = options.interpret, .pages_max = options.machine_pages, .scratch = options.scratch}));
   return std::make_unique<WasmKind>(options, std::move(engine), std::move(folder));
 }
 
