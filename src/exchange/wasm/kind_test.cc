@@ -186,9 +186,11 @@ TEST(WasmKind, recursion_with_large_frames_traps) {
   TestModule m;
   Emitter e;
   constexpr std::uint32_t kMany = 1000;
-  for (std::uint32_t k = 0; k < kMany; ++k) e.i32(static_cast<std::int32_t>(8 * k)).op(0x29).u32(0).u32(0).op(op::kLocalSet, k);
+  for (std::uint32_t k = 0; k < kMany; ++k)
+    e.i32(static_cast<std::int32_t>(8 * k)).op(0x29).u32(0).u32(0).op(op::kLocalSet, k);
   e.op(op::kCall, 0);
-  for (std::uint32_t k = 0; k < kMany; ++k) e.i32(static_cast<std::int32_t>(8 * k)).op(op::kLocalGet, k).op(0x37).u32(0).u32(0);
+  for (std::uint32_t k = 0; k < kMany; ++k)
+    e.i32(static_cast<std::int32_t>(8 * k)).op(op::kLocalGet, k).op(0x37).u32(0).u32(0);
   m.funcs.push_back({{}, {{kMany, ValType::kI64}}, std::move(e.out), "run"});
   auto kind = make_kind();
   EXPECT_EQ(run_ok(*kind, request_for(m.encode())).detail, "call stack overflow");
@@ -276,15 +278,22 @@ TEST(WasmKind, outputs_end_at_the_limit) {
 }
 
 TEST(WasmKind, host_calls_outside_memory_or_outputs_trap) {
-  EXPECT_EQ(run_with_import("write_output", kWrite, Emitter().i32(0).i32(65'535).i32(2).op(op::kCall, 0), request_for({})).detail,
+  EXPECT_EQ(
+      run_with_import("write_output", kWrite, Emitter().i32(0).i32(65'535).i32(2).op(op::kCall, 0), request_for({}))
+          .detail,
+      "write_output outside memory");
+  EXPECT_EQ(run_with_import("write_output", kWrite, Emitter().i32(0).i32(-1).i32(-1).op(op::kCall, 0), request_for({}))
+                .detail,
             "write_output outside memory");
-  EXPECT_EQ(run_with_import("write_output", kWrite, Emitter().i32(0).i32(-1).i32(-1).op(op::kCall, 0), request_for({})).detail,
-            "write_output outside memory");
-  EXPECT_EQ(run_with_import("write_output", kWrite, Emitter().i32(16).i32(0).i32(0).op(op::kCall, 0), request_for({})).detail,
-            "write_output to an output beyond the last");
+  EXPECT_EQ(
+      run_with_import("write_output", kWrite, Emitter().i32(16).i32(0).i32(0).op(op::kCall, 0), request_for({})).detail,
+      "write_output to an output beyond the last");
   const FuncType read{{ValType::kI32, ValType::kI32, ValType::kI32, ValType::kI32}, {ValType::kI32}};
-  EXPECT_EQ(run_with_import("read_input", read, Emitter().i32(0).i32(0).i32(65'530).i32(7).op(op::kCall, 0).op(op::kDrop),
-                            request_for({}, {Bytes(3)})).detail, "read_input outside memory");
+  EXPECT_EQ(
+      run_with_import("read_input", read, Emitter().i32(0).i32(0).i32(65'530).i32(7).op(op::kCall, 0).op(op::kDrop),
+                      request_for({}, {Bytes(3)}))
+          .detail,
+      "read_input outside memory");
 }
 
 TEST(WasmKind, abort_ends_the_run_with_its_code) {

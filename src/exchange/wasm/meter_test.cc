@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/core/text.h"
-#include "exchange/wasm/engines_test.h"
+#include "exchange/wasm/plugin_engines_test.h"
 #include "exchange/wasm/generator_test.h"
 
 namespace hanse::wasm {
@@ -33,7 +33,9 @@ std::int64_t gas_of(const TestModule& m) {
   EXPECT_LT(gas_left(edge.at(1)), 0);
   return used;
 }
-std::int64_t gas_of(Emitter e, std::vector<LocalRun> locals = {}) { return gas_of(module_of(std::move(e), std::move(locals))); }
+std::int64_t gas_of(Emitter e, std::vector<LocalRun> locals = {}) {
+  return gas_of(module_of(std::move(e), std::move(locals)));
+}
 
 constexpr std::int64_t kEntry = 4;
 
@@ -130,7 +132,8 @@ TEST(WasmMeter, endless_recursion_traps_alike_everywhere) {
   Emitter tail, busy;
   tail.op(op::kCall, 0);
   // Many values alive across the call, so that frames are large.
-  for (std::uint32_t k = 0; k < 40; ++k) busy.op(op::kLocalGet, k).i64(static_cast<std::int64_t>(k)).op(op::kI64Add).op(op::kLocalSet, k);
+  for (std::uint32_t k = 0; k < 40; ++k)
+    busy.op(op::kLocalGet, k).i64(static_cast<std::int64_t>(k)).op(op::kI64Add).op(op::kLocalSet, k);
   busy.op(op::kCall, 0);
   for (std::uint32_t k = 0; k < 40; ++k) busy.op(op::kLocalGet, k).op(op::kI64Add);
   const auto got = agreed({metered_for_test(module_of(std::move(tail)).encode()),

@@ -244,7 +244,9 @@ TEST(WasmModule, holds_its_limits_on_counts) {
   };
   EXPECT_EQ(params(kParamsMax), "");
   EXPECT_EQ(params(kParamsMax + 1), "wasm.limit");
-  const auto name = [](std::size_t n) { return error_of(file_of({{0, bytes_of(Emitter().name(std::string(n, 'a')))}}), Profile::kAny); };
+  const auto name = [](std::size_t n) {
+    return error_of(file_of({{0, bytes_of(Emitter().name(std::string(n, 'a')))}}), Profile::kAny);
+  };
   EXPECT_EQ(name(kNameBytesMax), "");
   EXPECT_EQ(name(kNameBytesMax + 1), "wasm.limit");
   const auto custom = [](std::size_t total) {

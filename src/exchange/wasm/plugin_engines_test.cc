@@ -1,4 +1,4 @@
-#include "exchange/wasm/engines_test.h"
+#include "exchange/wasm/plugin_engines_test.h"
 
 #include <cstdio>
 #include <cstdlib>
@@ -239,7 +239,8 @@ Lines visible(Lines lines) {
 std::int64_t gas_left(const Lines& lines) {
   const std::string head = text("{}() => i64:", kLeftExport);
   for (const std::string& line : lines)
-    if (line.starts_with(head)) return static_cast<std::int64_t>(std::strtoull(line.c_str() + head.size(), nullptr, 10));
+    if (line.starts_with(head))
+      return static_cast<std::int64_t>(std::strtoull(line.c_str() + head.size(), nullptr, 10));
   ADD_FAILURE() << "no line of " << kLeftExport;
   return 0;
 }
