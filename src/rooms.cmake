@@ -3,12 +3,29 @@
 # 0 base: knows nothing of networks or ledgers
 room(base/core 0 LIBS fmt::fmt)
 room(base/codec 0 LIBS yyjson::yyjson yaml-cpp::yaml-cpp)
-room(base/crypto 0 USES codec LIBS OpenSSL::Crypto PkgConfig::BOTAN BLAKE3::blake3)
+room(base/crypto 0 USES codec LIBS OpenSSL::Crypto BLAKE3::blake3 BENCH_LIBS PkgConfig::BOTAN)
 room(base/config 0 USES codec LIBS tomlplusplus::tomlplusplus)
 room(base/logging 0 USES codec LIBS spdlog::spdlog)
 room(base/telemetry 0 USES logging LIBS prometheus-cpp::core)
 room(base/governor 0)
-room(base/plugin 0 USES codec)
+room(base/plugin 0 USES codec TEST_NEEDS probe_1 probe_2 probe_fails probe_small probe_abi probe_manifest probe_hollow
+     probe_unsaved probe_needy)
+if(HANSE_TESTS OR HANSE_BENCH)
+  foreach(variant "1|1.0.0||" "2|1.1.0||" "fails|1.2.0|upgrade fails|" "small|1.0.0|small table|" "abi|1.0.0|other abi|"
+          "manifest|1.0.0|bad manifest|" "hollow|1.0.0|no execute|" "unsaved|1.0.0|no save|" "needy|1.0.0||probe >= 1.1.0")
+    string(REPLACE "|" ";" v "${variant}")
+    list(GET v 0 name)
+    list(GET v 1 version)
+    list(GET v 2 fault)
+    list(GET v 3 needs)
+    set(id probe)
+    if(needs)
+      set(id ${name})
+    endif()
+    plugin(probe_${name} SOURCES base/plugin/plugin_probe.cc ROOMS plugin FOLDER hanse-test DEFINES
+      PROBE_ID=\"${id}\" PROBE_VERSION=\"${version}\" "PROBE_FAULT=\"${fault}\"" "PROBE_NEEDS=\"${needs}\"")
+  endforeach()
+endif()
 room(base/exec 0)
 
 # 1 store: bytes that survive
@@ -25,29 +42,32 @@ room(exchange/gxf 4 USES codec crypto)
 room(exchange/market 4 USES codec crypto gxf)
 room(exchange/auction 4 USES codec crypto gxf market ledger)
 room(exchange/runtime 4 USES codec crypto governor plugin exec gxf LIBS PkgConfig::SECCOMP
-     TEST_NEEDS hanse-worker kind_echo)
+     TEST_NEEDS hanse-worker kind_echo kind_twin)
 program(hanse-worker exchange/runtime/main_worker.cc ROOMS runtime)
 if(HANSE_TESTS OR HANSE_BENCH)
   plugin(kind_echo SOURCES exchange/runtime/plugin_echo.cc ROOMS runtime FOLDER hanse-test)
+  plugin(kind_twin SOURCES exchange/runtime/plugin_echo.cc ROOMS runtime FOLDER hanse-test DEFINES ECHO_ID=\"twin\")
 endif()
 room(exchange/wasm 4 USES codec crypto gxf runtime TEST_LIBS wasmedge::wasmedge
-  TEST_SOURCES plugin_cache.cc plugin_engine.cc plugin_host.cc plugin_wasm.cc)
+  TEST_SOURCES plugin_cache.cc plugin_engine.cc plugin_host.cc plugin_wasm.cc TEST_NEEDS hanse-worker wasm)
 plugin(wasm ROOMS wasm runtime LIBS wasmedge::wasmedge SOURCES exchange/wasm/plugin_cache.cc
   exchange/wasm/plugin_engine.cc exchange/wasm/plugin_entry.cc exchange/wasm/plugin_host.cc
   exchange/wasm/plugin_wasm.cc)
-room(exchange/tensor 4 USES codec crypto gxf runtime BENCH_LIBS DNNL::dnnl)
+room(exchange/tensor 4 USES codec crypto gxf runtime BENCH_LIBS DNNL::dnnl TEST_NEEDS hanse-worker tensor)
 plugin(tensor SOURCES exchange/tensor/plugin_tensor.cc ROOMS tensor runtime)
 room(exchange/receipt 4 USES codec crypto gxf market light TEST_USES ledger auction TEST_NEEDS hanse-verify)
 program(hanse-verify exchange/receipt/main_verify.cc ROOMS receipt)
-room(exchange/flow 4 USES codec crypto journal blob gxf runtime receipt)
+room(exchange/flow 4 USES codec crypto kv gxf market runtime receipt TEST_USES light ledger auction)
 
 # 6 node: one daemon, many roles
 hanse_proto(node hanse/node/v1/node.proto)
 room(node/client 6 USES codec crypto exec ledger LIBS hanse_proto_node)
 room(node/api 6 USES codec crypto client LIBS hanse_proto_node Boost::headers Threads::Threads
      TEST_LIBS hanse_proto_node)
-room(node/roles 6 USES codec crypto logging telemetry exec ledger light market auction gxf runtime client api)
-room(node/daemon 6 USES codec crypto config logging telemetry exec light market gxf runtime client api roles)
+room(node/roles 6 USES codec crypto logging telemetry exec blob ledger light market auction gxf runtime client api)
+room(node/daemon 6 USES codec crypto config logging telemetry exec kv blob light market gxf
+     runtime flow client api roles
+     TEST_NEEDS hansed hanse-worker kind_echo)
 program(hansed node/daemon/main_hansed.cc ROOMS daemon)
 
 # 8 cli

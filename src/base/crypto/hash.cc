@@ -3,6 +3,7 @@
 #include <blake3.h>
 #include <openssl/evp.h>
 
+#include <cstddef>
 #include <new>
 
 #include "base/core/check.h"
@@ -11,9 +12,39 @@
 namespace hanse::crypto {
 namespace {
 
-blake3_hasher start(std::string_view context, std::initializer_list<ByteView> parts) {
+// Deriving the key of a context costs as much as hashing 64 bytes, and a program has a few dozen contexts: each thread
+// keeps the hashers of the last ones as they are before any data. Only the head of a hasher is in use then.
+constexpr std::size_t kHeadSize = offsetof(blake3_hasher, cv_stack);
+constexpr std::size_t kNameMax = 56, kSlots = 64;
+
+struct Prefix {
+  std::uint8_t name_size = 0;
+  char name[kNameMax];
+  alignas(blake3_hasher) std::uint8_t head[kHeadSize];
+};
+
+blake3_hasher keyed(std::string_view context) {
+  thread_local Prefix slots[kSlots];
   blake3_hasher h;
-  blake3_hasher_init_derive_key_raw(&h, context.data(), context.size());
+  if (context.empty() || context.size() > kNameMax) {
+    blake3_hasher_init_derive_key_raw(&h, context.data(), context.size());
+    return h;
+  }
+  std::size_t slot = context.size();
+  for (const char c : context) slot = slot * 31 + static_cast<unsigned char>(c);
+  Prefix& prefix = slots[slot % kSlots];
+  if (prefix.name_size != context.size() || std::memcmp(prefix.name, context.data(), context.size()) != 0) {
+    blake3_hasher_init_derive_key_raw(&h, context.data(), context.size());
+    std::memcpy(prefix.head, &h, kHeadSize);
+    std::memcpy(prefix.name, context.data(), context.size());
+    prefix.name_size = static_cast<std::uint8_t>(context.size());
+  }
+  std::memcpy(static_cast<void*>(&h), prefix.head, kHeadSize);
+  return h;
+}
+
+blake3_hasher start(std::string_view context, std::initializer_list<ByteView> parts) {
+  blake3_hasher h = keyed(context);
   for (const ByteView part : parts) blake3_hasher_update(&h, part.data(), part.size());
   return h;
 }
@@ -55,9 +86,7 @@ static_assert(sizeof(blake3_hasher) <= 1920 && alignof(blake3_hasher) <= 16);
 
 Blake3::Blake3() { blake3_hasher_init(new (state_) blake3_hasher); }
 
-Blake3::Blake3(std::string_view context) {
-  blake3_hasher_init_derive_key_raw(new (state_) blake3_hasher, context.data(), context.size());
-}
+Blake3::Blake3(std::string_view context) { new (state_) blake3_hasher(keyed(context)); }
 
 void Blake3::update(ByteView data) {
   blake3_hasher_update(std::launder(reinterpret_cast<blake3_hasher*>(state_)), data.data(), data.size());

@@ -39,6 +39,24 @@ TEST(Hash, a_context_separates_digests) {
   EXPECT_NE(blake3("hanse/test/1", {abc}), blake3(abc));
 }
 
+// More contexts than a thread keeps, and one longer than it keeps at all: each still gives its own digest.
+TEST(Hash, many_contexts_do_not_mix) {
+  const ByteView abc = as_bytes("abc");
+  std::vector<Hash32> first;
+  const auto context = [](int i) {
+    return "hanse/test-" + std::string(static_cast<std::size_t>(i % 50), 'x') + std::to_string(i);
+  };
+  for (int i = 0; i < 200; ++i) {
+    Blake3 h(context(i));
+    h.update(abc);
+    first.push_back(h.finish());
+  }
+  for (int i = 199; i >= 0; --i) {
+    EXPECT_EQ(blake3(context(i), {abc}), first[static_cast<std::size_t>(i)]) << i;
+    for (int j = 0; j < i; ++j) ASSERT_NE(first[static_cast<std::size_t>(i)], first[static_cast<std::size_t>(j)]);
+  }
+}
+
 TEST(Hash, blob_id_is_the_digest_without_context) {
   EXPECT_TRUE(equal(blob_id(as_bytes("abc")).view(), blake3(as_bytes("abc")).view()));
 }

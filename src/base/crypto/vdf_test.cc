@@ -4,7 +4,9 @@
 
 #include "base/core/random.h"
 #include "base/core/text.h"
+#include "base/crypto/detail/bignum.h"
 #include "base/crypto/detail/keccak.h"
+#include "base/crypto/detail/mont320.h"
 #include "base/crypto/detail/prime.h"
 #include "base/crypto/hash.h"
 
@@ -39,14 +41,14 @@ VdfElement slow_power(const VdfElement& x, const BIGNUM* exponent) {
 }
 
 TEST(Vdf, output_is_the_definition_and_its_proof_verifies_at_awkward_step_counts) {
-  for (const std::uint64_t steps : {1U, 7U, 8U, 9U, 127U, 128U, 129U, 255U, 263U, 264U, 265U, 271U, 300U, 1000U, 4099U,
-                                    20000U}) {
+  for (const std::uint64_t steps :
+       {1U, 7U, 8U, 9U, 127U, 128U, 129U, 255U, 263U, 264U, 265U, 271U, 300U, 1000U, 4099U, 20000U}) {
     const Hash32 seed = seed_of(steps);
     const auto proof = vdf_eval(seed, steps);
     ASSERT_TRUE(proof);
     const BnPtr exponent = bn();
     must(BN_set_bit(exponent.get(), static_cast<int>(steps)));
-    EXPECT_EQ(proof->y, slow_power(*vdf_input(seed), exponent.get())) << steps;
+    EXPECT_EQ(proof->y, slow_power(vdf_input(seed), exponent.get())) << steps;
     const auto verified = vdf_verify(seed, steps, *proof);
     EXPECT_TRUE(verified) << steps << " " << (verified ? "" : verified.error().str());
     EXPECT_FALSE(vdf_verify(seed, steps + 1, *proof)) << steps;
@@ -97,40 +99,68 @@ TEST(Vdf, modulus_is_the_challenge_number) {
   EXPECT_TRUE(decimal.ends_with("12010397122822120720357"));
 }
 
-TEST(Prime, agrees_with_openssl_on_primes_and_their_neighbours) {
+TEST(Prime, agrees_with_openssl_on_numbers_of_every_length) {
   SeededRandom random(7, "primes");
   const BnCtxPtr ctx = bn_ctx();
   int primes = 0;
-  for (int i = 0; i < 3000; ++i) {
-    std::uint8_t bytes[33];
+  for (int i = 0; i < 6000; ++i) {
+    const std::size_t size = i % 2 == 0 ? 33 : 2 + random.below(32);
+    Bytes bytes(size);
     random.fill(bytes);
     bytes[0] |= 0x80;
-    bytes[32] |= 1;
+    bytes[size - 1] |= 1;
     const BnPtr n = bn_bytes(bytes);
     const bool expected = BN_check_prime(n.get(), ctx.get(), nullptr) == 1;
-    EXPECT_EQ(is_prime(n.get(), ctx.get()), expected);
+    ASSERT_EQ(is_prime(u320_from_be(bytes)), expected) << text("{}", ByteView(bytes));
     primes += expected;
   }
-  EXPECT_GT(primes, 5);
+  EXPECT_GT(primes, 50);
+}
+
+TEST(Prime, montgomery_arithmetic_agrees_with_openssl) {
+  SeededRandom random(8, "mont320");
+  const BnCtxPtr ctx = bn_ctx();
+  for (int i = 0; i < 500; ++i) {
+    Bytes n_bytes(33), a_bytes(33), b_bytes(33);
+    for (Bytes* b : {&n_bytes, &a_bytes, &b_bytes}) random.fill(*b);
+    n_bytes[0] |= 0x80;
+    n_bytes[32] |= 1;
+    if (i % 10 == 0) std::fill(n_bytes.begin(), n_bytes.end(), std::uint8_t{0xff});
+    if (i % 5 == 0) std::fill(a_bytes.begin(), a_bytes.end(), std::uint8_t{0xff});
+    const Mont320 m(u320_from_be(n_bytes));
+    const BnPtr n = bn_bytes(n_bytes), a = bn_bytes(a_bytes), b = bn_bytes(b_bytes), r = bn(), expected = bn();
+    must(BN_mod_mul(expected.get(), a.get(), b.get(), n.get(), ctx.get()));
+    // a * b / R * R: one product divides by R, `canonical` of a product with R * R would undo it, so multiply back
+    // here.
+    U320 product = m.mul(u320_from_be(a_bytes), u320_from_be(b_bytes));
+    for (int bit = 0; bit < 320; ++bit) product = m.add(product, product);
+    product = m.canonical(product);
+    std::uint8_t bytes[40];
+    for (std::size_t limb = 0; limb < 5; ++limb) store_be(bytes + 32 - 8 * limb, product[limb]);
+    EXPECT_EQ(BN_cmp(bn_bytes(bytes).get(), expected.get()), 0) << i;
+    EXPECT_EQ(m.canonical(m.square(u320_from_be(a_bytes))),
+              m.canonical(m.mul(u320_from_be(a_bytes), u320_from_be(a_bytes))));
+    const U320 residue = m.mul(u320_from_be(a_bytes), m.one());
+    EXPECT_EQ(m.canonical(m.square(Mont320::small(residue, 0xffffff))),
+              m.canonical(m.square(m.canonical(Mont320::small(residue, 0xffffff)))));
+  }
 }
 
 // Strong pseudoprimes of one test are caught by the other: that is why there are two. 3825123056546413051 passes the
 // bases 2 to 31 (Jaeschke 1993); 5459, 5777 and 10877 are the first strong Lucas pseudoprimes (OEIS A217255).
 TEST(Prime, pseudoprimes_of_one_half_fail_the_other) {
-  const BnCtxPtr ctx = bn_ctx();
-  const BnPtr jaeschke = bn_word(3825123056546413051U);
-  for (const std::uint64_t base : {2U, 3U, 5U, 7U, 11U, 13U, 17U, 19U, 23U, 29U, 31U})
-    EXPECT_TRUE(is_strong_probable_prime(jaeschke.get(), base, ctx.get())) << base;
-  EXPECT_FALSE(is_strong_probable_prime(jaeschke.get(), 37, ctx.get()));
-  EXPECT_FALSE(is_strong_lucas_probable_prime(jaeschke.get(), ctx.get()));
+  const U320 jaeschke{3825123056546413051U};
+  for (const std::uint32_t base : {2U, 3U, 5U, 7U, 11U, 13U, 17U, 19U, 23U, 29U, 31U})
+    EXPECT_TRUE(is_strong_probable_prime(jaeschke, base)) << base;
+  EXPECT_FALSE(is_strong_probable_prime(jaeschke, 37));
+  EXPECT_FALSE(is_strong_lucas_probable_prime(jaeschke));
   for (const std::uint64_t n : {5459U, 5777U, 10877U}) {
-    const BnPtr v = bn_word(n);
-    EXPECT_TRUE(is_strong_lucas_probable_prime(v.get(), ctx.get())) << n;
-    EXPECT_FALSE(is_strong_probable_prime(v.get(), 2, ctx.get())) << n;
+    EXPECT_TRUE(is_strong_lucas_probable_prime({n})) << n;
+    EXPECT_FALSE(is_strong_probable_prime({n}, 2)) << n;
   }
-  const BnPtr square = bn_word(1194649);  // 1093^2, a base-2 strong pseudoprime and a perfect square
-  EXPECT_TRUE(is_strong_probable_prime(square.get(), 2, ctx.get()));
-  EXPECT_FALSE(is_strong_lucas_probable_prime(square.get(), ctx.get()));
+  const U320 square{1194649};  // 1093^2, a base-2 strong pseudoprime and a perfect square
+  EXPECT_TRUE(is_strong_probable_prime(square, 2));
+  EXPECT_FALSE(is_strong_lucas_probable_prime(square));
 }
 
 TEST(Shake, agrees_with_openssl_at_every_length_and_split) {

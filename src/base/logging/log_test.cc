@@ -6,6 +6,9 @@
 
 #include <gtest/gtest.h>
 
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,7 +32,8 @@ std::vector<std::string> lines_of(const std::string& path) {
 class Log : public testing::Test {
  protected:
   void SetUp() override {
-    file_ = testing::TempDir() + text("hanse_log_{}_{}", getpid(), testing::UnitTest::GetInstance()->current_test_info()->name());
+    const char* const name = testing::UnitTest::GetInstance()->current_test_info()->name();
+    file_ = testing::TempDir() + text("hanse_log_{}_{}", getpid(), name);
     std::filesystem::remove(file_);
   }
   void TearDown() override { stop(); }
@@ -55,8 +59,8 @@ TEST_F(Log, writes_an_event_with_its_room_and_typed_fields) {
   const auto lines = flushed_lines();
   ASSERT_EQ(lines.size(), 1u);
   EXPECT_EQ(lines[0],
-            "{\"ts\":\"2026-02-02T02:40:00.123456Z\",\"level\":\"info\",\"room\":\"logging\",\"event\":\"bid accepted\","
-            "\"job\":\"ab000102\",\"price_ut\":18446744073709551615,\"delta\":-5,\"ok\":true,\"share\":0.25,"
+            "{\"ts\":\"2026-02-02T02:40:00.123456Z\",\"level\":\"info\",\"room\":\"logging\","
+            "\"event\":\"bid accepted\",\"job\":\"ab000102\",\"price_ut\":18446744073709551615,\"delta\":-5,\"ok\":true,\"share\":0.25,"
             "\"who\":\"a \\\"b\\\"\\u000a\\\\\",\"letter\":\"x\"}");
 }
 
@@ -83,7 +87,8 @@ TEST_F(Log, keeps_lines_valid_whatever_the_text) {
                    {"nan", std::numeric_limits<double>::quiet_NaN()}});
   const auto lines = flushed_lines();
   ASSERT_EQ(lines.size(), 1u);
-  EXPECT_NE(lines[0].find("\"bytes\":\"\\ufffd\xc3\xa9\\ufffd\\ufffd\\ufffd\\u0001\",\"event_\":\"taken\",\"nan\":\"nan\""),
+  EXPECT_NE(lines[0].find("\"bytes\":\"\\ufffd\xc3\xa9\\ufffd\\ufffd\\ufffd\\u0001\","
+                          "\"event_\":\"taken\",\"nan\":\"nan\""),
             std::string::npos)
       << lines[0];
 }
@@ -109,7 +114,8 @@ TEST_F(Log, issues_nothing_below_its_level) {
   set_level(Level::kTrace);
   log_trace("now heard");
   EXPECT_EQ(flushed_lines().size(), 2u);
-  EXPECT_EQ(stats().issued[static_cast<std::size_t>(Level::kInfo)], before.issued[static_cast<std::size_t>(Level::kInfo)]);
+  const auto info = static_cast<std::size_t>(Level::kInfo);
+  EXPECT_EQ(stats().issued[info], before.issued[info]);
 }
 
 TEST_F(Log, counts_every_event_as_written_or_lost_with_eight_threads) {
@@ -133,7 +139,9 @@ TEST_F(Log, counts_every_event_as_written_or_lost_with_eight_threads) {
   const Stats after = stats();
   std::uint64_t issued = 0, written = 0, lost = 0;
   for (std::size_t l = 0; l < kLevels; ++l) {
-    EXPECT_EQ(after.issued[l] - before.issued[l], after.written[l] - before.written[l] + after.lost[l] - before.lost[l]) << l;
+    EXPECT_EQ(after.issued[l] - before.issued[l],
+              after.written[l] - before.written[l] + after.lost[l] - before.lost[l])
+        << l;
     issued += after.issued[l] - before.issued[l];
     written += after.written[l] - before.written[l];
     lost += after.lost[l] - before.lost[l];
@@ -145,6 +153,47 @@ TEST_F(Log, counts_every_event_as_written_or_lost_with_eight_threads) {
   for (const auto& line : lines) errors += line.find("\"level\":\"error\"") != std::string::npos;
   EXPECT_EQ(errors, kThreads * kEvents / 20);
   std::printf("lost %llu of %llu\n", static_cast<unsigned long long>(lost), static_cast<unsigned long long>(issued));
+}
+
+// A pipe that nobody reads holds the writer up: the ring fills, lesser events are dropped, and an error waits its 5 ms
+// and is then written by its own thread as soon as the pipe takes it.
+TEST_F(Log, drops_the_lesser_events_and_no_error_while_the_sink_is_stuck) {
+  ASSERT_EQ(mkfifo(file_.c_str(), 0600), 0);
+  const int reader = open(file_.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  ASSERT_GE(reader, 0);
+  start_json(Level::kTrace, 16 * 1024);
+  const Stats before = stats();
+  const auto lost = [&](Level l) {
+    return stats().lost[static_cast<std::size_t>(l)] - before.lost[static_cast<std::size_t>(l)];
+  };
+  std::atomic<bool> full{false};
+  std::thread failing([&] {
+    for (int i = 0; i < 1'000'000 && lost(Level::kWarn) == 0; ++i) {  // until pipe and ring are full
+      log_trace("lesser");
+      log_warn("lesser");
+    }
+    full = true;
+    full.notify_one();
+    log_error("the one that counts");
+  });
+  full.wait(false);
+  EXPECT_GT(lost(Level::kTrace), lost(Level::kWarn));
+  std::string got;
+  for (char buf[4096]; got.find("the one that counts") == std::string::npos;) {
+    pollfd p{.fd = reader, .events = POLLIN, .revents = 0};
+    ASSERT_EQ(poll(&p, 1, 10'000), 1) << "the error never came";
+    if (const ssize_t n = read(reader, buf, sizeof buf); n > 0) got.append(buf, static_cast<std::size_t>(n));
+  }
+  failing.join();
+  for (char buf[4096]; read(reader, buf, sizeof buf) > 0;) {}
+  ASSERT_TRUE(flush());
+  const Stats after = stats();
+  for (std::size_t l = 0; l < kLevels; ++l)
+    EXPECT_EQ(after.issued[l] - before.issued[l],
+              after.written[l] - before.written[l] + after.lost[l] - before.lost[l]);
+  EXPECT_EQ(lost(Level::kError), 0u);
+  stop();
+  close(reader);
 }
 
 TEST_F(Log, rotates_its_file) {

@@ -83,7 +83,7 @@ codec::Json job_json(const market::Job& job) {
   if (job.result) {
     json.set("status", market::run_status_name(job.result->status));
     json.set("gas", job.result->gas);
-    json.set("paid_ut", job.result->paid.value);
+    json.set("paid_ut", job.result->paid.value).set("fee_ut", job.result->fee.value);
     codec::Json outputs = codec::Json::array();
     for (const auto& output : job.result->outputs) outputs.push(codec::to_hex(output.id.view()));
     json.set("outputs", std::move(outputs));

@@ -1,5 +1,7 @@
+#include "base/codec/cbor.h"
 #include "base/codec/hex.h"
 #include "base/core/text.h"
+#include "chain/ledger/accounts.h"
 #include "cli/verbs/render.h"
 #include "cli/verbs/session.h"
 #include "cli/verbs/verbs.h"
@@ -28,11 +30,46 @@ Result<plugin::Answer> one_job(Session& session, std::string_view shown) {
   return plugin::Answer{.json = job_json(job), .text = job_lines(job)};
 }
 
+struct Money {
+  std::uint64_t accounts = 0, supply = 0;
+  market::Totals market;
+};
+
+Result<std::uint64_t> ask_amount(Session& session, std::string_view path) {
+  TRY(const Bytes answer, session.client->query(ledger::kAccountsApp, path, {}));
+  codec::CborReader r(answer);
+  return r.u64(path);
+}
+
+// Three questions that belong together: asked again when a block came in between.
+Result<Money> read_money(Session& session) {
+  for (int attempt = 1;; ++attempt) {
+    TRY(const client::NodeInfo before, session.client->info());
+    Money money;
+    TRY(money.accounts, ask_amount(session, "total"));
+    TRY(money.supply, ask_amount(session, "supply"));
+    TRY(const Bytes totals, market_query(session, "totals", {}));
+    TRY(money.market, market::decode_totals(totals));
+    TRY(const client::NodeInfo after, session.client->info());
+    if (before.height == after.height) return money;
+    if (attempt == 50)
+      return fail(Kind::kUnavailable, "cli.moving", text("the height went from {} to {} between two questions, {} times over",
+                                                         before.height.value, after.height.value, attempt));
+  }
+}
+
+codec::Json money_json(const Money& money) {
+  codec::Json json = codec::Json::object();
+  json.set("supply_ut", money.supply).set("accounts_ut", money.accounts).set("escrow_ut", money.market.escrow.value);
+  json.set("bonds_ut", money.market.bonds.value).set("treasury_ut", money.market.treasury.value);
+  json.set("burned_ut", money.market.burned.value);
+  return json;
+}
+
 Result<plugin::Answer> network(Session& session, const plugin::VerbArgs& args) {
   TRY(const AccountId payer, wallet_account(args, session));
   TRY(const market::AccountView account, read_account(session, payer));
-  TRY(const Bytes totals_bytes, market_query(session, "totals", {}));
-  TRY(const market::Totals totals, market::decode_totals(totals_bytes));
+  TRY(const Money money, read_money(session));
   TRY(const Bytes jobs_bytes,
       market_query(session, "jobs", market::encode_query(market::JobsQuery{.by = market::JobsBy::kPayer, .account = payer,
                                                                            .after_height = {}, .after_job = {}})));
@@ -41,7 +78,7 @@ Result<plugin::Answer> network(Session& session, const plugin::VerbArgs& args) {
   codec::Json json = codec::Json::object();
   json.set("network", codec::to_hex(session.info.network.view())).set("height", session.info.height.value);
   json.set("version", session.info.version).set("account", codec::encode_id(payer.view()));
-  json.set("balance_ut", account.balance.value).set("escrow_ut", totals.escrow.value);
+  json.set("balance_ut", account.balance.value).set("money", money_json(money));
   codec::Json list = codec::Json::array();
   std::vector<std::vector<std::string>> rows;
   for (const auto& job : jobs) {
@@ -54,7 +91,7 @@ Result<plugin::Answer> network(Session& session, const plugin::VerbArgs& args) {
   json.set("jobs", std::move(list));
   std::string out = text("network   {}\nheight    {}\naccount   {}\nbalance   {} ut\nescrow    {} ut of all jobs",
                          session.info.network, session.info.height.value, codec::encode_id(payer.view()),
-                         account.balance.value, totals.escrow.value);
+                         account.balance.value, money.market.escrow.value);
   if (!rows.empty()) out += "\n\n" + table({"job", "state", "outcome", "provider", "price ut"}, rows);
   return plugin::Answer{.json = std::move(json), .text = std::move(out)};
 }

@@ -135,7 +135,7 @@ Result<plugin::Answer> ended_answer(Session& session, const Prepared& prepared, 
   json.set("gas", job.result->gas).set("status", status).set("duration_ms", duration_ms);
   json.set("output_hash", outputs.empty() ? codec::Json() : codec::Json(codec::to_hex(job.result->outputs[0].id.view())));
   json.set("output", outputs.empty() ? codec::Json() : codec::Json(outputs[0]));
-  json.set("receipt", receipt_path).set("paid_ut", job.result->paid.value + job.result->fee.value);
+  json.set("receipt", receipt_path).set("paid_ut", job.result->paid.value).set("fee_ut", job.result->fee.value);
   codec::Json all = codec::Json::array();
   for (const auto& path : outputs) all.push(path);
   json.set("outputs", std::move(all));

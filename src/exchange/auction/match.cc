@@ -10,13 +10,13 @@ namespace hanse::auction {
 namespace {
 
 Result<std::uint32_t> latency_of(const gxf::Job& job) {
-  const auto it = job.extensions.find(kExtensionLatency);
+  const auto it = job.extensions.find(gxf::kExtensionLatency);
   if (it == job.extensions.end()) return 0;
   codec::CborReader r(it->second);
   const auto latency = r.u64("max_latency_ms", ~std::uint32_t{0});
   if (!latency || !r.finish()) {
     return fail(Kind::kInvalid, "market.latency",
-                text("extension {} is {}, expected an integer of 32 bits", kExtensionLatency,
+                text("extension {} is {}, expected an integer of 32 bits", gxf::kExtensionLatency,
                      ByteView(it->second)));
   }
   return static_cast<std::uint32_t>(*latency);

@@ -17,8 +17,6 @@
 namespace hanse::auction {
 
 constexpr std::size_t kScanMax = 64;
-// GXF extension key (128-255 are signed and may be ignored) that the market reads: the highest latency_ms of an ask.
-constexpr std::uint64_t kExtensionLatency = gxf::kExtensionLatency;
 
 // What the auction sees of a job. Deep lane and audits beyond receipts are refused, never downgraded.
 Result<market::Bid> bid_of(const gxf::Job& job, const market::Params& params);

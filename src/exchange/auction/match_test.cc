@@ -225,9 +225,9 @@ TEST(Bid, refuses_what_the_market_cannot_keep) {
 
 TEST(Bid, reads_the_latency_extension) {
   gxf::Job job = two_nodes();
-  job.extensions[kExtensionLatency] = {0x18, 0x32};
+  job.extensions[gxf::kExtensionLatency] = {0x18, 0x32};
   EXPECT_EQ(bid_of(job, {})->max_latency_ms, 50u);
-  job.extensions[kExtensionLatency] = {0x41, 0x32};
+  job.extensions[gxf::kExtensionLatency] = {0x41, 0x32};
   EXPECT_EQ(bid_of(job, {}).error().id(), "market.latency");
 }
 

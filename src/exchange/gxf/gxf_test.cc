@@ -3,6 +3,7 @@
 #include "exchange/gxf/bad_jobs.h"
 
 #include "base/codec/cbor.h"
+#include "base/core/fs.h"
 #include "base/core/random.h"
 #include "base/core/text.h"
 #include "base/crypto/hash.h"
@@ -133,6 +134,15 @@ TEST(Gxf, the_catalogue_has_35_stable_names_and_kinds) {
   EXPECT_EQ(names.size(), 35u);
   EXPECT_FALSE(names.contains("UNKNOWN"));
   EXPECT_EQ(code_name(static_cast<GxfCode>(999)), "UNKNOWN");
+}
+
+TEST(Gxf, the_catalogue_is_on_its_page) {
+  auto page = read_file(real_fs(), "proto/records/gxf.md", 1 << 20);
+  ASSERT_TRUE(page) << page.error().str();
+  for (const GxfCode code : kAllCodes) {
+    const std::string row = text("| {} | {} |", static_cast<unsigned>(code), code_name(code));
+    EXPECT_NE(as_text(*page).find(row), std::string_view::npos) << row;
+  }
 }
 
 TEST(Gxf, the_window_is_not_before_to_expires_exclusive) {

@@ -326,6 +326,20 @@ TEST(JobFile, files_are_read_beside_the_job_file) {
             "gxf.job_file: found no limit in line 1 at limit (while read the job file jobs/c.yaml)");
 }
 
+TEST(JobFile, the_examples_of_its_page_are_job_files) {
+  auto page = read_file(real_fs(), "docs/reference/job_file.md", 1 << 20);
+  ASSERT_TRUE(page) << page.error().str();
+  std::string_view rest = as_text(*page);
+  int examples = 0;
+  for (std::size_t at; (at = rest.find("```yaml\n")) != std::string_view::npos; ++examples) {
+    rest.remove_prefix(at + 8);
+    EXPECT_EQ(why(rest.substr(0, rest.find("```"))), "ok");
+  }
+  EXPECT_EQ(examples, 2);
+  for (const Region& region : regions())
+    EXPECT_NE(as_text(*page).find(text("`{}` {}", region.name, region.bit)), std::string_view::npos) << region.name;
+}
+
 TEST(Regions, bits_and_names_are_unique_and_found_in_either_case) {
   std::uint64_t mask = 0;
   for (const Region& region : regions()) {

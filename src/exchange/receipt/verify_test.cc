@@ -1,7 +1,7 @@
 #include "exchange/receipt/verify.h"
 
 #include "base/crypto/hash.h"
-#include "exchange/receipt/receipt_world.h"
+#include "exchange/receipt/receipt_world_test.h"
 
 namespace hanse::receipt {
 namespace {
@@ -107,7 +107,8 @@ TEST(Verify, a_second_receipt_for_the_same_job_is_not_the_recorded_one) {
   ReceiptWorld w;
   w.settle_a_job();
   SeededRandom random(2);
-  w.signed_receipt = encode(sign_receipt(w.receipt, w.market->who[1], {.network = w.market->network, .wall_ms = 1}, random));
+  const Stamp stamp{.network = w.market->network, .wall_ms = 1};
+  w.signed_receipt = encode(sign_receipt(w.receipt, w.market->who[1], stamp, random));
   const Report report = verify(w.bundle(), w.genesis);
   EXPECT_EQ(report.level, Level::kSigned);
   EXPECT_EQ(failed_check(report), "record");

@@ -16,6 +16,7 @@ namespace {
 
 constexpr int kTickMs = 5;  // how often a running call looks at its control
 constexpr std::size_t kAnswerMax = std::max(kOutcomeSizeMax, kPreparedSizeMax);
+constexpr int kAttemptsMax = 3;  // workers tried when they die before they have the call
 constexpr std::uint64_t kPageBytes = 64 * 1024;
 constexpr std::uint64_t kCopiesOfRequest = 6;  // frame, call, request, and what the kind makes of its inputs
 
@@ -37,7 +38,8 @@ Status within_limits(const RunOutcome& outcome, const gxf::Limits& limits) {
   std::uint64_t size = 0;
   for (const auto& output : outcome.outputs) size += output.size();
   if (size > limits.out_bytes)
-    return fail(Kind::kCorrupt, "runtime.frame", text("found {} bytes of output, the request allows {}", size, limits.out_bytes));
+    return fail(Kind::kCorrupt, "runtime.frame",
+                text("found {} bytes of output, the request allows {}", size, limits.out_bytes));
   if (outcome.gas > limits.gas)
     return fail(Kind::kCorrupt, "runtime.frame", text("found {} gas, the request allows {}", outcome.gas, limits.gas));
   if (outcome.status != RunStatus::kOk && !outcome.outputs.empty())
@@ -63,6 +65,7 @@ struct Pool::Impl {
     Worker& worker;
     const RunControl& control;
     bool preparing = false;
+    bool taken = false;  // the worker has the call
     std::int64_t deadline_ns = 0;
     std::int64_t kill_ns = 0;  // not 0: asked to stop
     End end = End::kDone;
@@ -101,7 +104,8 @@ Error Pool::Impl::crashed(Worker& worker, std::string_view why) {
   const auto ended = nursery->how_it_ended(worker.id());
   auto words = worker.last_words(512);
   while (!words.empty() && words.back() == '\n') words.pop_back();
-  Error error(Kind::kUnavailable, "runtime.worker_crashed", text("{}; worker ended by {}", why, ended.empty() ? "nobody knows what" : ended));
+  Error error(Kind::kUnavailable, "runtime.worker_crashed",
+              text("{}; worker ended by {}", why, ended.empty() ? "nobody knows what" : ended));
   if (words.empty()) return error;
   return std::move(error).with(text("last words: {}", words));
 }
@@ -132,7 +136,11 @@ Result<Answer> Pool::Impl::exchange(Exchange& x, const RunRequest& request, cons
     if (!*arrived) continue;
     auto frame = x.worker.take();
     if (x.kill_ns != 0) break;
-    if (x.preparing && frame.type == FrameType::kPrepared) {
+    if (!x.taken && frame.type == FrameType::kTaken) {
+      x.taken = true;
+      continue;
+    }
+    if (x.taken && x.preparing && frame.type == FrameType::kPrepared) {
       prepared.put(key, std::move(frame.payload));
       x.preparing = false;
       x.deadline_ns = clock.mono_ns() + ms_to_ns(request.limits.wall_ms);
@@ -143,8 +151,9 @@ Result<Answer> Pool::Impl::exchange(Exchange& x, const RunRequest& request, cons
       if (error) return std::unexpected(std::move(*error));
       return std::unexpected(crashed(x.worker, "answered an error that cannot be read"));
     }
-    if (frame.type != FrameType::kDone || x.preparing)
-      return std::unexpected(crashed(x.worker, text("answered with a frame of type {}", static_cast<unsigned>(frame.type))));
+    if (frame.type != FrameType::kDone || x.preparing || !x.taken)
+      return std::unexpected(
+          crashed(x.worker, text("answered with a frame of type {}", static_cast<unsigned>(frame.type))));
     return Answer{.end = End::kDone, .payload = std::move(frame.payload)};
   }
   if (x.preparing && x.end == End::kTimeout)
@@ -168,24 +177,33 @@ Result<Answer> Pool::Impl::call(CallOp op, const RunRequest& request, ByteView c
     (ready ? hits : misses).fetch_add(1, std::memory_order_relaxed);
   }
   const bool preparing = may_prepare && !ready;
-  const auto body = encode_call({.op = op, .request = encoded, .prepared = ready ? ByteView(*ready) : ByteView{}, .claimed = claimed});
-  auto taken = nursery->take(control);
-  if (!taken && taken.error().id() == "runtime.cancelled") {
-    cancelled.fetch_add(1, std::memory_order_relaxed);
-    return Answer{.end = End::kCancelled, .payload = {}};
+  const auto body = encode_call(
+      {.op = op, .request = encoded, .prepared = ready ? ByteView(*ready) : ByteView{}, .claimed = claimed});
+  const auto order = encode_order(order_of(op, request, body.size(), preparing));
+  for (int attempt = 1;; ++attempt) {
+    auto got = nursery->take(control);
+    if (!got && got.error().id() == "runtime.cancelled") {
+      cancelled.fetch_add(1, std::memory_order_relaxed);
+      return Answer{.end = End::kCancelled, .payload = {}};
+    }
+    TRY(auto worker, std::move(got));
+    worker->queue(FrameType::kCall, {order, body});
+    Exchange x{.worker = *worker, .control = control, .preparing = preparing};
+    x.deadline_ns = clock.mono_ns() + ms_to_ns(preparing ? options.prepare_ms_max : request.limits.wall_ms);
+    auto answer = exchange(x, request, key);
+    if (answer && answer->end == End::kDone && op == CallOp::kRun) {
+      auto outcome = decode_outcome(answer->payload);
+      auto fits =
+          outcome ? within_limits(*outcome, request.limits) : Status(std::unexpected(std::move(outcome).error()));
+      if (!fits)
+        answer =
+            std::unexpected(crashed(*worker, text("answered an outcome that cannot be: {}", fits.error().message())));
+    }
+    nursery->give_back(std::move(worker));
+    // A worker that died before it had the call died of something else: nothing of the job has run.
+    const bool untouched = !answer && !x.taken && answer.error().id() == "runtime.worker_crashed";
+    if (!untouched || attempt == kAttemptsMax) return answer;
   }
-  TRY(auto worker, std::move(taken));
-  worker->queue(FrameType::kCall, {encode_order(order_of(op, request, body.size(), preparing)), body});
-  Exchange x{.worker = *worker, .control = control, .preparing = preparing};
-  x.deadline_ns = clock.mono_ns() + ms_to_ns(preparing ? options.prepare_ms_max : request.limits.wall_ms);
-  auto answer = exchange(x, request, key);
-  if (answer && answer->end == End::kDone && op == CallOp::kRun) {
-    auto outcome = decode_outcome(answer->payload);
-    auto fits = outcome ? within_limits(*outcome, request.limits) : Status(std::unexpected(std::move(outcome).error()));
-    if (!fits) answer = std::unexpected(crashed(*worker, text("answered an outcome that cannot be: {}", fits.error().message())));
-  }
-  nursery->give_back(std::move(worker));
-  return answer;
 }
 
 Result<std::unique_ptr<Pool>> Pool::start(PoolOptions options, Clock& clock) {
@@ -211,14 +229,16 @@ Status Pool::verify(const RunRequest& request, const RunOutcome& claimed, std::u
   TRY_OK(impl_->admit(request, isolation));
   TRY(const auto answer, impl_->call(CallOp::kVerify, request, encode_outcome(claimed), control));
   if (answer.end == End::kDone) return {};
-  return fail(Kind::kTimeout, "runtime.verify_unfinished", answer.end == End::kTimeout ? "wall_ms passed" : "cancelled");
+  return fail(Kind::kTimeout, "runtime.verify_unfinished",
+              answer.end == End::kTimeout ? "wall_ms passed" : "cancelled");
 }
 
 Status Pool::check(const RunRequest& request, RunControl& control) {
   TRY_OK(impl_->admit(request, 0));
   TRY(const auto answer, impl_->call(CallOp::kCheck, request, {}, control));
   if (answer.end == End::kDone) return {};
-  return fail(Kind::kTimeout, "runtime.verify_unfinished", answer.end == End::kTimeout ? "wall_ms passed" : "cancelled");
+  return fail(Kind::kTimeout, "runtime.verify_unfinished",
+              answer.end == End::kTimeout ? "wall_ms passed" : "cancelled");
 }
 
 std::vector<std::string> Pool::kinds() const { return impl_->kinds; }

@@ -1,10 +1,12 @@
 #include "exchange/runtime/pool.h"
 
-#include <chrono>
+#include <csignal>
 #include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "base/core/text.h"
 #include "exchange/runtime/detail/prepared_store.h"
@@ -67,7 +69,8 @@ TEST(Pool, nothing_of_the_machine_is_in_reach_at_any_level) {
     }
     const auto outcome = run(*pool, request("escape"));
     ASSERT_TRUE(outcome.has_value()) << outcome.error().str();
-    for (const auto& reached : outcome->outputs) ADD_FAILURE() << "level " << int{level} << " reached " << as_text(reached);
+    for (const auto& reached : outcome->outputs)
+      ADD_FAILURE() << "level " << int{level} << " reached " << as_text(reached);
   }
 }
 
@@ -107,10 +110,13 @@ TEST(Pool, passes_on_what_check_refuses) {
 TEST(Pool, survives_every_way_a_worker_can_end) {
   auto pool = started();
   ASSERT_TRUE(pool);
-  const std::pair<const char*, const char*> ways[] = {
-      {"crash segv", "signal 11"},      {"crash abort", "signal"},     {"crash exit", "exit status 7"},
-      {"crash socket", "signal 31"},    {"crash garbage", "ended by"}, {"crash oversized", "frame of 2147483647 bytes"},
-      {"gas", "1001 gas, the request allows 1000"}};
+  const std::pair<const char*, const char*> ways[] = {{"crash segv", "signal 11"},
+                                                      {"crash abort", "signal"},
+                                                      {"crash exit", "exit status 7"},
+                                                      {"crash socket", "signal 31"},
+                                                      {"crash garbage", "ended by"},
+                                                      {"crash oversized", "frame of 2147483647 bytes"},
+                                                      {"gas", "1001 gas, the request allows 1000"}};
   for (const auto& [word, expected] : ways) {
     const auto outcome = run(*pool, request(word));
     ASSERT_FALSE(outcome.has_value()) << word;
@@ -129,6 +135,7 @@ TEST(Pool, an_exception_of_the_kind_is_a_panic_with_its_words) {
   const auto outcome = run(*pool, request("crash throw"));
   ASSERT_FALSE(outcome.has_value());
   EXPECT_EQ(outcome.error().id(), "plugin.panic");
+  EXPECT_TRUE(outcome.error().str().contains("runtime.kind_threw")) << outcome.error().str();
   EXPECT_TRUE(outcome.error().str().contains("thrown on purpose")) << outcome.error().str();
 }
 
@@ -200,6 +207,45 @@ TEST(Pool, prepares_an_artifact_once) {
   }
   EXPECT_EQ(pool->counters().prepared_misses, 1u);
   EXPECT_EQ(pool->counters().prepared_hits, 2u);
+}
+
+TEST(Pool, preparing_and_verifying_have_an_end) {
+  auto o = options();
+  o.prepare_ms_max = 30;
+  auto pool = started(o);
+  ASSERT_TRUE(pool);
+  auto q = request("hello");
+  q.artifact = to_bytes(std::string_view("slow"));
+  EXPECT_EQ(run(*pool, q).error().id(), "runtime.prepare_timeout");
+  q = request("spin");
+  q.limits.wall_ms = 30;
+  RunControl control;
+  EXPECT_EQ(pool->verify(q, {}, 0, control).error().id(), "runtime.verify_unfinished");
+}
+
+TEST(Pool, says_why_no_worker_comes) {
+  auto o = options();
+  o.level_max = 2;
+  o.scratch_root = "/nonexistent";
+  o.spawn_ms_max = 30;
+  auto pool = started(o);
+  ASSERT_TRUE(pool);
+  if (pool->level() < 2) return;
+  const auto outcome = run(*pool, request("hello"));
+  ASSERT_FALSE(outcome.has_value());
+  EXPECT_EQ(outcome.error().id(), "runtime.no_worker");
+  EXPECT_TRUE(outcome.error().message().contains("runtime.spawn: scratch directory /nonexistent"))
+      << outcome.error().str();
+}
+
+TEST(Pool, a_kind_has_one_plugin) {
+  auto o = options();
+  o.plugins.push_back(std::filesystem::path(echo_plugin()).replace_filename("kind_twin.so").string());
+  auto pool = started(o);
+  ASSERT_TRUE(pool);
+  ASSERT_EQ(pool->report().failed.size(), 1u);
+  EXPECT_TRUE(pool->report().failed[0].contains("runtime.kind_twice")) << pool->report().failed[0];
+  EXPECT_TRUE(run(*pool, request("hello")).has_value());
 }
 
 TEST(Pool, verify_accepts_the_outcome_and_no_other) {
@@ -280,6 +326,68 @@ TEST(Pool, start_says_why_it_cannot) {
   EXPECT_EQ(Pool::start(o).error().id(), "runtime.zygote");
   o.worker_path = "/bin/false";
   EXPECT_EQ(Pool::start(o).error().id(), "runtime.zygote");
+}
+
+TEST(Pool, a_killed_zygote_is_replaced) {
+  auto pool = started();
+  ASSERT_TRUE(pool);
+  const int first = pool->report().zygote_pid;
+  ASSERT_GT(first, 0);
+  kill(first, SIGKILL);
+  while (pool->report().zygote_pid == first) std::this_thread::yield();
+  EXPECT_TRUE(run(*pool, request("hello")).has_value());
+  EXPECT_EQ(pool->counters().zygotes, 2u);
+}
+
+// Every process whose parent is `pid`.
+std::vector<int> children_of(int pid) {
+  std::ifstream children(text("/proc/{}/task/{}/children", pid, pid));
+  std::vector<int> out;
+  for (int child = 0; children >> child;) out.push_back(child);
+  return out;
+}
+
+TEST(Pool, a_warm_worker_that_dies_is_replaced_unseen) {
+  auto pool = started();
+  ASSERT_TRUE(pool);
+  while (pool->warm_now() < 2) std::this_thread::yield();
+  const auto idle = children_of(pool->report().zygote_pid);
+  if (idle.empty()) {
+    std::printf("skipped: this kernel does not list children\n");
+    return;
+  }
+  for (const int worker : idle) kill(worker, SIGKILL);
+  for (int i = 0; i < 4; ++i) EXPECT_TRUE(run(*pool, request("hello")).has_value());
+}
+
+TEST(Pool, ends_its_processes_when_it_ends) {
+  auto pool = started();
+  ASSERT_TRUE(pool);
+  while (pool->warm_now() < 2) std::this_thread::yield();
+  const int zygote = pool->report().zygote_pid;
+  auto processes = children_of(zygote);
+  processes.push_back(zygote);
+  pool.reset();
+  for (const int pid : processes) EXPECT_NE(kill(pid, 0), 0) << pid;
+}
+
+TEST(Pool, its_control_group_is_kept_by_the_kernel_or_refused) {
+  auto o = options();
+  o.group = text("hanse-test-{}/workers", getpid());
+  o.group_memory_bytes = 256u << 20;
+  o.memory_overhead_bytes = 2ull << 30;  // more than the group has, so that the group is what stops it
+  auto pool = Pool::start(o);
+  if (!pool) {
+    EXPECT_EQ(pool.error().id(), "governor.not_enforceable");
+    std::printf("skipped: %s\n", pool.error().str().c_str());
+    return;
+  }
+  EXPECT_EQ((*pool)->report().enforced.size(), 2u);
+  const auto outcome = run(**pool, request("allocate 536870912"));
+  ASSERT_FALSE(outcome.has_value());
+  EXPECT_EQ(outcome.error().id(), "runtime.worker_crashed");
+  EXPECT_TRUE(outcome.error().message().contains("signal 9")) << outcome.error().str();
+  EXPECT_TRUE(run(**pool, request("hello")).has_value());
 }
 
 TEST(Pool, reports_plugins_that_did_not_load) {

@@ -1,6 +1,7 @@
 #include "exchange/tensor/tensor_kind.h"
 
 #include "base/core/text.h"
+#include "exchange/gxf/job_file.h"
 #include "exchange/tensor/format.h"
 #include "exchange/tensor/matmul.h"
 
@@ -291,19 +292,31 @@ TEST(Digits, example_classifies_digits_not_seen_in_training) {
   }
   const std::string dir = testing::TempDir() + "hanse_digits";
   ASSERT_EQ(std::system(text("python3 examples/digits/make.py --out '{}' >/dev/null", dir).c_str()), 0);
+  const Bytes job_file = read_whole("examples/digits/job.yaml");
+  const auto draft = gxf::parse_job_file(as_text(job_file), "examples/digits");
+  ASSERT_TRUE(draft) << draft.error().str();
+  ASSERT_EQ(draft->uploads.size(), 2u);
+  EXPECT_EQ(draft->uploads[0].path, "examples/digits/data/model.hml");
+  EXPECT_EQ(draft->uploads[1].path, "examples/digits/data/test.htn");
+  const gxf::Node& node = draft->job.nodes.at(0);
   RunRequest q;
-  q.kind = kMlpKind;
+  q.kind = as_text(std::get<Bytes>(node.params.at(gxf::kParamKindName)));
   q.artifact = read_whole(dir + "/model.hml");
   q.inputs = {read_whole(dir + "/test.htn")};
-  q.shape.batch = 256;
-  q.limits = {.gas = 200'000, .mem_pages = 16, .wall_ms = 5000, .out_bytes = 16'384};
+  q.limits = node.limits;
+  q.shape = node.shape;
+  q.precision = node.precision;
+  q.params = node.params;
   const RunOutcome done = run(q);
   ASSERT_EQ(done.status, RunStatus::kOk) << done.detail;
   EXPECT_EQ(done.outputs[0], read_whole(dir + "/expected.htn")) << "the script's arithmetic differs from ours";
   std::ofstream(dir + "/output.htn", std::ios::binary).write(reinterpret_cast<const char*>(done.outputs[0].data()),
                                                              static_cast<std::streamsize>(done.outputs[0].size()));
-  const std::string check = "python3 examples/digits/check.py '" + dir + "/output.htn' --labels '" + dir + "/labels.txt'";
+  const std::string check =
+      text("python3 examples/digits/check.py '{}/output.htn' --labels '{}/labels.txt'", dir, dir);
   EXPECT_EQ(std::system((check + " --least 240").c_str()), 0);  // of 256
+  EXPECT_TRUE(runtime::compare_outcomes(done, run(q)));
+  EXPECT_EQ(verify_id(q, done), "ok");
   EXPECT_NE(std::system((check + " --least 257 >/dev/null").c_str()), 0);
 }
 

@@ -104,14 +104,14 @@ Status serve(Settings settings) {
   }
   (*daemon)->on_failed([&] { loop->stop(); });
   write_all(STDOUT_FILENO, (*daemon)->ready_line() + "\n");
-  const Status looped = loop->run();
+  Status looped = loop->run();
   restore_signals();
   (*daemon)->stop();
   Status failed = (*daemon)->failed();
   daemon->reset();
   ::close(signals);
   logging::stop();
-  TRY_OK(looped);
+  TRY_OK(std::move(looped));
   return failed;
 }
 
@@ -140,7 +140,7 @@ int run_program(int argc, char** argv) {
     return 0;
   }
   if (args && args->version) {
-    write_all(STDOUT_FILENO, text("hansed {}\n", kVersion));
+    write_all(STDOUT_FILENO, text("hansed {}\n", version()));
     return 0;
   }
   const Status status = args ? run(*args) : Status(std::unexpected(args.error().clone()));

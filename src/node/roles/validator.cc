@@ -33,7 +33,7 @@ Json result_document(const market::JobResult& result) {
 
 }  // namespace
 
-Result<std::unique_ptr<Validator>> Validator::open(const light::Genesis& genesis, crypto::SecretKey key, Blobs& blobs,
+Result<std::unique_ptr<Validator>> Validator::open(const light::Genesis& genesis, crypto::SecretKey key, blob::BlobStore& blobs,
                                                    ValidatorOptions options) {
   std::unique_ptr<Validator> v(new Validator(blobs, std::move(options)));
   v->facts_.version = v->options_.version;

@@ -10,7 +10,7 @@
 
 #include "chain/ledger/chain.h"
 #include "node/api/backend.h"
-#include "node/roles/blobs.h"
+#include "store/blob/blob.h"
 
 namespace hanse::roles {
 
@@ -27,7 +27,7 @@ struct ValidatorOptions {
 class Validator final : public api::Backend {
  public:
   // Blobs are borrowed.
-  static Result<std::unique_ptr<Validator>> open(const light::Genesis& genesis, crypto::SecretKey key, Blobs& blobs,
+  static Result<std::unique_ptr<Validator>> open(const light::Genesis& genesis, crypto::SecretKey key, blob::BlobStore& blobs,
                                                  ValidatorOptions options);
 
   Result<client::NodeInfo> info() override;
@@ -35,7 +35,7 @@ class Validator final : public api::Backend {
   Result<Bytes> query(std::uint8_t app, std::string_view path, ByteView argument) override;
   Result<Bytes> prove(ByteView state_key) override;
   Result<BlobId> put_blob(ByteView data) override { return blobs_.put(data); }
-  Result<Bytes> get_blob(const BlobId& id) override { return blobs_.get(id); }
+  Result<Bytes> get_blob(const BlobId& id) override { return blobs_.get(id, client::kBlobBytesMax); }
   Result<bool> has_blob(const BlobId& id) override { return blobs_.has(id); }
   Result<api::EventPage> events(Height from, std::string_view topic_prefix, std::size_t events_max) override;
   bool wait_height(Height wanted, std::int64_t wait_ms) override;
@@ -48,9 +48,9 @@ class Validator final : public api::Backend {
   void stop() { chain_->stop(); }
 
  private:
-  Validator(Blobs& blobs, ValidatorOptions options) : blobs_(blobs), options_(std::move(options)) {}
+  Validator(blob::BlobStore& blobs, ValidatorOptions options) : blobs_(blobs), options_(std::move(options)) {}
 
-  Blobs& blobs_;
+  blob::BlobStore& blobs_;
   const ValidatorOptions options_;
   client::NodeInfo facts_;  // all but the height
   std::unique_ptr<ledger::Chain> chain_;

@@ -1,6 +1,7 @@
 #include "base/crypto/detail/prime.h"
 
 #include "base/crypto/detail/keccak.h"
+#include "base/crypto/detail/mont320.h"
 
 namespace hanse::crypto::detail {
 namespace {
@@ -8,131 +9,127 @@ namespace {
 constexpr int kRounds = 40;
 constexpr int kLucasTries = 1000;  // half of all D fit; only perfect squares never do
 
-constexpr std::uint16_t kSmallPrimes[] = {
-    3,   5,   7,   11,  13,  17,  19,  23,  29,  31,  37,  41,  43,  47,  53,  59,  61,  67,  71,  73,
-    79,  83,  89,  97,  101, 103, 107, 109, 113, 127, 131, 137, 139, 149, 151, 157, 163, 167, 173, 179,
-    181, 191, 193, 197, 199, 211, 223, 227, 229, 233, 239, 241, 251, 257, 263, 269, 271, 277, 281, 283};
+constexpr std::uint16_t kSmallPrimes[] = {3,   5,   7,   11,  13,  17,  19,  23,  29,  31,  37,  41,  43,  47,
+                                          53,  59,  61,  67,  71,  73,  79,  83,  89,  97,  101, 103, 107, 109,
+                                          113, 127, 131, 137, 139, 149, 151, 157, 163, 167, 173, 179, 181, 191,
+                                          193, 197, 199, 211, 223, 227, 229, 233, 239, 241, 251};
 
-bool has_small_factor(const BIGNUM* n) {
-  for (const std::uint16_t p : kSmallPrimes)
-    if (BN_mod_word(n, p) == 0) return true;
+std::uint64_t remainder(const U320& n, std::uint32_t divisor) {
+  std::uint64_t rest = 0;
+  for (std::size_t i = 5; i-- > 0;) {
+    rest = (rest << 32 | n[i] >> 32) % divisor;
+    rest = (rest << 32 | (n[i] & 0xffffffff)) % divisor;
+  }
+  return rest;
+}
+
+bool has_small_factor(const U320& n) {
+  const std::size_t count = std::size(kSmallPrimes);
+  for (std::size_t i = 0; i < count;) {
+    std::uint64_t product = 1;  // as many primes as one 32-bit division carries
+    std::size_t end = i;
+    while (end < count && product * kSmallPrimes[end] <= 0xffffffff) product *= kSmallPrimes[end++];
+    const std::uint64_t rest = remainder(n, static_cast<std::uint32_t>(product));
+    for (; i < end; ++i)
+      if (rest % kSmallPrimes[i] == 0) return u320_bits(n) > 8 || n[0] != kSmallPrimes[i];
+  }
   return false;
 }
 
-// n - 1 = odd * 2^twos, and what the strong test needs of n.
-class StrongTest {
- public:
-  StrongTest(const BIGNUM* n, BN_CTX* ctx)
-      : ctx_(ctx), mont_(bn_mont(n, ctx)), minus_one_(bn(n)), odd_(bn()), n_minus_one_mont_(bn()), one_mont_(bn()) {
-    must(BN_sub_word(minus_one_.get(), 1));
-    while (!BN_is_bit_set(minus_one_.get(), twos_)) ++twos_;
-    must(BN_rshift(odd_.get(), minus_one_.get(), twos_));
-    must(BN_to_montgomery(n_minus_one_mont_.get(), minus_one_.get(), mont_.get(), ctx));
-    must(BN_to_montgomery(one_mont_.get(), BN_value_one(), mont_.get(), ctx));
+bool strong_test(const Mont320& m, std::uint32_t base) {
+  U320 minus_one = m.n();
+  minus_one[0] -= 1;
+  const int twos = u320_twos(minus_one);
+  U320 negative_one;
+  u320_sub(m.n(), m.one(), negative_one);
+  // Left to right over the odd part: multiplying by a base of 24 bits is five word products.
+  U320 power = Mont320::small(m.one(), base);
+  for (int bit = u320_bits(minus_one) - 1; bit-- > twos;) {
+    power = m.square(power);
+    if (u320_bit(minus_one, bit)) power = Mont320::small(power, base);
   }
-
-  bool passes(std::uint64_t base) {
-    // Left to right; a step that multiplies by the base is a product with a one-word number.
-    const BnPtr a = bn_word(base), power = bn();
-    must(BN_to_montgomery(a.get(), a.get(), mont_.get(), ctx_));
-    check(BN_copy(power.get(), a.get()) != nullptr, "memory for a copy");
-    for (int bit = BN_num_bits(odd_.get()) - 1; bit-- > 0;) {
-      square(power.get());
-      if (BN_is_bit_set(odd_.get(), bit)) must(BN_mod_mul_montgomery(power.get(), power.get(), a.get(), mont_.get(), ctx_));
-    }
-    if (BN_cmp(power.get(), one_mont_.get()) == 0) return true;
-    for (int i = 0; i < twos_; ++i) {
-      if (BN_cmp(power.get(), n_minus_one_mont_.get()) == 0) return true;
-      square(power.get());
-    }
-    return false;
+  power = m.canonical(power);
+  if (power == m.one()) return true;
+  for (int i = 0; i < twos; ++i) {
+    if (power == negative_one) return true;
+    power = m.canonical(m.square(power));
   }
+  return false;
+}
 
- private:
-  void square(BIGNUM* v) { must(BN_mod_mul_montgomery(v, v, v, mont_.get(), ctx_)); }
+// The Jacobi symbol (d / n) for |d| small and n odd (Cohen, "A Course in Computational Algebraic Number
+// Theory", 1.4.10).
+int jacobi(std::int64_t d, const U320& n) {
+  std::uint64_t a = static_cast<std::uint64_t>(d < 0 ? -d : d);
+  int sign = d < 0 && n[0] % 4 == 3 ? -1 : 1;
+  const int twos = std::countr_zero(a);
+  a >>= twos;
+  if (twos % 2 == 1 && (n[0] % 8 == 3 || n[0] % 8 == 5)) sign = -sign;
+  if (a % 4 == 3 && n[0] % 4 == 3) sign = -sign;
+  std::uint64_t b = a;  // now (n mod b / b)
+  a = remainder(n, static_cast<std::uint32_t>(b));
+  while (a != 0) {
+    const int t = std::countr_zero(a);
+    a >>= t;
+    if (t % 2 == 1 && (b % 8 == 3 || b % 8 == 5)) sign = -sign;
+    if (a % 4 == 3 && b % 4 == 3) sign = -sign;
+    std::swap(a, b);
+    a %= b;
+  }
+  return b == 1 ? sign : 0;
+}
 
-  BN_CTX* ctx_;
-  MontPtr mont_;
-  BnPtr minus_one_, odd_, n_minus_one_mont_, one_mont_;
-  int twos_ = 0;
-};
-
-// Selfridge's method A: the first of 5, -7, 9, -11, ... that is no square modulo n. 0 when none is found.
-long find_d(const BIGNUM* n, BN_CTX* ctx) {
-  const BnPtr d = bn();
-  long value = 5;
+// Selfridge's method A: the first of 5, -7, 9, -11, ... that is no square modulo n; 0 when none is found.
+std::int64_t find_d(const U320& n) {
+  std::int64_t d = 5;
   for (int i = 0; i < kLucasTries; ++i) {
-    must(BN_set_word(d.get(), static_cast<BN_ULONG>(value < 0 ? -value : value)));
-    BN_set_negative(d.get(), value < 0);
-    const int jacobi = BN_kronecker(d.get(), n, ctx);
-    if (jacobi == -1) return value;
-    value = value < 0 ? -value + 2 : -value - 2;
+    if (jacobi(d, n) == -1) return d;
+    d = d < 0 ? -d + 2 : -d - 2;
   }
   return 0;
 }
 
-// Lucas sequences modulo n in Montgomery form, P = 1.
+// Lucas sequences U, V and Q^k modulo n, P = 1.
 class Lucas {
  public:
-  Lucas(const BIGNUM* n, long d, BN_CTX* ctx)
-      : n_(n), ctx_(ctx), mont_(bn_mont(n, ctx)), d_(residue(d)), q_(residue((1 - d) / 4)), u_(residue(1)), v_(residue(1)),
-        qk_(bn(q_.get())), t_(bn()) {}
+  Lucas(const Mont320& m, std::int64_t d)
+      : m_(m), d_(residue(d)), q_(residue((1 - d) / 4)), u_(m.one()), v_(m.one()), qk_(q_) {}
 
-  void twice() {  // U, V, Q^k from k to 2k
-    mul(u_.get(), u_.get(), v_.get());
-    mul(v_.get(), v_.get(), v_.get());
-    must(BN_mod_sub_quick(v_.get(), v_.get(), qk_.get(), n_));
-    must(BN_mod_sub_quick(v_.get(), v_.get(), qk_.get(), n_));
-    mul(qk_.get(), qk_.get(), qk_.get());
+  void twice() {  // from k to 2k
+    u_ = m_.mul(u_, v_);
+    v_ = m_.sub(m_.sub(m_.square(v_), qk_), qk_);
+    qk_ = m_.square(qk_);
   }
   void next() {  // from k to k + 1
-    mul(t_.get(), d_.get(), u_.get());
-    must(BN_mod_add_quick(t_.get(), t_.get(), v_.get(), n_));  // D U + V
-    must(BN_mod_add_quick(u_.get(), u_.get(), v_.get(), n_));  // U + V
-    halve(u_.get());
-    halve(t_.get());
-    std::swap(v_, t_);
-    mul(qk_.get(), qk_.get(), q_.get());
+    const U320 du_v = m_.add(m_.mul(d_, u_), v_);
+    u_ = m_.half(m_.add(u_, v_));
+    v_ = m_.half(du_v);
+    qk_ = m_.mul(qk_, q_);
   }
-  bool u_is_zero() const { return BN_is_zero(u_.get()); }
-  bool v_is_zero() const { return BN_is_zero(v_.get()); }
+  bool u_is_zero() const { return m_.canonical(u_) == U320{}; }
+  bool v_is_zero() const { return m_.canonical(v_) == U320{}; }
 
  private:
-  BnPtr residue(long value) {
-    BnPtr r = bn_word(static_cast<BN_ULONG>(value < 0 ? -value : value));
-    must(BN_nnmod(r.get(), r.get(), n_, ctx_));
-    if (value < 0 && !BN_is_zero(r.get())) must(BN_sub(r.get(), n_, r.get()));
-    must(BN_to_montgomery(r.get(), r.get(), mont_.get(), ctx_));
-    return r;
-  }
-  void mul(BIGNUM* r, const BIGNUM* a, const BIGNUM* b) { must(BN_mod_mul_montgomery(r, a, b, mont_.get(), ctx_)); }
-  void halve(BIGNUM* a) {
-    if (BN_is_odd(a)) must(BN_add(a, a, n_));
-    must(BN_rshift1(a, a));
+  U320 residue(std::int64_t value) const {
+    const auto size = static_cast<std::uint32_t>(value < 0 ? -value : value);
+    const U320 positive = m_.canonical(Mont320::small(m_.one(), size));
+    return value < 0 ? m_.sub(U320{}, positive) : positive;
   }
 
-  const BIGNUM* n_;
-  BN_CTX* ctx_;
-  MontPtr mont_;
-  BnPtr d_, q_, u_, v_, qk_, t_;
+  const Mont320& m_;
+  U320 d_, q_, u_, v_, qk_;
 };
 
-}  // namespace
-
-bool is_strong_probable_prime(const BIGNUM* n, std::uint64_t base, BN_CTX* ctx) { return StrongTest(n, ctx).passes(base); }
-
-bool is_strong_lucas_probable_prime(const BIGNUM* n, BN_CTX* ctx) {
-  const long d = find_d(n, ctx);
+bool lucas_test(const Mont320& m) {
+  const std::int64_t d = find_d(m.n());
   if (d == 0) return false;
-  const BnPtr plus_one = bn(n), odd = bn();
-  must(BN_add_word(plus_one.get(), 1));
-  int twos = 0;
-  while (!BN_is_bit_set(plus_one.get(), twos)) ++twos;
-  must(BN_rshift(odd.get(), plus_one.get(), twos));
-  Lucas lucas(n, d, ctx);
-  for (int bit = BN_num_bits(odd.get()) - 1; bit-- > 0;) {
+  U320 one{1};
+  const U320 plus_one = u320_add(m.n(), one);
+  const int twos = u320_twos(plus_one);
+  Lucas lucas(m, d);
+  for (int bit = u320_bits(plus_one) - 1; bit-- > twos;) {
     lucas.twice();
-    if (BN_is_bit_set(odd.get(), bit)) lucas.next();
+    if (u320_bit(plus_one, bit)) lucas.next();
   }
   if (lucas.u_is_zero()) return true;
   for (int i = 0; i < twos; ++i) {
@@ -142,19 +139,32 @@ bool is_strong_lucas_probable_prime(const BIGNUM* n, BN_CTX* ctx) {
   return false;
 }
 
-bool is_prime(const BIGNUM* n, BN_CTX* ctx) {
+}  // namespace
+
+U320 u320_from_be(ByteView big_endian) {
+  check(big_endian.size() <= 40, "a 320-bit number has at most 40 bytes");
+  U320 out{};
+  for (std::size_t i = 0; i < big_endian.size(); ++i)
+    out[i / 8] |= static_cast<std::uint64_t>(big_endian[big_endian.size() - 1 - i]) << (8 * (i % 8));
+  return out;
+}
+
+bool is_strong_probable_prime(const U320& n, std::uint32_t base) { return strong_test(Mont320(n), base); }
+bool is_strong_lucas_probable_prime(const U320& n) { return lucas_test(Mont320(n)); }
+
+bool is_prime(const U320& n) {
   if (has_small_factor(n)) return false;
-  StrongTest test(n, ctx);
-  if (!test.passes(2) || !is_strong_lucas_probable_prime(n, ctx)) return false;
-  Bytes bytes(static_cast<std::size_t>(BN_num_bytes(n)));
-  BN_bn2bin(n, bytes.data());
+  const Mont320 m(n);
+  if (!strong_test(m, 2) || !lucas_test(m)) return false;
   Shake256 bases;
   bases.absorb(as_bytes("hanse/vdf/base"));
+  std::uint8_t bytes[40];
+  for (std::size_t i = 0; i < 5; ++i) store_le(bytes + 8 * i, n[i]);
   bases.absorb(bytes);
   for (int i = 0; i < kRounds; ++i) {
-    std::uint8_t base[8];
-    bases.squeeze(base);
-    if (!test.passes(load_le<std::uint64_t>(base) | 2)) return false;
+    std::uint8_t b[3];
+    bases.squeeze(b);
+    if (!strong_test(m, static_cast<std::uint32_t>(b[0] | 2 | b[1] << 8 | b[2] << 16))) return false;
   }
   return true;
 }

@@ -1,16 +1,24 @@
 // A primality test that every machine answers alike: no random bases, so that two verifiers agree on each number.
+// Numbers are odd, above 3 and have at most 266 bits. Public data: variable time.
 #pragma once
 
-#include "base/crypto/detail/bignum.h"
+#include <array>
+
+#include "base/core/bytes.h"
 
 namespace hanse::crypto::detail {
 
-// n odd and above 2^64. Trial division, Baillie-PSW (strong base 2, strong Lucas with Selfridge's parameters; Baillie and
-// Wagstaff, "Lucas Pseudoprimes", 1980), then 40 strong tests with 64-bit bases from SHAKE256("hanse/vdf/base" || n).
-bool is_prime(const BIGNUM* n, BN_CTX* ctx);
+using U320 = std::array<std::uint64_t, 5>;  // little-endian limbs
 
-// The parts, for tests.
-bool is_strong_probable_prime(const BIGNUM* n, std::uint64_t base, BN_CTX* ctx);
-bool is_strong_lucas_probable_prime(const BIGNUM* n, BN_CTX* ctx);
+U320 u320_from_be(ByteView big_endian);  // at most 40 bytes
+
+// Trial division by primes below 256, Baillie-PSW (strong base 2, strong Lucas with Selfridge's parameters; Baillie and
+// Wagstaff, "Lucas Pseudoprimes", 1980), then 40 strong tests with 24-bit bases from SHAKE256("hanse/vdf/base" || n as
+// 40 bytes little-endian): three bytes a base, little-endian, with bit 1 set.
+bool is_prime(const U320& n);
+
+// The parts, for tests. A base is below 2^24.
+bool is_strong_probable_prime(const U320& n, std::uint32_t base);
+bool is_strong_lucas_probable_prime(const U320& n);
 
 }  // namespace hanse::crypto::detail

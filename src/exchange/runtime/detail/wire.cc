@@ -105,7 +105,8 @@ Result<Control> receive_control(int fd) {
   out.type = static_cast<ControlType>(type);
   out.number = static_cast<std::int32_t>(load_le<std::uint32_t>(buffer + 4));
   out.id = load_le<std::uint64_t>(buffer + 8);
-  out.text.assign(reinterpret_cast<const char*>(buffer) + kControlHeadSize, static_cast<std::size_t>(n) - kControlHeadSize);
+  out.text.assign(reinterpret_cast<const char*>(buffer) + kControlHeadSize,
+                  static_cast<std::size_t>(n) - kControlHeadSize);
   return out;
 }
 
@@ -118,8 +119,8 @@ void write_frame_head(std::uint8_t* out, FrameHead head) {
 Result<FrameHead> read_frame_head(const std::uint8_t* in, std::size_t size_max) {
   const std::size_t size = load_le<std::uint32_t>(in);
   const auto type = load_le<std::uint16_t>(in + 4);
-  if (type < 1 || type > 5 || load_le<std::uint16_t>(in + 6) != 0)
-    return frame_error(text("found frame type {}, expected 1 to 5", type));
+  if (type < 1 || type > 6 || load_le<std::uint16_t>(in + 6) != 0)
+    return frame_error(text("found frame type {}, expected 1 to 6", type));
   if (size > size_max) return frame_error(text("found a frame of {} bytes, expected at most {}", size, size_max));
   return FrameHead{.type = static_cast<FrameType>(type), .size = size};
 }

@@ -1,7 +1,8 @@
 // What goes between the pool, the zygote and its workers. All of it between processes of one build on one machine.
 //
 // Control, pool <-> zygote, one SOCK_SEQPACKET message each: u32 type, i32 number, u64 id, then text.
-//   kHello    zygote: number = isolation level, id = walls | landlock abi << 32, text = lines "kind NAME", "failed WHY",
+//   kHello    zygote: number = isolation level, id = walls | landlock abi << 32, text = lines "kind NAME", "failed
+//   WHY",
 //             "missing WHY", "cgroups MODE"
 //   kSpawn    pool: id of the new worker; passes [its socket, its standard error, its stop page (memfd)]
 //   kSpawned  zygote: id, number = pid; passes [pidfd]        kNotSpawned  zygote: id, text = why
@@ -10,6 +11,7 @@
 // Frames, pool <-> worker, on a stream socket: u32 payload size, u16 type, u16 zero (little-endian), payload.
 //   kReady    worker: nothing; it is inside its sandbox
 //   kCall     pool: CallOrder, then an encoded Call (call.h)
+//   kTaken    worker: nothing; it has the call, and from here on a crash may be the job's doing
 //   kPrepared worker: what the kind prepared, sent before it runs
 //   kDone     worker: the answer of the call          kFailed  worker: an encoded Error
 // Errors: runtime.frame (corrupt): closed, too long, of an unknown type; runtime.control (unavailable).
@@ -37,7 +39,7 @@ struct Control {
 Status send_control(int fd, const Control& message);
 Result<Control> receive_control(int fd);  // waits for one message
 
-enum class FrameType : std::uint16_t { kReady = 1, kCall = 2, kPrepared = 3, kDone = 4, kFailed = 5 };
+enum class FrameType : std::uint16_t { kReady = 1, kCall = 2, kPrepared = 3, kDone = 4, kFailed = 5, kTaken = 6 };
 constexpr std::size_t kFrameHeadSize = 8;
 
 struct FrameHead {
@@ -56,9 +58,9 @@ Result<Frame> receive_frame(int fd, std::size_t size_max);
 
 // The head of a kCall payload: what the worker must know before it looks at the request.
 struct CallOrder {
-  std::uint64_t data_max = 0;   // bytes of private memory beyond what the worker has when the call arrives
+  std::uint64_t data_max = 0;  // bytes of private memory beyond what the worker has when the call arrives
   std::uint32_t cpu_s_max = 0;
-  bool prepare = false;         // prepare first, and send what comes of it
+  bool prepare = false;  // prepare first, and send what comes of it
   std::string kind;
 };
 Bytes encode_order(const CallOrder& order);

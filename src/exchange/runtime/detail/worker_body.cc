@@ -15,6 +15,7 @@
 #include "base/plugin/error_wire.h"
 #include "exchange/runtime/call.h"
 #include "exchange/runtime/detail/wire.h"
+#include "exchange/runtime/job_kind.h"
 
 namespace hanse::runtime {
 
@@ -30,7 +31,8 @@ bool arrange_descriptors(const WorkerPipes& pipes) {
   const int socket = fcntl(pipes.socket, F_DUPFD, 16);
   const int error = fcntl(pipes.standard_error, F_DUPFD, 16);
   if (none < 0 || socket < 0 || error < 0) return false;
-  const bool placed = dup2(none, 0) == 0 && dup2(error, 1) == 1 && dup2(error, 2) == 2 && dup2(socket, kSocketFd) == kSocketFd;
+  const bool placed =
+      dup2(none, 0) == 0 && dup2(error, 1) == 1 && dup2(error, 2) == 2 && dup2(socket, kSocketFd) == kSocketFd;
   return placed && close_range(kSocketFd + 1, ~0u, 0) == 0;
 }
 
@@ -46,11 +48,10 @@ void lower_limit(__rlimit_resource_t what, std::uint64_t value) {
   setrlimit(what, &next);  // fails only where a lower limit is in force already
 }
 
-Status send_error(const Error& error) {
-  return send_frame(kSocketFd, FrameType::kFailed, plugin::encode_error(error));
-}
+Status send_error(const Error& error) { return send_frame(kSocketFd, FrameType::kFailed, plugin::encode_error(error)); }
 
-Status answer_call(const Frame& frame, const KindTable& kinds, std::uint64_t private_before, const std::atomic<bool>* stop) {
+Status answer_call(const Frame& frame, const KindTable& kinds, std::uint64_t private_before,
+                   const std::atomic<bool>* stop) {
   TRY(const auto ordered, decode_order(frame.payload));
   lower_limit(RLIMIT_DATA, private_before + frame.payload.size() + ordered.order.data_max);
   lower_limit(RLIMIT_CPU, ordered.order.cpu_s_max);
@@ -78,6 +79,16 @@ Status answer_call(const Frame& frame, const KindTable& kinds, std::uint64_t pri
   return send_frame(kSocketFd, FrameType::kDone, *answer);
 }
 
+// Asks every kind to check an empty request, which it refuses: what a call touches first is in memory when one comes.
+void rehearse(const KindTable& kinds) {
+  for (const auto& [name, plugin] : kinds) {
+    RunRequest request;
+    request.kind = name;
+    (void)plugin->execute(
+        encode_call({.op = CallOp::kCheck, .request = encode_request(request), .prepared = {}, .claimed = {}}));
+  }
+}
+
 }  // namespace
 
 int worker_body(const SandboxSpec& spec, const WorkerPipes& pipes, const KindTable& kinds) {
@@ -92,10 +103,11 @@ int worker_body(const SandboxSpec& spec, const WorkerPipes& pipes, const KindTab
     (void)send_error(walls.error());
     return 1;
   }
-  if (!send_frame(kSocketFd, FrameType::kReady, {})) return 1;
   try {
+    rehearse(kinds);
+    if (!send_frame(kSocketFd, FrameType::kReady, {})) return 1;
     const auto frame = receive_frame(kSocketFd, kCallFrameMax);
-    if (!frame || frame->type != FrameType::kCall) return 1;
+    if (!frame || frame->type != FrameType::kCall || !send_frame(kSocketFd, FrameType::kTaken, {})) return 1;
     return answer_call(*frame, kinds, private_before, stop) ? 0 : 1;
   } catch (const std::bad_alloc&) {
     return send_error(Error(Kind::kExhausted, "runtime.out_of_memory", "the worker ran out of memory")) ? 0 : 1;

@@ -62,7 +62,8 @@ std::string default_worker_path() {
 
 Status ZygoteProcess::launch(const std::string& path, const PoolOptions& options) {
   int pair[2], out[2];
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return failed(text("socketpair: errno {}", errno));
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+    return failed(text("socketpair: errno {}", errno));
   control_ = Fd(pair[0]);
   const Fd far(pair[1]);
   if (pipe2(out, O_CLOEXEC) != 0) return failed(text("pipe: errno {}", errno));
@@ -84,16 +85,46 @@ Status ZygoteProcess::launch(const std::string& path, const PoolOptions& options
   posix_spawnattr_setpgroup(&setup.attributes, 0);
   posix_spawnattr_setflags(&setup.attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
 
-  std::vector<std::string> args = {path, "--control-fd", text("{}", kControlFd), "--level-max",
-                                   text("{}", options.level_max), "--scratch", options.scratch_root};
+  std::vector<std::string> args = {
+      path,        "--control-fd",      text("{}", kControlFd), "--level-max", text("{}", options.level_max),
+      "--scratch", options.scratch_root};
   if (!options.plugin_dir.empty()) args.insert(args.end(), {"--plugins", options.plugin_dir});
   args.insert(args.end(), options.plugins.begin(), options.plugins.end());
   auto env = environment();
-  const int rc = posix_spawn(&pid_, path.c_str(), &setup.actions, &setup.attributes, pointers(args).data(), pointers(env).data());
+  const int rc =
+      posix_spawn(&pid_, path.c_str(), &setup.actions, &setup.attributes, pointers(args).data(), pointers(env).data());
   if (rc != 0) {
     pid_ = -1;
     return failed(text("{}: errno {}", path, rc));
   }
+  return {};
+}
+
+// Before any worker exists: what is forked later is born inside.
+Status ZygoteProcess::confine(const PoolOptions& options) {
+  if (options.group.empty()) return {};
+  const auto refuse = [](const Error& why) {
+    return fail(Kind::kUnsupported, "governor.not_enforceable",
+                text("workers cannot be kept in a control group: {}", why.str()));
+  };
+  auto layout = governor::read_layout();
+  if (!layout) return refuse(layout.error());
+  auto group = governor::Cgroup::create(*layout, options.group);
+  if (!group) return refuse(group.error());
+  governor::CgroupLimits limits;
+  limits.memory_max = options.group_memory_bytes;
+  limits.pids_max = options.group_pids_max;
+  if (options.group_cpu_percent != 0) limits.cpu_percent = options.group_cpu_percent;
+  auto reports = group->apply(limits);
+  if (!reports) return refuse(reports.error());
+  for (const auto& r : *reports) {
+    if (r.state != governor::FieldState::kApplied)
+      return refuse(
+          Error(Kind::kUnsupported, "governor.cgroup", text("{} is {}", r.field, governor::field_state_name(r.state))));
+    report_.enforced.push_back(text("{} {}", r.field, r.read_back));
+  }
+  if (const auto added = group->add(pid_); !added) return refuse(added.error());
+  group_.emplace(std::move(*group));
   return {};
 }
 
@@ -128,7 +159,9 @@ Status ZygoteProcess::read_hello(std::uint32_t wait_ms) {
 Result<std::unique_ptr<ZygoteProcess>> ZygoteProcess::start(const PoolOptions& options) {
   std::unique_ptr<ZygoteProcess> zygote(new ZygoteProcess());
   TRY_OK(zygote->launch(options.worker_path.empty() ? default_worker_path() : options.worker_path, options));
+  TRY_OK(zygote->confine(options));
   TRY_OK(zygote->read_hello(kHelloMsMax));
+  zygote->report_.zygote_pid = zygote->pid_;
   return zygote;
 }
 
@@ -139,6 +172,7 @@ ZygoteProcess::~ZygoteProcess() {
   pollfd ended{.fd = pidfd.get(), .events = POLLIN, .revents = 0};
   if (!pidfd || poll(&ended, 1, kEndMsMax) <= 0) ::kill(pid_, SIGKILL);
   waitpid(pid_, nullptr, 0);
+  if (group_) (void)group_->kill();  // workers of a zygote that was killed are on their way out
 }
 
 void ZygoteProcess::drain_standard_error() {

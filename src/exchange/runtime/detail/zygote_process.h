@@ -1,9 +1,11 @@
 // The zygote as the pool sees it: a child process and its control socket.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/governor/cgroup.h"
 #include "exchange/runtime/detail/worker.h"
 #include "exchange/runtime/isolation.h"
 #include "exchange/runtime/pool.h"
@@ -25,11 +27,13 @@ class ZygoteProcess {
 
  private:
   Status launch(const std::string& path, const PoolOptions& options);
+  Status confine(const PoolOptions& options);
   Status read_hello(std::uint32_t wait_ms);
 
   int pid_ = -1;
   Fd control_, standard_error_;
   Ring ring_;
+  std::optional<governor::Cgroup> group_;
   PoolReport report_;
   std::vector<std::string> kinds_;
 };

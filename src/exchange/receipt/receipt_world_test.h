@@ -14,7 +14,8 @@ class ReceiptWorld {
   explicit ReceiptWorld(std::string name = "testnet") {
     std::vector<light::Validator> set;
     for (std::uint8_t i = 0; i < 4; ++i) {
-      keys.push_back(*crypto::SecretKey::from_seed(crypto::SigAlg::kMlDsa65, Bytes(32, static_cast<std::uint8_t>(0xa0 + i))));
+      const Bytes seed(32, static_cast<std::uint8_t>(0xa0 + i));
+      keys.push_back(*crypto::SecretKey::from_seed(crypto::SigAlg::kMlDsa65, seed));
       set.push_back({.key = keys.back().public_key(), .power_bp = 2500});
     }
     genesis.name = std::move(name);
@@ -37,8 +38,8 @@ class ReceiptWorld {
     EXPECT_EQ(market->call(1, market::Method::kJobStart, market::JobStart{order.job_id}).code, 0u);
     receipt = receipt_for(status);
     SeededRandom random(1);
-    signed_receipt = encode(sign_receipt(receipt, market->who[1], {.network = market->network, .wall_ms = 1'700'000'000'000},
-                                         random));
+    const Stamp stamp{.network = market->network, .wall_ms = 1'700'000'000'000};
+    signed_receipt = encode(sign_receipt(receipt, market->who[1], stamp, random));
     record();
   }
   Receipt receipt_for(market::RunStatus status) const {
@@ -102,13 +103,15 @@ class ReceiptWorld {
     Hash32 key, value;
   };
   // Root of the leaves below one place of the tree; the siblings on the way to `wanted` go to path.
-  static Hash32 subtree(std::span<const Leaf> leaves, std::size_t depth, const Hash32& wanted, light::SparseProof* path) {
+  static Hash32 subtree(std::span<const Leaf> leaves, std::size_t depth, const Hash32& wanted,
+                        light::SparseProof* path) {
     if (leaves.empty()) return {};
     if (leaves.size() == 1) {
       if (path != nullptr && leaves[0].key != wanted) path->other = {leaves[0].key, leaves[0].value};
       return light::state_leaf_hash(leaves[0].key, leaves[0].value);
     }
-    const auto middle = std::ranges::partition_point(leaves, [&](const Leaf& l) { return !light::bit_at(l.key, depth); });
+    const auto middle =
+        std::ranges::partition_point(leaves, [&](const Leaf& l) { return !light::bit_at(l.key, depth); });
     const auto cut = static_cast<std::size_t>(middle - leaves.begin());
     const bool right = light::bit_at(wanted, depth);
     const std::size_t at = path == nullptr ? 0 : path->siblings.size();

@@ -1,0 +1,24 @@
+// Runs the nodes of a job in topological order, the lowest id first among those that are ready, and passes data by
+// memory: an output lives until its last reader has run. The outcome is that of the whole job: gas is the sum, the
+// outputs are the job's. The first node that does not end ok ends the job with its status; a request that the kind
+// itself refuses, or a port that a node did not write, is the job's own fault (trap).
+// Pure but for the runner. Errors: flow.stopped (unavailable: control asked to stop), flow.no_artifact (internal), and
+// what the runner says when the fault is the worker's.
+#pragma once
+
+#include "exchange/runtime/runner.h"
+
+namespace hanse::flow {
+
+// The bytes a job needs, each checked against its hash before.
+struct Materials {
+  gxf::Job job;
+  std::map<BlobId, Bytes> blobs;
+};
+
+std::string kind_of(const gxf::Node& node);  // "wasm/v1", "onnx/v1", or what an engine node names
+
+Result<runtime::RunOutcome> run_dag(const Materials& materials, const Hash32& seed, runtime::Runner& runner,
+                                    runtime::RunControl& control);
+
+}  // namespace hanse::flow

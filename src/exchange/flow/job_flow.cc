@@ -1,0 +1,233 @@
+#include "exchange/flow/job_flow.h"
+
+#include <algorithm>
+
+#include "base/core/text.h"
+#include "base/crypto/hash.h"
+
+namespace hanse::flow {
+namespace {
+
+using market::JobState;
+
+// The story's steps, in the order they are told below.
+Result<market::Job> look_up(const JobId& id, const ProviderPorts& ports);
+Result<Materials> fetch(const market::Job& record, const ProviderPorts& ports);
+Result<market::Job> start(const market::Job& record, const ProviderPorts& ports);
+Result<runtime::RunOutcome> run(const market::Job& record, const Materials& materials, const ProviderPorts& ports,
+                                runtime::RunControl& control);
+Result<std::vector<market::OutputRef>> publish(const runtime::RunOutcome& outcome, const ProviderPorts& ports);
+Result<Bytes> sign(const market::Job& record, const gxf::Job& job, const runtime::RunOutcome& outcome,
+                   const std::vector<market::OutputRef>& outputs, const ProviderPorts& ports);
+Status record_receipt(const JobId& id, ByteView signed_receipt, const ProviderPorts& ports);
+
+bool is_done(const market::Job& record) { return record.ended() || record.state == JobState::kReceipted; }
+
+}  // namespace
+
+Status run_matched_job(const JobId& id, const ProviderPorts& ports, runtime::RunControl& control) {
+  TRY(const market::Job matched, look_up(id, ports));
+  if (is_done(matched)) return ports.journal.forget(id);
+
+  TRY(const Materials materials, fetch(matched, ports));
+  TRY(const market::Job started, start(matched, ports));
+  TRY(const runtime::RunOutcome outcome, run(started, materials, ports, control));
+  TRY(const std::vector<market::OutputRef> outputs, publish(outcome, ports));
+  TRY(const Bytes receipt, sign(started, materials.job, outcome, outputs, ports));
+  TRY_OK(record_receipt(id, receipt, ports));
+  return ports.journal.forget(id);
+}
+
+namespace {
+
+Result<market::Job> must_find(const JobId& id, MarketView& market) {
+  TRY(std::optional<market::Job> record, market.job(id));
+  if (!record) return fail(Kind::kNotFound, "flow.no_job", text("the market has no job {}", id));
+  return *std::move(record);
+}
+
+Result<market::Job> look_up(const JobId& id, const ProviderPorts& ports) {
+  TRY(market::Job record, must_find(id, ports.market));
+  if (record.provider != ports.identity.id()) {
+    return fail(Kind::kConflict, "flow.not_ours",
+                text("job {} is matched to {}, this is {}", id, record.provider, ports.identity.id()));
+  }
+  return record;
+}
+
+Result<Bytes> get_checked(const BlobId& id, std::string_view what, BlobPort& blobs) {
+  TRY(Bytes bytes, with_context(blobs.get(id), text("fetch {} {}", what, id)));
+  const BlobId found = crypto::blob_id(bytes);
+  if (found != id) return fail(Kind::kCorrupt, "flow.hash", text("{} hashes to {}, expected {}", what, found, id));
+  return bytes;
+}
+
+// Everything a provider can know to be out of reach before it starts.
+Status check_reach(const gxf::Job& job, const ProviderPorts& ports) {
+  const std::vector<std::string> kinds = ports.runner.kinds();
+  std::uint64_t bytes = 0, result_bytes = 0;
+  for (const gxf::Node& node : job.nodes) {
+    const std::string kind = kind_of(node);
+    if (std::ranges::find(kinds, kind) == kinds.end()) {
+      return fail(Kind::kUnsupported, "flow.no_kind",
+                  text("node {} is of kind '{}', which nothing here runs", node.id, kind));
+    }
+    bytes += node.limits.out_bytes;
+    const bool is_result = std::ranges::any_of(job.outputs, [&](const auto& o) { return o.node == node.id; });
+    if (is_result) result_bytes += node.limits.out_bytes;
+  }
+  if (result_bytes > kResultBytesMax) {
+    return fail(Kind::kUnsupported, "flow.too_large",
+                text("the job's outputs may have {} bytes, at most {}", result_bytes, kResultBytesMax));
+  }
+  for (const gxf::JobInput& input : job.inputs) bytes += std::min(input.size_bytes, kJobBytesMax);
+  if (bytes > kJobBytesMax) {
+    return fail(Kind::kUnsupported, "flow.too_large",
+                text("inputs and outputs are {} bytes, at most {}", bytes, kJobBytesMax));
+  }
+  return {};
+}
+
+Result<Materials> fetch(const market::Job& record, const ProviderPorts& ports) {
+  TRY(const Bytes gxf, ports.market.gxf(record.bid.job_id));
+  if (const BlobId found = crypto::blob_id(gxf); found != record.gxf_hash)
+    return fail(Kind::kCorrupt, "flow.hash", text("the GXF hashes to {}, expected {}", found, record.gxf_hash));
+  Materials materials;
+  TRY(materials.job, gxf::decode(gxf));
+  TRY_OK(check_reach(materials.job, ports));
+  std::uint64_t artifact_bytes = 0;
+  for (const gxf::Node& node : materials.job.nodes) {
+    if (node.artifact.is_zero() || materials.blobs.contains(node.artifact)) continue;
+    TRY(Bytes bytes, get_checked(node.artifact, "artifact", ports.blobs));
+    artifact_bytes += bytes.size();
+    if (artifact_bytes > kJobBytesMax)
+      return fail(Kind::kUnsupported, "flow.too_large", text("artifacts exceed {} bytes", kJobBytesMax));
+    materials.blobs.emplace(node.artifact, std::move(bytes));
+  }
+  for (const gxf::JobInput& input : materials.job.inputs) {
+    auto it = materials.blobs.find(input.id);
+    if (it == materials.blobs.end()) {
+      TRY(Bytes bytes, get_checked(input.id, "input", ports.blobs));
+      it = materials.blobs.emplace(input.id, std::move(bytes)).first;
+    }
+    if (it->second.size() != input.size_bytes) {
+      return fail(Kind::kInvalid, "flow.input_size",
+                  text("input {} has {} bytes, the job says {}", input.id, it->second.size(), input.size_bytes));
+    }
+  }
+  return materials;
+}
+
+Result<market::Job> start(const market::Job& record, const ProviderPorts& ports) {
+  if (record.state != JobState::kMatched) return record;
+  TRY_OK(ports.market.start(record.bid.job_id));
+  return look_up(record.bid.job_id, ports);
+}
+
+Result<runtime::RunOutcome> run(const market::Job& record, const Materials& materials, const ProviderPorts& ports,
+                                runtime::RunControl& control) {
+  const JobId& id = record.bid.job_id;
+  TRY(const std::optional<Bytes> kept, ports.journal.find(id, Step::kRan));
+  if (kept) return runtime::decode_outcome(*kept);
+  TRY(runtime::RunOutcome outcome, run_dag(materials, record.seed, ports.runner, control));
+  TRY_OK(ports.journal.keep(id, Step::kRan, runtime::encode_outcome(outcome)));
+  return outcome;
+}
+
+Result<std::vector<market::OutputRef>> publish(const runtime::RunOutcome& outcome, const ProviderPorts& ports) {
+  std::vector<market::OutputRef> refs;
+  for (const Bytes& output : outcome.outputs) {
+    const BlobId id = crypto::blob_id(output);
+    TRY(const BlobId stored, ports.blobs.put(output));
+    if (stored != id)
+      return fail(Kind::kCorrupt, "flow.hash", text("an output was stored as {}, expected {}", stored, id));
+    refs.push_back({.id = id, .size_bytes = output.size()});
+  }
+  return refs;
+}
+
+// Signatures are hedged, so a second one would differ: the first is kept and stored before anyone hears of it.
+Result<Bytes> sign(const market::Job& record, const gxf::Job& job, const runtime::RunOutcome& outcome,
+                   const std::vector<market::OutputRef>& outputs, const ProviderPorts& ports) {
+  const JobId& id = record.bid.job_id;
+  TRY(const std::optional<Bytes> kept, ports.journal.find(id, Step::kSigned));
+  if (kept) return *kept;
+  receipt::Receipt r;
+  r.job_id = id;
+  r.provider = record.provider;
+  r.gxf_hash = record.gxf_hash;
+  for (const gxf::Node& node : job.nodes) r.artifacts.push_back(node.artifact);
+  for (const gxf::JobInput& input : job.inputs) r.inputs.push_back({.id = input.id, .size_bytes = input.size_bytes});
+  r.outputs = outputs;
+  r.status = static_cast<market::RunStatus>(outcome.status);
+  r.gas = outcome.gas;
+  r.detail = outcome.detail;
+  r.kernel_class = outcome.kernel_class;
+  r.cpu_class = ports.cpu_class;
+  r.started = record.started;
+  TRY(r.finished, ports.market.height());
+  r.price = record.price;
+  const receipt::Stamp stamp{.network = ports.network, .wall_ms = ports.clock.wall_ms()};
+  Bytes signed_receipt = receipt::encode(receipt::sign_receipt(r, ports.identity, stamp, ports.random));
+  TRY_OK(ports.journal.keep(id, Step::kSigned, signed_receipt));
+  return signed_receipt;
+}
+
+Status record_receipt(const JobId& id, ByteView signed_receipt, const ProviderPorts& ports) {
+  TRY(const market::Job now, look_up(id, ports));
+  if (is_done(now)) return {};
+  TRY(const receipt::SignedReceipt opened, receipt::decode_signed_receipt(signed_receipt));
+  TRY(const receipt::Opened told, receipt::open_receipt(opened));
+  TRY(const BlobId stored, ports.blobs.put(signed_receipt));
+  const market::JobReceipt call{.id = id, .receipt_hash = stored, .status = told.receipt.status,
+                                .gas = told.receipt.gas, .outputs = told.receipt.outputs};
+  return ports.market.record(call);
+}
+
+Status upload_one(const BlobId& id, const std::map<BlobId, ByteView>& given, BlobPort& blobs) {
+  TRY(const bool stored, blobs.has(id));
+  if (stored) return {};
+  const auto it = given.find(id);
+  if (it == given.end())
+    return fail(Kind::kNotFound, "flow.no_blob", text("blob {} is neither given nor stored", id));
+  TRY(const BlobId found, blobs.put(it->second));
+  if (found != id) return fail(Kind::kCorrupt, "flow.hash", text("a blob hashes to {}, expected {}", found, id));
+  return {};
+}
+
+Status upload(ByteView gxf, const gxf::Job& job, const std::map<BlobId, ByteView>& blobs, const PayerPorts& ports) {
+  for (const gxf::Node& node : job.nodes)
+    if (!node.artifact.is_zero()) TRY_OK(upload_one(node.artifact, blobs, ports.blobs));
+  for (const gxf::JobInput& input : job.inputs) TRY_OK(upload_one(input.id, blobs, ports.blobs));
+  const BlobId id = crypto::blob_id(gxf);
+  return upload_one(id, {{id, gxf}}, ports.blobs);
+}
+
+}  // namespace
+
+Result<market::Quote> submit_job(ByteView gxf, const std::map<BlobId, ByteView>& blobs, const PayerPorts& ports) {
+  TRY(const gxf::Job claimed, gxf::decode(gxf));
+  TRY(const std::optional<market::Job> known, ports.market.job(claimed.job_id));
+  if (known) return market::Quote{.provider = known->provider, .ask_id = known->ask_id, .price = known->price};
+
+  TRY(const Height height, ports.market.height());
+  TRY(const gxf::Job job, gxf::validate(gxf, height.plus(1), ports.params));
+  TRY_OK(upload(gxf, job, blobs, ports));
+  return ports.market.order(gxf);
+}
+
+Result<receipt::ReceiptBundle> collect_receipt(const JobId& id, const PayerPorts& ports) {
+  TRY(const market::Job record, must_find(id, ports.market));
+  if (!record.result) {
+    return fail(record.ended() ? Kind::kConflict : Kind::kUnavailable, "flow.no_receipt",
+                text("job {} is {} ({})", id, market::job_state_name(record.state),
+                     market::close_reason_name(record.reason)));
+  }
+  receipt::ReceiptBundle bundle;
+  TRY(bundle.signed_receipt, get_checked(record.result->receipt_hash, "receipt", ports.blobs));
+  TRY(bundle.gxf, get_checked(record.gxf_hash, "GXF", ports.blobs));
+  TRY(bundle.job_proof, ports.market.prove_job(id));
+  return bundle;
+}
+
+}  // namespace hanse::flow

@@ -1,0 +1,204 @@
+#include "node/daemon/daemon.h"
+
+#include <mutex>
+#include <optional>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/codec/hex.h"
+#include "base/codec/json.h"
+#include "base/core/fs.h"
+#include "base/core/text.h"
+#include "base/crypto/keyfile.h"
+#include "base/telemetry/metrics.h"
+#include "node/api/http_server.h"
+#include "node/daemon/folder.h"
+#include "node/daemon/provider_role.h"
+#include "node/daemon/version.h"
+#include "node/roles/validator.h"
+#include "store/blob/blob.h"
+
+namespace hanse::daemon {
+namespace {
+
+constexpr std::int64_t kGraceMs = 2'000;  // for API calls that run when the node stops
+
+class LogReport final : public roles::Report {
+ public:
+  void say(logging::Level level, std::string_view event, logging::Fields fields, const std::source_location& where) override {
+    switch (level) {
+      case logging::Level::kTrace: return logging::log_trace(event, fields, where);
+      case logging::Level::kDebug: return logging::log_debug(event, fields, where);
+      case logging::Level::kInfo: return logging::log_info(event, fields, where);
+      case logging::Level::kWarn: return logging::log_warn(event, fields, where);
+      case logging::Level::kError: return logging::log_error(event, fields, where);
+    }
+  }
+};
+
+Result<std::string> read_passphrase(const std::string& path) {
+  if (path.empty()) return std::string();
+  struct stat st{};
+  if (::stat(path.c_str(), &st) == 0 && (st.st_mode & 077) != 0)
+    return fail(Kind::kDenied, "daemon.passphrase",
+                text("found {} open to others (mode {:o}), expected 600", path, unsigned{st.st_mode & 07777}));
+  TRY(const Bytes bytes, read_file(real_fs(), path, 4096));
+  const std::string_view all = as_text(bytes);
+  return std::string(all.substr(0, all.find('\n')));
+}
+
+class Process final : public Daemon, public api::Probe {
+ public:
+  explicit Process(Settings settings) : settings_(std::move(settings)) {}
+  ~Process() override { stop(); }
+
+  Status begin() {
+    TRY(auto folder, Folder::hold(settings_.dir));
+    folder_.emplace(std::move(folder));
+    TRY_OK(read_identity());
+    TRY(const Bytes genesis_bytes, with_context(read_file(real_fs(), settings_.genesis_file, light::kGenesisBytesMax),
+                                                "read the genesis file"));
+    TRY(genesis_, with_context(light::decode_genesis(genesis_bytes), settings_.genesis_file));
+    network_ = light::network_id(genesis_);
+    if (settings_.validator) {
+      TRY_OK(begin_validator());
+    } else {
+      TRY_OK(folder_->bind_network(network_));
+    }
+    TRY_OK(begin_http());
+    if (settings_.provider) {
+      TRY(auto role, ProviderRole::start(*identity_, report_,
+                                         {.settings = settings_.offer, .jobs_dir = folder_->path("jobs"),
+                                          .network = network_,
+                                          .on_end = [this](Status s) { ended(std::move(s)); }}));
+      const std::lock_guard lock(mutex_);  // probes are answered already
+      provider_ = std::move(role);
+    }
+    logging::log_info("node ready",
+                      {{"version", version()}, {"node", codec::encode_id(identity_->id().view())}, {"network", network_}});
+    return folder_->write_ready(ready_line() + "\n");
+  }
+
+  std::string ready_line() const override {
+    codec::Json out = codec::Json::object();
+    out.set("ready", true).set("pid", std::int64_t{::getpid()}).set("network", codec::to_hex(network_.view()));
+    if (grpc_) out.set("grpc", "unix:" + settings_.grpc.socket);
+    if (grpc_port() != 0) out.set("grpc_port", std::uint64_t{grpc_port()});
+    if (http_) out.set("http_port", std::uint64_t{http_->port()});
+    if (metrics_) out.set("metrics_port", std::uint64_t{metrics_->port()});
+    return out.dump();
+  }
+  std::uint16_t http_port() const override { return http_ ? http_->port() : 0; }
+  std::uint16_t grpc_port() const override { return grpc_ ? grpc_->tcp_port() : 0; }
+
+  void on_failed(std::function<void()> tell) override {
+    const std::lock_guard lock(mutex_);
+    tell_ = std::move(tell);
+    if (failure_ && tell_) tell_();
+  }
+  Status failed() const override {
+    const std::lock_guard lock(mutex_);
+    if (failure_) return std::unexpected(failure_->clone());
+    return {};
+  }
+
+  void stop() override {
+    if (folder_) folder_->remove_ready();
+    if (provider_) provider_->stop();  // its last calls go through the servers below
+    http_.reset();
+    metrics_.reset();
+    provider_.reset();
+    if (grpc_) grpc_->stop(kGraceMs);
+    grpc_.reset();
+    if (validator_) validator_->stop();
+    validator_.reset();
+    blobs_.reset();
+    folder_.reset();
+  }
+
+  Status ready() override {
+    TRY_OK(failed());
+    if (validator_) TRY_OK(validator_->ready());
+    const std::lock_guard lock(mutex_);
+    if (settings_.provider && !provider_) return fail(Kind::kUnavailable, "daemon.not_standing", "found no provider yet");
+    return provider_ ? provider_->ready() : Status();
+  }
+  std::string metrics() override {
+    if (validator_) validator_->refresh_metrics();
+    telemetry::refresh_process_metrics(telemetry::registry());
+    return telemetry::registry().exposition();
+  }
+
+ private:
+  Status read_identity() {
+    TRY(const std::string passphrase, read_passphrase(settings_.passphrase_file));
+    TRY(seeds_, crypto::open_key_file(settings_.key_file, passphrase,
+                                      {.allow_unencrypted = settings_.allow_unencrypted}));
+    TRY(auto identity, seeds_.identity());
+    identity_.emplace(std::move(identity));
+    return {};
+  }
+
+  Status begin_validator() {
+    TRY(blobs_, blob::BlobStore::open(real_fs(), folder_->path("blobs"),
+                                      {.blob_bytes_max = client::kBlobBytesMax, .quota_bytes = settings_.blob_bytes_max},
+                                      system_random()));
+    TRY(auto key, crypto::SecretKey::from_seed(seeds_.alg, seeds_.signing.view()));
+    TRY(validator_, roles::Validator::open(genesis_, std::move(key), *blobs_,
+                                           {.dir = folder_->path("chain"), .cache_bytes = settings_.cache_bytes,
+                                            .write_buffer_bytes = settings_.write_buffer_bytes,
+                                            .journal_segment_bytes = settings_.journal_segment_bytes,
+                                            .version = std::string(version()), .roles = settings_.role_names}));
+    TRY(grpc_, api::GrpcServer::start(*validator_, settings_.grpc));
+    return {};
+  }
+
+  Status begin_http() {
+    const auto handler = [this](std::string_view method, std::string_view target) {
+      return api::http_reply(*this, validator_.get(), method, target);
+    };
+    if (!settings_.http.empty()) {
+      TRY(http_, api::HttpServer::start({.address = settings_.http, .connections_max = settings_.http_connections_max}, handler));
+    }
+    if (!settings_.metrics.empty()) {
+      TRY(metrics_, api::HttpServer::start({.address = settings_.metrics, .connections_max = settings_.http_connections_max},
+                                           [this](std::string_view method, std::string_view target) {
+                                             return api::http_reply(*this, nullptr, method, target);
+                                           }));
+    }
+    return {};
+  }
+
+  void ended(Status why) {
+    const std::lock_guard lock(mutex_);
+    if (!why && !failure_) failure_.emplace(std::move(why.error()));
+    if (tell_) tell_();
+  }
+
+  const Settings settings_;
+  LogReport report_;
+  std::optional<Folder> folder_;
+  crypto::KeySeeds seeds_;
+  std::optional<crypto::Identity> identity_;
+  light::Genesis genesis_;
+  NetworkId network_;
+  std::unique_ptr<blob::BlobStore> blobs_;
+  std::unique_ptr<roles::Validator> validator_;
+  std::unique_ptr<api::GrpcServer> grpc_;
+  std::unique_ptr<api::HttpServer> http_, metrics_;
+  std::unique_ptr<ProviderRole> provider_;
+
+  mutable std::mutex mutex_;
+  std::function<void()> tell_;
+  std::optional<Error> failure_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Daemon>> Daemon::start(Settings settings) {
+  auto process = std::make_unique<Process>(std::move(settings));
+  TRY_OK(process->begin());
+  return process;
+}
+
+}  // namespace hanse::daemon
