@@ -42,13 +42,14 @@ room(exchange/gxf 4 USES codec crypto)
 room(exchange/market 4 USES codec crypto gxf)
 room(exchange/auction 4 USES codec crypto gxf market ledger)
 room(exchange/runtime 4 USES codec crypto governor plugin exec gxf LIBS PkgConfig::SECCOMP
-     TEST_NEEDS hanse-worker kind_echo)
+     TEST_NEEDS hanse-worker kind_echo kind_twin)
 program(hanse-worker exchange/runtime/main_worker.cc ROOMS runtime)
 if(HANSE_TESTS OR HANSE_BENCH)
   plugin(kind_echo SOURCES exchange/runtime/plugin_echo.cc ROOMS runtime FOLDER hanse-test)
+  plugin(kind_twin SOURCES exchange/runtime/plugin_echo.cc ROOMS runtime FOLDER hanse-test DEFINES ECHO_ID=\"twin\")
 endif()
 room(exchange/wasm 4 USES codec crypto gxf runtime TEST_LIBS wasmedge::wasmedge
-  TEST_SOURCES plugin_cache.cc plugin_engine.cc plugin_host.cc plugin_wasm.cc)
+  TEST_SOURCES plugin_cache.cc plugin_engine.cc plugin_host.cc plugin_wasm.cc TEST_NEEDS hanse-worker wasm)
 plugin(wasm ROOMS wasm runtime LIBS wasmedge::wasmedge SOURCES exchange/wasm/plugin_cache.cc
   exchange/wasm/plugin_engine.cc exchange/wasm/plugin_entry.cc exchange/wasm/plugin_host.cc
   exchange/wasm/plugin_wasm.cc)
@@ -64,7 +65,9 @@ room(node/client 6 USES codec crypto exec ledger LIBS hanse_proto_node)
 room(node/api 6 USES codec crypto client LIBS hanse_proto_node Boost::headers Threads::Threads
      TEST_LIBS hanse_proto_node)
 room(node/roles 6 USES codec crypto logging telemetry exec blob ledger light market auction gxf runtime client api)
-room(node/daemon 6 USES codec crypto config logging telemetry exec blob light market gxf runtime client api roles)
+room(node/daemon 6 USES codec crypto config logging telemetry exec kv blob light market gxf
+     runtime flow client api roles
+     TEST_NEEDS hansed hanse-worker kind_echo)
 program(hansed node/daemon/main_hansed.cc ROOMS daemon)
 
 # 8 cli

@@ -55,7 +55,7 @@ class MainJob(Lab):
         self.assertEqual(len({a["job_id"] for a in answers}), 4)
 
     def test_unseen_digits_are_classified(self):
-        answer = self.submit(os.path.join(ROOT, "examples/jobs/digits.yaml"))
+        answer = self.submit(os.path.join(ROOT, "examples/digits/job.yaml"))
         checked = subprocess.run(["python3", os.path.join(ROOT, "examples/digits/check.py"), answer["output"]],
                                  capture_output=True, text=True, check=False)
         self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)

@@ -138,7 +138,9 @@ Result<Cgroup> Cgroup::create(const CgroupLayout& layout, std::string_view path)
 }
 
 Cgroup::Cgroup(Cgroup&& other) noexcept
-    : layout_(std::move(other.layout_)), path_(std::move(other.path_)), folders_(std::move(other.folders_)),
+    : layout_(std::move(other.layout_)),
+      path_(std::move(other.path_)),
+      folders_(std::move(other.folders_)),
       made_(std::move(other.made_)) {
   other.made_.clear();
 }
@@ -153,14 +155,16 @@ std::string Cgroup::folder_of(std::string_view controller) const {
   return "";
 }
 
-Status Cgroup::plan_cpu(const CgroupLimits& limits, std::vector<Write>& writes, std::vector<FieldReport>& reports) const {
+Status Cgroup::plan_cpu(const CgroupLimits& limits, std::vector<Write>& writes,
+                        std::vector<FieldReport>& reports) const {
   const auto folder = folder_of("cpu");
   const bool v1 = layout_.on_v1("cpu");
   if (limits.cpu_percent) {
     if (*limits.cpu_percent == 0) return bad_limit("found cpu_percent 0, expected at least 1");
     const auto quota_us = std::max(kQuotaUsMin, *limits.cpu_percent * kPeriodUs / 100);
     if (folder.empty()) {
-      reports.push_back({.field = "cpu_percent", .state = FieldState::kUnsupported, .read_back = {}, .note = "no cpu controller"});
+      reports.push_back(
+          {.field = "cpu_percent", .state = FieldState::kUnsupported, .read_back = {}, .note = "no cpu controller"});
     } else if (v1) {
       writes.push_back({"cpu_percent", folder + "/cpu.cfs_period_us", text("{}", kPeriodUs)});
       writes.push_back({"cpu_percent", folder + "/cpu.cfs_quota_us", text("{}", quota_us)});
@@ -173,7 +177,8 @@ Status Cgroup::plan_cpu(const CgroupLimits& limits, std::vector<Write>& writes, 
     if (weight < 1 || weight > 10'000) return bad_limit(text("found cpu_weight {}, expected 1 to 10000", weight));
     const auto shares = std::clamp<std::uint64_t>(std::uint64_t{weight} * 1024 / 100, 2, 262'144);
     if (folder.empty()) {
-      reports.push_back({.field = "cpu_weight", .state = FieldState::kUnsupported, .read_back = {}, .note = "no cpu controller"});
+      reports.push_back(
+          {.field = "cpu_weight", .state = FieldState::kUnsupported, .read_back = {}, .note = "no cpu controller"});
     } else {
       writes.push_back({"cpu_weight", folder + (v1 ? "/cpu.shares" : "/cpu.weight"), text("{}", v1 ? shares : weight)});
     }
@@ -181,22 +186,29 @@ Status Cgroup::plan_cpu(const CgroupLimits& limits, std::vector<Write>& writes, 
   return {};
 }
 
-Status Cgroup::plan_memory(const CgroupLimits& limits, std::vector<Write>& writes, std::vector<FieldReport>& reports) const {
+Status Cgroup::plan_memory(const CgroupLimits& limits, std::vector<Write>& writes,
+                           std::vector<FieldReport>& reports) const {
   const auto folder = folder_of("memory");
   const bool v1 = layout_.on_v1("memory");
   if (limits.memory_max) {
-    if (*limits.memory_max < 4096) return bad_limit(text("found memory_max {}, expected at least 4096", *limits.memory_max));
+    if (*limits.memory_max < 4096)
+      return bad_limit(text("found memory_max {}, expected at least 4096", *limits.memory_max));
     if (folder.empty()) {
-      reports.push_back({.field = "memory_max", .state = FieldState::kUnsupported, .read_back = {}, .note = "no memory controller"});
+      reports.push_back(
+          {.field = "memory_max", .state = FieldState::kUnsupported, .read_back = {}, .note = "no memory controller"});
     } else {
-      writes.push_back({"memory_max", folder + (v1 ? "/memory.limit_in_bytes" : "/memory.max"), text("{}", *limits.memory_max)});
+      writes.push_back(
+          {"memory_max", folder + (v1 ? "/memory.limit_in_bytes" : "/memory.max"), text("{}", *limits.memory_max)});
     }
   }
   if (limits.memory_high) {
     if (folder.empty()) {
-      reports.push_back({.field = "memory_high", .state = FieldState::kUnsupported, .read_back = {}, .note = "no memory controller"});
+      reports.push_back(
+          {.field = "memory_high", .state = FieldState::kUnsupported, .read_back = {}, .note = "no memory controller"});
     } else if (v1) {
-      reports.push_back({.field = "memory_high", .state = FieldState::kEmulated, .read_back = {},
+      reports.push_back({.field = "memory_high",
+                         .state = FieldState::kEmulated,
+                         .read_back = {},
                          .note = "v1 has no soft limit that slows: the owner watches usage and pressure"});
     } else {
       writes.push_back({"memory_high", folder + "/memory.high", text("{}", *limits.memory_high)});
@@ -234,7 +246,8 @@ Status Cgroup::plan(const CgroupLimits& limits, std::vector<Write>& writes, std:
   if (limits.pids_max) {
     const auto folder = folder_of("pids");
     if (folder.empty()) {
-      reports.push_back({.field = "pids_max", .state = FieldState::kUnsupported, .read_back = {}, .note = "no pids controller"});
+      reports.push_back(
+          {.field = "pids_max", .state = FieldState::kUnsupported, .read_back = {}, .note = "no pids controller"});
     } else {
       writes.push_back({"pids_max", folder + "/pids.max", text("{}", *limits.pids_max)});
     }
@@ -257,7 +270,8 @@ Result<std::vector<FieldReport>> Cgroup::apply(const CgroupLimits& limits) {
       return failed(text("wrote '{}' to {}, read back '{}'", w.value, w.path, trimmed(after)));
     const auto note = w.field == "io" && layout_.on_v1("blkio") ? "v1 throttles direct I/O only" : "";
     if (!reports.empty() && reports.back().field == w.field) reports.pop_back();
-    reports.push_back({.field = w.field, .state = FieldState::kApplied, .read_back = std::string(trimmed(after)), .note = note});
+    reports.push_back(
+        {.field = w.field, .state = FieldState::kApplied, .read_back = std::string(trimmed(after)), .note = note});
     return {};
   };
   for (const auto& w : writes) {
@@ -314,7 +328,8 @@ Status Cgroup::set_frozen(bool frozen) {
     if (field_of(events, "frozen") == (frozen ? 1u : 0u)) return {};
     poll(nullptr, 0, 1);
   }
-  return fail(Kind::kTimeout, "governor.cgroup", text("{}: still not {} after {} ms", folder, frozen ? "frozen" : "thawed", kFreezePolls));
+  return fail(Kind::kTimeout, "governor.cgroup",
+              text("{}: still not {} after {} ms", folder, frozen ? "frozen" : "thawed", kFreezePolls));
 }
 
 Status Cgroup::freeze() { return set_frozen(true); }

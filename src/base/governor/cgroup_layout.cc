@@ -10,7 +10,8 @@ namespace hanse::governor {
 namespace {
 
 constexpr std::string_view kModeNames[] = {"none", "v1", "v2", "hybrid"};
-constexpr std::string_view kControllers[] = {"cpu", "cpuacct", "memory", "pids", "blkio", "freezer", "cpuset", "devices"};
+constexpr std::string_view kControllers[] = {"cpu",   "cpuacct", "memory", "pids",
+                                             "blkio", "freezer", "cpuset", "devices"};
 
 std::vector<std::string_view> words_of(std::string_view s, std::string_view separators) {
   std::vector<std::string_view> out;
@@ -52,7 +53,8 @@ bool CgroupLayout::on_v2(std::string_view controller) const {
 
 Result<CgroupLayout> parse_layout(std::string_view mountinfo, std::string_view controllers) {
   if (mountinfo.size() > kMountinfoSizeMax)
-    return fail(Kind::kCorrupt, "governor.bad_mountinfo", text("found {} bytes, expected at most {}", mountinfo.size(), kMountinfoSizeMax));
+    return fail(Kind::kCorrupt, "governor.bad_mountinfo",
+                text("found {} bytes, expected at most {}", mountinfo.size(), kMountinfoSizeMax));
   CgroupLayout layout;
   for (const auto line : words_of(mountinfo, "\n")) {
     // "id parent major:minor root mountpoint options [optional ...] - type source superoptions"

@@ -58,7 +58,8 @@ TEST(Cgroup, refuses_paths_that_lead_elsewhere) {
 class OnFiles : public testing::Test {
  protected:
   void SetUp() override {
-    root_ = testing::TempDir() + text("cgroup-{}-{}", getpid(), testing::UnitTest::GetInstance()->current_test_info()->name());
+    root_ = testing::TempDir() +
+            text("cgroup-{}-{}", getpid(), testing::UnitTest::GetInstance()->current_test_info()->name());
     std::system(("rm -rf " + root_ + " && mkdir -p " + root_ + "/v2 " + root_ + "/cpu " + root_ + "/memory").c_str());
   }
   void TearDown() override { std::system(("rm -rf " + root_).c_str()); }
@@ -73,7 +74,11 @@ TEST_F(OnFiles, v2_gets_its_files) {
   ASSERT_TRUE(group.has_value()) << group.error().str();
   for (const char* name : {"cpu.max", "cpu.weight", "memory.max", "memory.high", "pids.max", "io.max"})
     file(std::string("v2/g/") + name, "");
-  const auto reports = group->apply({.cpu_percent = 250, .cpu_weight = 200, .memory_max = 8192, .memory_high = 4096, .pids_max = 9,
+  const auto reports = group->apply({.cpu_percent = 250,
+                                     .cpu_weight = 200,
+                                     .memory_max = 8192,
+                                     .memory_high = 4096,
+                                     .pids_max = 9,
                                      .io = IoLimit{.major = 8, .minor = 1, .read_bps = 1000, .write_iops = 7}});
   ASSERT_TRUE(reports.has_value()) << reports.error().str();
   for (const auto& r : *reports) EXPECT_EQ(r.state, FieldState::kApplied) << r.field;
@@ -86,11 +91,13 @@ TEST_F(OnFiles, v2_gets_its_files) {
 }
 
 TEST_F(OnFiles, v1_says_what_it_only_emulates_and_what_it_lacks) {
-  CgroupLayout layout{.unified = {}, .unified_controllers = {}, .v1 = {{"cpu", root_ + "/cpu"}, {"memory", root_ + "/memory"}}};
+  CgroupLayout layout{
+      .unified = {}, .unified_controllers = {}, .v1 = {{"cpu", root_ + "/cpu"}, {"memory", root_ + "/memory"}}};
   auto group = Cgroup::create(layout, "g");
   ASSERT_TRUE(group.has_value()) << group.error().str();
   for (const char* name : {"cpu/g/cpu.cfs_period_us", "cpu/g/cpu.cfs_quota_us", "cpu/g/cpu.shares"}) file(name, "");
-  const auto reports = group->apply({.cpu_percent = 1, .cpu_weight = 100, .memory_max = {}, .memory_high = 4096, .pids_max = 9, .io = {}});
+  const auto reports = group->apply(
+      {.cpu_percent = 1, .cpu_weight = 100, .memory_max = {}, .memory_high = 4096, .pids_max = 9, .io = {}});
   ASSERT_TRUE(reports.has_value()) << reports.error().str();
   EXPECT_EQ(content("cpu/g/cpu.cfs_quota_us"), "1000");
   EXPECT_EQ(content("cpu/g/cpu.shares"), "1024");
@@ -107,7 +114,8 @@ TEST_F(OnFiles, a_write_that_fails_puts_the_others_back) {
   auto group = Cgroup::create(layout, "g");
   ASSERT_TRUE(group.has_value());
   file("v2/g/cpu.max", "max 100000");  // memory.max is not there
-  const auto reports = group->apply({.cpu_percent = 50, .cpu_weight = {}, .memory_max = 8192, .memory_high = {}, .pids_max = {}, .io = {}});
+  const auto reports = group->apply(
+      {.cpu_percent = 50, .cpu_weight = {}, .memory_max = 8192, .memory_high = {}, .pids_max = {}, .io = {}});
   ASSERT_FALSE(reports.has_value());
   EXPECT_EQ(reports.error().id(), "governor.cgroup");
   EXPECT_TRUE(content("v2/g/cpu.max").starts_with("max 100000"));
@@ -156,10 +164,16 @@ int spinner() {
 TEST(RealCgroup, limits_are_applied_read_back_and_felt) {
   auto group = real_group("limits");
   if (!group) return;
-  const auto reports = group->apply({.cpu_percent = 20, .cpu_weight = 50, .memory_max = 64u << 20, .memory_high = 32u << 20, .pids_max = 5, .io = {}});
+  const auto reports = group->apply({.cpu_percent = 20,
+                                     .cpu_weight = 50,
+                                     .memory_max = 64u << 20,
+                                     .memory_high = 32u << 20,
+                                     .pids_max = 5,
+                                     .io = {}});
   ASSERT_TRUE(reports.has_value()) << reports.error().str();
   for (const auto& r : *reports)
-    std::printf("%s: %s, reads %s %s\n", r.field.c_str(), std::string(field_state_name(r.state)).c_str(), r.read_back.c_str(), r.note.c_str());
+    std::printf("%s: %s, reads %s %s\n", r.field.c_str(), std::string(field_state_name(r.state)).c_str(),
+                r.read_back.c_str(), r.note.c_str());
   const int pid = spinner();
   ASSERT_TRUE(group->add(pid).has_value());
   const auto first = group->usage();

@@ -39,7 +39,8 @@ std::int64_t Gcra::take(std::uint64_t cost) {
 void Gcra::refund(std::uint64_t cost) {
   const std::uint64_t step = std::min(cost, rate_.burst) * interval_;
   std::uint64_t tat = tat_.load(std::memory_order_relaxed);
-  while (!tat_.compare_exchange_weak(tat, tat - std::min(tat, step), std::memory_order_acq_rel, std::memory_order_relaxed)) {
+  while (!tat_.compare_exchange_weak(tat, tat - std::min(tat, step), std::memory_order_acq_rel,
+                                     std::memory_order_relaxed)) {
   }
 }
 

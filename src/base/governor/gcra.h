@@ -1,10 +1,8 @@
 // Rate limits. Gcra is the generic cell rate algorithm (ATM Forum TM 4.1 section 4.4.5, the virtual scheduling form):
 // one atomic "theoretical arrival time" (TAT), so any number of threads share it without a lock and none is admitted
-// twice. Bucket chains limits: an operation passes its own, its job's, its tenant's; a refusal higher up gives back what
-// was taken below.
-// Units: the TAT counts sixteenths of a nanosecond since construction; it lasts 36 years. A rate is exact to 1 part in
-// interval_ns * 16.
-// Threads: any. Time comes from the clock given.
+// twice. Bucket chains limits: an operation passes its own, its job's, its tenant's; a refusal higher up gives back
+// what was taken below. Units: the TAT counts sixteenths of a nanosecond since construction; it lasts 36 years. A rate
+// is exact to 1 part in interval_ns * 16. Threads: any. Time comes from the clock given.
 #pragma once
 
 #include <atomic>
@@ -18,8 +16,8 @@ constexpr std::uint64_t kRateMax = 100'000'000;  // per second
 constexpr std::uint64_t kBurstMax = 1ull << 32;
 
 struct Rate {
-  std::uint64_t per_s = 1;   // 1 to kRateMax
-  std::uint64_t burst = 1;   // 1 to kBurstMax: what may pass at once after a rest
+  std::uint64_t per_s = 1;  // 1 to kRateMax
+  std::uint64_t burst = 1;  // 1 to kBurstMax: what may pass at once after a rest
 };
 
 class Gcra {
@@ -38,7 +36,7 @@ class Gcra {
   Rate rate_;
   Clock& clock_;
   std::int64_t start_ns_;
-  std::uint64_t interval_;   // sixteenths of ns per unit of cost
+  std::uint64_t interval_;  // sixteenths of ns per unit of cost
   std::atomic<std::uint64_t> tat_{0};
 };
 

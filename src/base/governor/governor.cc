@@ -37,21 +37,37 @@ std::unexpected<Error> not_enforceable(const Error& why) {
 }  // namespace
 
 Config Config::testing() {
-  return {.cpu_cap_percent = 50, .ram_cap_bytes = 512ull << 20, .io_ops_per_s = 100, .deterministic = true, .seed = 42,
-          .sandbox = true, .concurrent_max = 10, .waiting_max = 100'000, .group = "hanse"};
+  return {.cpu_cap_percent = 50,
+          .ram_cap_bytes = 512ull << 20,
+          .io_ops_per_s = 100,
+          .deterministic = true,
+          .seed = 42,
+          .sandbox = true,
+          .concurrent_max = 10,
+          .waiting_max = 100'000,
+          .group = "hanse"};
 }
 
 Config Config::production() {
-  return {.cpu_cap_percent = 80, .ram_cap_bytes = 4ull << 30, .io_ops_per_s = 10'000, .deterministic = false, .seed = 42,
-          .sandbox = false, .concurrent_max = 1000, .waiting_max = 100'000, .group = "hanse"};
+  return {.cpu_cap_percent = 80,
+          .ram_cap_bytes = 4ull << 30,
+          .io_ops_per_s = 10'000,
+          .deterministic = false,
+          .seed = 42,
+          .sandbox = false,
+          .concurrent_max = 1000,
+          .waiting_max = 100'000,
+          .group = "hanse"};
 }
 
 Governor::Governor(const Config& config, Clock& clock)
-    : config_(config), permits_(config.concurrent_max, config.waiting_max, clock),
+    : config_(config),
+      permits_(config.concurrent_max, config.waiting_max, clock),
       memory_(config.ram_cap_bytes.value_or(UINT64_MAX)) {
   // A tenth of a second's worth at once, so that a second never holds twice its share.
   if (config.io_ops_per_s)
-    io_.emplace(Rate{.per_s = *config.io_ops_per_s, .burst = std::max<std::uint64_t>(1, *config.io_ops_per_s / 10)}, clock);
+    io_.emplace(Rate{.per_s = *config.io_ops_per_s, .burst = std::max<std::uint64_t>(1, *config.io_ops_per_s / 10)},
+                clock);
 }
 
 Result<std::unique_ptr<Governor>> Governor::open(const Config& config, Clock& clock) {
@@ -67,15 +83,21 @@ Result<std::unique_ptr<Governor>> Governor::open(const Config& config, Clock& cl
   if (!config.sandbox) return governor;
   auto group = Cgroup::create(layout, config.group);
   if (!group) return not_enforceable(group.error());
-  CgroupLimits limits{.cpu_percent = {}, .cpu_weight = {}, .memory_max = config.ram_cap_bytes, .memory_high = {}, .pids_max = {}, .io = {}};
+  CgroupLimits limits{.cpu_percent = {},
+                      .cpu_weight = {},
+                      .memory_max = config.ram_cap_bytes,
+                      .memory_high = {},
+                      .pids_max = {},
+                      .io = {}};
   const auto processors = static_cast<std::uint32_t>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
   if (config.cpu_cap_percent) limits.cpu_percent = *config.cpu_cap_percent * processors;
   auto reports = group->apply(limits);
   if (!reports) return not_enforceable(reports.error());
   for (const auto& report : *reports)
     if (report.state != FieldState::kApplied)
-      return fail(Kind::kUnsupported, "governor.not_enforceable",
-                  text("sandbox mode cannot be kept: {} is {}: {}", report.field, field_state_name(report.state), report.note));
+      return fail(
+          Kind::kUnsupported, "governor.not_enforceable",
+          text("sandbox mode cannot be kept: {} is {}: {}", report.field, field_state_name(report.state), report.note));
   governor->enforced_ = std::move(*reports);
   governor->group_.emplace(std::move(*group));
   return governor;
@@ -117,9 +139,15 @@ Status Governor::confine(int pid) {
 }
 
 Statistics Governor::statistics() const {
-  Statistics s{.total = total_, .throttled = throttled_, .ram_bytes = memory_.used(), .ram_peak_bytes = memory_.peak(),
-               .ram_underflows = memory_.underflows(), .cpu_ns = 0, .in_use = permits_.in_use(),
-               .waiting = permits_.waiting(), .paused = permits_.paused()};
+  Statistics s{.total = total_,
+               .throttled = throttled_,
+               .ram_bytes = memory_.used(),
+               .ram_peak_bytes = memory_.peak(),
+               .ram_underflows = memory_.underflows(),
+               .cpu_ns = 0,
+               .in_use = permits_.in_use(),
+               .waiting = permits_.waiting(),
+               .paused = permits_.paused()};
   if (!group_) return s;
   if (const auto usage = group_->usage()) {
     s.cpu_ns = usage->cpu_ns;

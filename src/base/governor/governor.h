@@ -1,5 +1,5 @@
-// The budget of a program or of a tenant: how many operations run at once, how often they touch storage, how much memory
-// they hold, and, in sandbox mode, limits that the kernel enforces.
+// The budget of a program or of a tenant: how many operations run at once, how often they touch storage, how much
+// memory they hold, and, in sandbox mode, limits that the kernel enforces.
 //
 // Presets (systems-engines.md 1A):   cpu      memory   io per s  at once  deterministic  sandbox
 //   testing()                        50 %     512 MiB  100       10       on             on
@@ -46,7 +46,7 @@ struct Config {
 struct Statistics {
   std::uint64_t total = 0, throttled = 0;  // permits asked for; permits or I/O that were refused or had to wait
   std::uint64_t ram_bytes = 0, ram_peak_bytes = 0, ram_underflows = 0;
-  std::uint64_t cpu_ns = 0;                // of the control group, in sandbox mode
+  std::uint64_t cpu_ns = 0;  // of the control group, in sandbox mode
   std::uint32_t in_use = 0, waiting = 0;
   bool paused = false;
 };
@@ -66,7 +66,7 @@ class Governor {
   Status charge_memory(std::uint64_t bytes);
   void release_memory(std::uint64_t bytes);
 
-  void pause();   // nobody gets a permit until resume
+  void pause();  // nobody gets a permit until resume
   void resume();
 
   std::unique_ptr<Random> random(std::string_view label) const;

@@ -1,5 +1,5 @@
-// The price of asking: one permit taken and given back plus one rate check. Floor: one atomic addition and one reading of
-// the clock, which no exact limiter can do without.
+// The price of asking: one permit taken and given back plus one rate check. Floor: one atomic addition and one reading
+// of the clock, which no exact limiter can do without.
 #include <atomic>
 #include <cstdio>
 #include <ctime>
@@ -27,8 +27,10 @@ double ns_per_round(Body body) {
 }
 
 void print(std::string_view name, double value, std::string_view unit, double floor, std::string_view what) {
-  std::puts(hanse::text("{{\"room\":\"governor\",\"name\":\"{}\",\"value\":{:.1f},\"unit\":\"{}\",\"floor\":{:.1f},\"floor_what\":\"{}\",\"ratio\":{:.2f}}}",
-                        name, value, unit, floor, what, value / floor).c_str());
+  std::puts(hanse::text("{{\"room\":\"governor\",\"name\":\"{}\",\"value\":{:.1f},\"unit\":\"{}\",\"floor\":{:.1f},"
+                        "\"floor_what\":\"{}\",\"ratio\":{:.2f}}}",
+                        name, value, unit, floor, what, value / floor)
+                .c_str());
 }
 
 }  // namespace
@@ -57,13 +59,17 @@ int main() {
   // Two threads on one bucket, in checks a second; the floor is the same contention on a bare atomic.
   const auto two_threads = [&](auto body) {
     const auto start_ns = clock.mono_ns();
-    std::thread other([&] { for (std::uint64_t i = 0; i < kRounds; ++i) body(); });
+    std::thread other([&] {
+      for (std::uint64_t i = 0; i < kRounds; ++i) body();
+    });
     for (std::uint64_t i = 0; i < kRounds; ++i) body();
     other.join();
     return 2.0 * kRounds * 1e3 / static_cast<double>(clock.mono_ns() - start_ns);
   };
   const double bare = two_threads([&] { counter.fetch_add(1); });
-  const double shared = two_threads([&] { if (limit.take() < 0) std::puts("never"); });
+  const double shared = two_threads([&] {
+    if (limit.take() < 0) std::puts("never");
+  });
   print("gcra, two threads on one bucket", shared, "M/s", bare, "two threads adding to one atomic");
   return sink == 0 ? 1 : 0;
 }

@@ -68,8 +68,10 @@ TEST(Gcra, ten_seconds_stay_within_half_a_percent_of_odd_rates) {
     const auto end_ns = 10'000'000'000;
     while (clock.mono_ns() < end_ns) {
       const auto wait_ns = limit.take();
-      if (wait_ns == 0) ++admitted;
-      else clock.advance_ns(wait_ns);
+      if (wait_ns == 0)
+        ++admitted;
+      else
+        clock.advance_ns(wait_ns);
     }
     const auto expected = static_cast<double>(rate) * 10;
     EXPECT_NEAR(static_cast<double>(admitted), expected, std::max(1.0, expected * 0.005)) << rate;
@@ -131,7 +133,9 @@ TEST(Permits, a_waiter_can_be_cancelled_and_leaves_no_trace) {
   Permits permits(1, 16);
   auto held = permits.try_acquire();
   std::atomic<bool> cancelled{false};
-  std::thread waiter([&] { EXPECT_EQ(permits.acquire({.deadline_ns = 0, .cancelled = &cancelled}).error().id(), "governor.cancelled"); });
+  std::thread waiter([&] {
+    EXPECT_EQ(permits.acquire({.deadline_ns = 0, .cancelled = &cancelled}).error().id(), "governor.cancelled");
+  });
   while (permits.waiting() != 1) std::this_thread::yield();
   cancelled = true;
   waiter.join();
@@ -288,7 +292,8 @@ TEST(Governor, sandbox_mode_without_the_means_is_refused) {
 }
 
 TEST(Psi, reads_what_the_kernel_writes) {
-  const auto p = parse_pressure("some avg10=1.17 avg60=0.85 avg300=100.00 total=12323453\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=7\n");
+  const auto p = parse_pressure(
+      "some avg10=1.17 avg60=0.85 avg300=100.00 total=12323453\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=7\n");
   ASSERT_TRUE(p.has_value()) << p.error().str();
   EXPECT_EQ(p->some.avg10, 117u);
   EXPECT_EQ(p->some.avg60, 85u);
@@ -298,9 +303,10 @@ TEST(Psi, reads_what_the_kernel_writes) {
 }
 
 TEST(Psi, refuses_other_text) {
-  for (const char* text : {"", "some avg10=1.1 avg60=0.85 avg300=0.00 total=1\n", "none avg10=1.17", "some avg10=1.17",
-                           "some avg10=101.00 avg60=0.00 avg300=0.00 total=1", "some avg10=1.00 avg60=0.00 avg300=0.00 total=",
-                           "some avg10=1.00 avg60=0.00 avg300=0.00 total=99999999999999999999999"})
+  for (const char* text :
+       {"", "some avg10=1.1 avg60=0.85 avg300=0.00 total=1\n", "none avg10=1.17", "some avg10=1.17",
+        "some avg10=101.00 avg60=0.00 avg300=0.00 total=1", "some avg10=1.00 avg60=0.00 avg300=0.00 total=",
+        "some avg10=1.00 avg60=0.00 avg300=0.00 total=99999999999999999999999"})
     EXPECT_EQ(parse_pressure(text).error().id(), "governor.psi") << text;
 }
 
@@ -316,7 +322,8 @@ TEST(Psi, the_kernel_file_and_a_trigger_work_where_they_exist) {
     return;
   }
   EXPECT_TRUE(trigger->wait(0).has_value());
-  EXPECT_EQ(PressureTrigger::open({.path = "/proc/pressure/memory", .full = false, .stall_us = 3'000'000}).error().id(), "governor.psi");
+  EXPECT_EQ(PressureTrigger::open({.path = "/proc/pressure/memory", .full = false, .stall_us = 3'000'000}).error().id(),
+            "governor.psi");
   EXPECT_EQ(read_pressure("/nonexistent").error().id(), "governor.psi");
 }
 

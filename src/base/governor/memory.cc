@@ -10,7 +10,8 @@ Status MemoryAccount::charge(std::uint64_t bytes) {
   std::uint64_t used = used_.load(std::memory_order_relaxed);
   do {
     if (bytes > limit_ || used > limit_ - bytes)
-      return fail(Kind::kExhausted, "governor.memory", text("found {} bytes in use and {} more, expected at most {}", used, bytes, limit_));
+      return fail(Kind::kExhausted, "governor.memory",
+                  text("found {} bytes in use and {} more, expected at most {}", used, bytes, limit_));
   } while (!used_.compare_exchange_weak(used, used + bytes, std::memory_order_relaxed));
   std::uint64_t peak = peak_.load(std::memory_order_relaxed);
   while (peak < used + bytes && !peak_.compare_exchange_weak(peak, used + bytes, std::memory_order_relaxed)) {

@@ -1,6 +1,6 @@
-// Counts bytes that parts of the program say they hold, against a limit. A count never goes below zero: giving back more
-// than is held is our own bug somewhere, counted and reported, and never wraps into "nothing is free".
-// Error: governor.memory (exhausted): found, limit. Threads: any.
+// Counts bytes that parts of the program say they hold, against a limit. A count never goes below zero: giving back
+// more than is held is our own bug somewhere, counted and reported, and never wraps into "nothing is free". Error:
+// governor.memory (exhausted): found, limit. Threads: any.
 #pragma once
 
 #include <atomic>

@@ -62,7 +62,7 @@ class Permits {
   bool take_fast();
   bool take_as_first();  // under mutex_, by the first waiter
   void put();
-  void call_first();     // under mutex_
+  void call_first();  // under mutex_
 
   // paused (1 bit), waiting (31 bits), in use (32 bits) in one word, so that "free and nobody waits" is one look.
   std::atomic<std::uint64_t> word_{0};

@@ -14,7 +14,8 @@ namespace hanse::governor {
 namespace {
 
 std::unexpected<Error> bad(std::string_view line) {
-  return fail(Kind::kCorrupt, "governor.psi", text("found '{}', expected some|full avg10=N.NN avg60=N.NN avg300=N.NN total=N", line));
+  return fail(Kind::kCorrupt, "governor.psi",
+              text("found '{}', expected some|full avg10=N.NN avg60=N.NN avg300=N.NN total=N", line));
 }
 
 bool take_number(std::string_view& s, std::uint64_t& out) {
@@ -108,7 +109,8 @@ Backoff::Level Backoff::step(std::uint32_t some_avg10, std::int64_t now_ns) {
   } else {
     level_ = Level::kNormal;
     // Back up by the same factor, at least one at a time.
-    limit_ = static_cast<std::uint32_t>(std::min<std::uint64_t>(options_.limit_max, std::max<std::uint64_t>(limit_ + 1ull, std::uint64_t{limit_} * 10 / 7)));
+    limit_ = static_cast<std::uint32_t>(std::min<std::uint64_t>(
+        options_.limit_max, std::max<std::uint64_t>(limit_ + 1ull, std::uint64_t{limit_} * 10 / 7)));
   }
   return level_;
 }

@@ -1,19 +1,17 @@
-/* The C boundary between a host program and a plug-in (a shared library loaded with RTLD_LOCAL). C99, no Hanse types.
- *
- * A plug-in exports one function, hanse_plugin_entry, that returns a table which lives as long as the library. Both
- * tables carry their size first-hand, so fields may be appended: a host reads a field only when `size` reaches past it.
- *
- * Every function answers an int:
- *   HANSE_OK      done
- *   HANSE_ERROR   refused or failed; where the call has a sink, it holds one encoded Error (base/plugin/error_wire.h)
- *   HANSE_PANIC   the plug-in's state can no longer be trusted; the host moves it to Error
- * Nothing may be thrown across this boundary. A blob is borrowed for the call. A sink copies what it is given and
- * answers non-zero once its limit is reached; more writes stay refused.
- * Threads: the host calls one function of one plug-in at a time, maybe from different threads. host_api functions may
- * be called from any thread of the plug-in while a call is running; stop() is cheap enough to ask every microsecond.
- */
-#ifndef HANSE_PLUGIN_ABI_H
-#define HANSE_PLUGIN_ABI_H
+// The C boundary between a host program and a plug-in (a shared library loaded with RTLD_LOCAL). C99, no Hanse types.
+//
+// A plug-in exports one function, hanse_plugin_entry, that returns a table which lives as long as the library. Both
+// tables carry their size first-hand, so fields may be appended: a host reads a field only when `size` reaches past it.
+//
+// Every function answers an int:
+//   HANSE_OK      done
+//   HANSE_ERROR   refused or failed; where the call has a sink, it holds one encoded Error (base/plugin/error_wire.h)
+//   HANSE_PANIC   the plug-in's state can no longer be trusted; the host moves it to Error
+// Nothing may be thrown across this boundary. A blob is borrowed for the call. A sink copies what it is given and
+// answers non-zero once its limit is reached; more writes stay refused.
+// Threads: the host calls one function of one plug-in at a time, maybe from different threads. host_api functions may
+// be called from any thread of the plug-in while a call is running; stop() is cheap enough to ask every microsecond.
+#pragma once
 
 #include <stdint.h>
 
@@ -65,5 +63,4 @@ typedef const hanse_plugin_v1* (*hanse_plugin_entry_fn)(void);
 
 #ifdef __cplusplus
 }
-#endif
 #endif

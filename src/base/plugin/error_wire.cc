@@ -51,11 +51,26 @@ struct Parts {
 
 Status read_part(codec::CborReader& r, std::uint64_t key, Parts& parts) {
   switch (key) {
-    case 0: { TRY(parts.kind, r.u64("kind", 255)); return {}; }
-    case 1: { TRY(parts.id, r.text("id", kErrorIdMax)); return {}; }
-    case 2: { TRY(parts.message, r.text("message", kErrorTextMax)); return {}; }
-    case 3: { TRY(parts.code, r.u64("code", 0xFFFFFFFF)); return {}; }
-    case 4: { TRY(parts.path, r.text("path", kErrorTextMax)); return {}; }
+    case 0: {
+      TRY(parts.kind, r.u64("kind", 255));
+      return {};
+    }
+    case 1: {
+      TRY(parts.id, r.text("id", kErrorIdMax));
+      return {};
+    }
+    case 2: {
+      TRY(parts.message, r.text("message", kErrorTextMax));
+      return {};
+    }
+    case 3: {
+      TRY(parts.code, r.u64("code", 0xFFFFFFFF));
+      return {};
+    }
+    case 4: {
+      TRY(parts.path, r.text("path", kErrorTextMax));
+      return {};
+    }
     case 5: {
       TRY_OK(r.enter_array("context", kErrorContextMax));
       while (r.more()) {

@@ -11,8 +11,8 @@
 namespace hanse::plugin {
 
 constexpr std::size_t kErrorIdMax = 64;
-constexpr std::size_t kErrorTextMax = 2048;     // message and path, bytes each
-constexpr std::size_t kErrorContextMax = 16;    // lines, kErrorTextMax bytes each
+constexpr std::size_t kErrorTextMax = 2048;   // message and path, bytes each
+constexpr std::size_t kErrorContextMax = 16;  // lines, kErrorTextMax bytes each
 constexpr std::size_t kErrorSizeMax = 64 * 1024;
 
 Bytes encode_error(const Error& error);

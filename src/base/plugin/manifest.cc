@@ -14,7 +14,8 @@ constexpr std::size_t kCapabilityMax = 64;
 constexpr std::uint32_t kVersionPartMax = 999'999;
 
 std::unexpected<Error> bad(std::size_t line, std::string_view message) {
-  return fail(Kind::kInvalid, "plugin.bad_manifest", line == 0 ? std::string(message) : text("line {}: {}", line, message));
+  return fail(Kind::kInvalid, "plugin.bad_manifest",
+              line == 0 ? std::string(message) : text("line {}: {}", line, message));
 }
 
 std::string_view trim(std::string_view s) {
@@ -59,10 +60,11 @@ Status read_line(std::string_view line, std::size_t number, Fields& fields) {
   if (equals == std::string_view::npos) return bad(number, text("found '{}', expected key = \"value\"", line));
   const auto key = trim(line.substr(0, equals));
   auto value = trim(line.substr(equals + 1));
-  static constexpr std::string_view kKeys[] = {"id",   "version", "abi",    "capabilities",
+  static constexpr std::string_view kKeys[] = {"id",    "version", "abi",    "capabilities",
                                                "needs", "name",    "author", "description"};
   if (std::ranges::find(kKeys, key) == std::end(kKeys))
-    return bad(number, text("found key '{}', expected one of id version abi capabilities needs name author description", key));
+    return bad(number,
+               text("found key '{}', expected one of id version abi capabilities needs name author description", key));
   if (value.size() < 2 || value.front() != '"' || value.back() != '"')
     return bad(number, text("{}: found {}, expected a text in quotes", key, value));
   value = value.substr(1, value.size() - 2);
@@ -78,7 +80,8 @@ Status read_capabilities(std::size_t line, std::string_view value, Manifest& m) 
   if (trim(value).empty()) return {};
   for (const auto name : split(value, ',')) {
     if (!is_name(name, "._/-", kCapabilityMax))
-      return bad(line, text("capabilities: found '{}', expected [a-z][a-z0-9._/-]*, at most {} bytes", name, kCapabilityMax));
+      return bad(line,
+                 text("capabilities: found '{}', expected [a-z][a-z0-9._/-]*, at most {} bytes", name, kCapabilityMax));
     if (std::ranges::find(m.capabilities, name) != m.capabilities.end())
       return bad(line, text("capabilities: {} is there twice", name));
     m.capabilities.emplace_back(name);
@@ -128,8 +131,7 @@ Result<Version> parse_version(std::string_view s) {
   const auto parts = split(s, '.');
   Version v;
   if (parts.size() != 3 || !parse_u32(parts[0], kVersionPartMax, v.major) ||
-      !parse_u32(parts[1], kVersionPartMax, v.minor) || !parse_u32(parts[2], kVersionPartMax, v.patch) ||
-      v.str() != s)
+      !parse_u32(parts[1], kVersionPartMax, v.minor) || !parse_u32(parts[2], kVersionPartMax, v.patch) || v.str() != s)
     return bad(0, text("found '{}', expected MAJOR.MINOR.PATCH", s));
   return v;
 }
@@ -188,7 +190,8 @@ struct Sorter {
 }  // namespace
 
 Result<std::vector<std::size_t>> load_order(const std::vector<Manifest>& manifests) {
-  Sorter sorter{.manifests = manifests, .by_id = {}, .done = std::vector<bool>(manifests.size()), .path = {}, .order = {}};
+  Sorter sorter{
+      .manifests = manifests, .by_id = {}, .done = std::vector<bool>(manifests.size()), .path = {}, .order = {}};
   for (std::size_t i = 0; i < manifests.size(); ++i) sorter.by_id.emplace(manifests[i].id, i);
   for (std::size_t i = 0; i < manifests.size(); ++i) TRY_OK(sorter.visit(i));
   return std::move(sorter.order);

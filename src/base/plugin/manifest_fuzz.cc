@@ -9,7 +9,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace hanse::plugin;
   const hanse::ByteView bytes(data, size);
   if (const auto manifest = parse_manifest(hanse::as_text(bytes))) {
-    if (manifest->id.empty() || manifest->capabilities.size() > kCapabilitiesMax || manifest->needs.size() > kNeedsMax) std::abort();
+    if (manifest->id.empty() || manifest->capabilities.size() > kCapabilitiesMax || manifest->needs.size() > kNeedsMax)
+      std::abort();
     const auto version = parse_version(manifest->version.str());
     if (!version || *version != manifest->version) std::abort();
   }

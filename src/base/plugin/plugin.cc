@@ -202,8 +202,9 @@ Result<Bytes> Plugin::execute(ByteView in, const CallOptions& options) {
     return impl.timed_out("execute");
   }
   if (out_full)
-    return fail(Kind::kExhausted, "plugin.output_too_large",
-                text("{}: the answer is longer than {} bytes", impl.manifest.id, std::min(options.output_max, kOutputMax)));
+    return fail(
+        Kind::kExhausted, "plugin.output_too_large",
+        text("{}: the answer is longer than {} bytes", impl.manifest.id, std::min(options.output_max, kOutputMax)));
   if (answer == HANSE_OK) return out;
   auto error = decode_error(out);
   if (error) return std::unexpected(std::move(*error));
@@ -300,7 +301,8 @@ Status PluginHost::upgrade(std::string_view id, const std::string& path, ByteVie
   TRY(const auto plugin, find(id));
   TRY(auto fresh, Instance::open(path, clock_, log_));
   if (fresh->manifest().id != id)
-    return fail(Kind::kInvalid, "plugin.bad_manifest", text("{}: found id {}, expected {}", path, fresh->manifest().id, id));
+    return fail(Kind::kInvalid, "plugin.bad_manifest",
+                text("{}: found id {}, expected {}", path, fresh->manifest().id, id));
   {
     const std::lock_guard lock(mutex_);
     TRY_OK(check_needs(fresh->manifest()));

@@ -1,6 +1,7 @@
 // Plug-ins: shared libraries behind the C boundary of abi.h, each with its own life and its own queue.
 //
-// States and the steps between them (systems-engines.md 5A); any other step is plugin.invalid_state and changes nothing:
+// States and the steps between them (systems-engines.md 5A); any other step is plugin.invalid_state and changes
+// nothing:
 //   none -> Loaded           load: manifest, ABI and needs are right
 //   Loaded -> Ready          init           Ready -> Active          start
 //   Active -> Paused         pause          Paused -> Active         resume
@@ -8,10 +9,10 @@
 //   any but Unloaded -> Error   the plug-in panics, throws, overruns a deadline or breaks the boundary's rules
 //   Error -> Loaded          reset: the instance is destroyed
 //   Loaded, Ready, Error -> Unloaded   unload: the library is closed
-// execute needs Active. Calls of one plug-in run one after another in order of arrival; at most kQueueMax wait. Plug-ins
-// do not wait for each other: the registry's lock covers look-ups only.
-// A native plug-in shares the process: it is trusted not to crash and to watch stop(). What is not trusted runs in
-// hanse-worker, a sandboxed process (exchange/runtime), through the same boundary.
+// execute needs Active. Calls of one plug-in run one after another in order of arrival; at most kQueueMax wait.
+// Plug-ins do not wait for each other: the registry's lock covers look-ups only. A native plug-in shares the process:
+// it is trusted not to crash and to watch stop(). What is not trusted runs in hanse-worker, a sandboxed process
+// (exchange/runtime), through the same boundary.
 //
 // Deadlines are mono_ns of the host's clock, 0 = none. A call that returns after its deadline is plugin.timeout and
 // leaves the plug-in in Error; a call whose deadline passes while it waits for its turn is plugin.timeout without a
@@ -57,8 +58,8 @@ enum class LogLevel : std::uint8_t { kDebug, kInfo, kWarn, kError };
 using LogFn = std::function<void(std::string_view plugin_id, LogLevel level, std::string_view text)>;
 
 struct CallOptions {
-  std::int64_t deadline_ns = 0;                   // mono_ns of the host's clock; 0 = none
-  const std::atomic<bool>* cancelled = nullptr;   // seen by the plug-in through stop()
+  std::int64_t deadline_ns = 0;                  // mono_ns of the host's clock; 0 = none
+  const std::atomic<bool>* cancelled = nullptr;  // seen by the plug-in through stop()
   std::size_t output_max = kOutputMax;
 };
 

@@ -31,7 +31,8 @@ struct Probe {
 };
 
 int answer(hanse_sink out, std::string_view text) {
-  return out.write(out.ctx, reinterpret_cast<const std::uint8_t*>(text.data()), text.size()) == HANSE_OK ? HANSE_OK : HANSE_ERROR;
+  return out.write(out.ctx, reinterpret_cast<const std::uint8_t*>(text.data()), text.size()) == HANSE_OK ? HANSE_OK
+                                                                                                         : HANSE_ERROR;
 }
 
 int init(const hanse_host_api* host, hanse_blob config, void** self) {
@@ -63,7 +64,8 @@ int execute(void* self, hanse_blob in, hanse_sink out, std::uint64_t) {
   if (word == "panic") return HANSE_PANIC;
   if (word == "odd answer") return 77;
   if (word == "error") {
-    const auto bytes = hanse::plugin::encode_error(hanse::Error(hanse::Kind::kNotFound, "probe.nothing", "found nothing"));
+    const auto bytes =
+        hanse::plugin::encode_error(hanse::Error(hanse::Kind::kNotFound, "probe.nothing", "found nothing"));
     return out.write(out.ctx, bytes.data(), bytes.size()) == HANSE_OK ? HANSE_ERROR : HANSE_PANIC;
   }
   if (word == "bad error") {
@@ -85,28 +87,29 @@ int save(void* self, hanse_sink out) {
 
 int upgrade(void* self, hanse_blob old_state, const char*) {
   if (kFault == "upgrade fails") return HANSE_ERROR;
-  static_cast<Probe*>(self)->count = std::strtoull(std::string(reinterpret_cast<const char*>(old_state.data), old_state.size).c_str(), nullptr, 10);
+  static_cast<Probe*>(self)->count =
+      std::strtoull(std::string(reinterpret_cast<const char*>(old_state.data), old_state.size).c_str(), nullptr, 10);
   return HANSE_OK;
 }
 
 void destroy(void* self) { delete static_cast<Probe*>(self); }
 
-constexpr const char* kManifest =
-    "# a test plug-in\nid = \"" PROBE_ID "\"\nversion = \"" PROBE_VERSION "\"\nabi = \"1\"\nneeds = \"" PROBE_NEEDS
-    "\"\ncapabilities = \"probe/v1\"\n";
+constexpr const char* kManifest = "# a test plug-in\nid = \"" PROBE_ID "\"\nversion = \"" PROBE_VERSION
+                                  "\"\nabi = \"1\"\nneeds = \"" PROBE_NEEDS "\"\ncapabilities = \"probe/v1\"\n";
 
-const hanse_plugin_v1 kTable = {.abi = kFault == "other abi" ? 2u : HANSE_PLUGIN_ABI_VERSION,
-                                .size = kFault == "small table" ? 40u : static_cast<std::uint32_t>(sizeof(hanse_plugin_v1)),
-                                .manifest = kFault == "bad manifest" ? "id = 7" : kManifest,
-                                .init = init,
-                                .start = start,
-                                .pause = nothing,
-                                .resume = nothing,
-                                .stop = nothing,
-                                .execute = kFault == "no execute" ? nullptr : execute,
-                                .save = kFault == "no save" ? nullptr : save,
-                                .upgrade = upgrade,
-                                .destroy = destroy};
+const hanse_plugin_v1 kTable = {
+    .abi = kFault == "other abi" ? 2u : HANSE_PLUGIN_ABI_VERSION,
+    .size = kFault == "small table" ? 40u : static_cast<std::uint32_t>(sizeof(hanse_plugin_v1)),
+    .manifest = kFault == "bad manifest" ? "id = 7" : kManifest,
+    .init = init,
+    .start = start,
+    .pause = nothing,
+    .resume = nothing,
+    .stop = nothing,
+    .execute = kFault == "no execute" ? nullptr : execute,
+    .save = kFault == "no save" ? nullptr : save,
+    .upgrade = upgrade,
+    .destroy = destroy};
 
 }  // namespace
 

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "base/core/text.h"
 #include "base/plugin/error_wire.h"
@@ -13,7 +14,8 @@ namespace hanse::plugin {
 namespace {
 
 std::string library(std::string_view name) {
-  return (std::filesystem::read_symlink("/proc/self/exe").parent_path() / text("../lib/hanse-test/probe_{}.so", name)).string();
+  return (std::filesystem::read_symlink("/proc/self/exe").parent_path() / text("../lib/hanse-test/probe_{}.so", name))
+      .string();
 }
 
 std::shared_ptr<Plugin> active(PluginHost& host, std::string_view name = "1") {
@@ -70,18 +72,19 @@ TEST(Plugin, refuses_every_other_step_and_names_the_states) {
     std::vector<State> from;
     std::function<Status(PluginHost&, Plugin&)> take;
   };
-  const Step steps[] = {
-      {"init", {State::kLoaded}, [](PluginHost&, Plugin& p) { return p.init({}); }},
-      {"start", {State::kReady}, [](PluginHost&, Plugin& p) { return p.start(); }},
-      {"pause", {State::kActive}, [](PluginHost&, Plugin& p) { return p.pause(); }},
-      {"resume", {State::kPaused}, [](PluginHost&, Plugin& p) { return p.resume(); }},
-      {"stop", {State::kActive, State::kPaused}, [](PluginHost&, Plugin& p) { return p.stop(); }},
-      {"reset", {State::kError}, [](PluginHost&, Plugin& p) { return p.reset(); }},
-      {"unload", {State::kLoaded, State::kReady, State::kError}, [](PluginHost& h, Plugin&) { return h.unload("probe"); }},
-      {"execute", {State::kActive}, [](PluginHost&, Plugin& p) -> Status {
-         TRY_OK(p.execute(as_bytes("echo")));
-         return {};
-       }}};
+  const Step steps[] = {{"init", {State::kLoaded}, [](PluginHost&, Plugin& p) { return p.init({}); }},
+                        {"start", {State::kReady}, [](PluginHost&, Plugin& p) { return p.start(); }},
+                        {"pause", {State::kActive}, [](PluginHost&, Plugin& p) { return p.pause(); }},
+                        {"resume", {State::kPaused}, [](PluginHost&, Plugin& p) { return p.resume(); }},
+                        {"stop", {State::kActive, State::kPaused}, [](PluginHost&, Plugin& p) { return p.stop(); }},
+                        {"reset", {State::kError}, [](PluginHost&, Plugin& p) { return p.reset(); }},
+                        {"unload",
+                         {State::kLoaded, State::kReady, State::kError},
+                         [](PluginHost& h, Plugin&) { return h.unload("probe"); }},
+                        {"execute", {State::kActive}, [](PluginHost&, Plugin& p) -> Status {
+                           TRY_OK(p.execute(as_bytes("echo")));
+                           return {};
+                         }}};
   for (const State state : {State::kLoaded, State::kReady, State::kActive, State::kPaused, State::kError}) {
     for (const auto& step : steps) {
       PluginHost host;
@@ -91,7 +94,8 @@ TEST(Plugin, refuses_every_other_step_and_names_the_states) {
       EXPECT_EQ(status.has_value(), allowed) << step.name << " in " << state_name(state);
       if (allowed) continue;
       EXPECT_EQ(status.error().id(), "plugin.invalid_state");
-      EXPECT_TRUE(status.error().message().contains(text("{}: found state {}, expected {}", step.name, state_name(state), state_name(step.from[0]))))
+      EXPECT_TRUE(status.error().message().contains(
+          text("{}: found state {}, expected {}", step.name, state_name(state), state_name(step.from[0]))))
           << status.error().message();
       EXPECT_EQ(p->state(), state);
     }
@@ -334,12 +338,35 @@ TEST(PluginHost, a_thousand_loads_and_unloads_leave_nothing_behind) {
   const auto after = resident_bytes();
   EXPECT_LT(after, before + (1u << 20));
   std::ifstream maps("/proc/self/maps");
-  for (std::string line; std::getline(maps, line);) EXPECT_FALSE(line.contains("probe_1.so")) << "still mapped: " << line;
+  for (std::string line; std::getline(maps, line);)
+    EXPECT_FALSE(line.contains("probe_1.so")) << "still mapped: " << line;
+}
+
+// Copies of one library under other names: the id in the copy's manifest is patched.
+TEST(PluginHost, one_plugin_too_many_is_refused) {
+  std::ifstream in(library("1"), std::ios::binary);
+  const std::string image((std::istreambuf_iterator<char>(in)), {});
+  const auto at = image.find("id = \"probe\"");
+  ASSERT_NE(at, std::string::npos);
+  const auto folder = std::filesystem::path(testing::TempDir()) / text("plugins-{}", getpid());
+  std::filesystem::create_directories(folder);
+  PluginHost host;
+  for (std::size_t i = 0; i <= kPluginsMax; ++i) {
+    auto copy = image;
+    copy.replace(at, 12, text("id = \"p{:04}\"", i));
+    const auto path = folder / text("{}.so", i);
+    std::ofstream(path, std::ios::binary) << copy;
+    const auto loaded = host.load(path.string());
+    EXPECT_EQ(loaded.has_value(), i < kPluginsMax);
+    EXPECT_TRUE(loaded || loaded.error().id() == "plugin.full") << loaded.error().str();
+  }
+  std::filesystem::remove_all(folder);
 }
 
 TEST(PluginHost, log_lines_reach_the_host) {
   std::string seen;
-  PluginHost host(system_clock(), [&](std::string_view id, LogLevel, std::string_view line) { seen = text("{} {}", id, line); });
+  PluginHost host(system_clock(),
+                  [&](std::string_view id, LogLevel, std::string_view line) { seen = text("{} {}", id, line); });
   active(host);
   EXPECT_EQ(seen, "probe ready");
 }
@@ -351,7 +378,7 @@ TEST(ErrorWire, survives_the_round_trip_and_cuts_what_is_too_long) {
   EXPECT_EQ(back->str(), error.str());
   EXPECT_EQ(back->kind(), Kind::kDenied);
   EXPECT_EQ(back->code(), 7u);
-  Error wide(Kind::kInternal, "room.what", std::string(kErrorTextMax + 5, 'x') );
+  Error wide(Kind::kInternal, "room.what", std::string(kErrorTextMax + 5, 'x'));
   for (int i = 0; i < 20; ++i) wide = std::move(wide).with("c");
   const auto cut = decode_error(encode_error(wide));
   ASSERT_TRUE(cut.has_value());

@@ -31,7 +31,8 @@ Result<std::uint64_t> VerbArgs::number(std::string_view name, std::uint64_t fall
   std::uint64_t out = 0;
   const auto [end, bad] = std::from_chars(found.data(), found.data() + found.size(), out);
   if (bad != std::errc() || end != found.data() + found.size() || found.empty() || out > max)
-    return fail(Kind::kInvalid, "cli.number", text("found '{}' for --{}, expected a number from 0 to {}", found, name, max));
+    return fail(Kind::kInvalid, "cli.number",
+                text("found '{}' for --{}, expected a number from 0 to {}", found, name, max));
   return out;
 }
 

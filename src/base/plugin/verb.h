@@ -14,10 +14,10 @@
 namespace hanse::plugin {
 
 struct VerbOption {
-  std::string name;        // "--dir", or "FILE" for a positional
-  std::string value;       // what follows, e.g. "DIR"; empty for a flag
+  std::string name;   // "--dir", or "FILE" for a positional
+  std::string value;  // what follows, e.g. "DIR"; empty for a flag
   std::string help;
-  std::string fallback;    // default as text; empty = none
+  std::string fallback;  // default as text; empty = none
   bool required = false;
   bool repeats = false;
 };
@@ -30,7 +30,8 @@ class VerbArgs {
   std::string_view get(std::string_view name, std::string_view fallback = {}) const;
   std::vector<std::string> all(std::string_view name) const;
   // cli.number (invalid) with the option, what was found and the range.
-  Result<std::uint64_t> number(std::string_view name, std::uint64_t fallback, std::uint64_t max = ~std::uint64_t{0}) const;
+  Result<std::uint64_t> number(std::string_view name, std::uint64_t fallback,
+                               std::uint64_t max = ~std::uint64_t{0}) const;
 
  private:
   std::vector<std::pair<std::string, std::string>> values_;
@@ -40,20 +41,20 @@ class VerbArgs {
 class Talk {
  public:
   virtual ~Talk() = default;
-  virtual void say(std::string_view line) = 0;          // one line
-  virtual void progress(std::string_view line) = 0;     // overwrites itself on a terminal, else nothing
+  virtual void say(std::string_view line) = 0;       // one line
+  virtual void progress(std::string_view line) = 0;  // overwrites itself on a terminal, else nothing
 };
 
 struct Answer {
-  codec::Json json;        // printed with --json
-  std::string text;        // printed otherwise; ends without a newline
-  int exit = 0;            // 0, or 1 for a negative answer
+  codec::Json json;  // printed with --json
+  std::string text;  // printed otherwise; ends without a newline
+  int exit = 0;      // 0, or 1 for a negative answer
 };
 
 struct Verb {
-  std::string name;        // "submit", "receipt get"
-  std::string summary;     // one line
-  std::string details;     // paragraphs and examples under the options
+  std::string name;     // "submit", "receipt get"
+  std::string summary;  // one line
+  std::string details;  // paragraphs and examples under the options
   std::vector<VerbOption> options;
   std::function<Result<Answer>(const VerbArgs&, Talk&)> run;
   bool hidden = false;

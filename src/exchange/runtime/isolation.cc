@@ -20,8 +20,9 @@ namespace hanse::runtime {
 
 namespace {
 
-constexpr std::string_view kWallNames[kWalls] = {"rlimits", "no_new_privs", "seccomp", "landlock", "user_ns", "mount_ns",
-                                                 "pid_ns",  "net_ns",       "ipc_ns",  "uts_ns",   "pivot_root"};
+constexpr std::string_view kWallNames[kWalls] = {"rlimits", "no_new_privs", "seccomp",   "landlock",
+                                                 "user_ns", "mount_ns",     "pid_ns",    "net_ns",
+                                                 "ipc_ns",  "uts_ns",       "pivot_root"};
 
 // Runs body in a child; what it answers comes back through a pipe, "" meaning success.
 template <class Body>
@@ -80,7 +81,8 @@ std::string try_level(std::uint8_t level, std::uint32_t abi) {
   char scratch[] = "/tmp/hanse-probe-XXXXXX";
   if (level == 2) {
     if (mkdtemp(scratch) == nullptr) return text("scratch directory: errno {}", errno);
-    if (geteuid() == 0 && chown(scratch, 65534, 65534) != 0) return text("chown of the scratch directory: errno {}", errno);
+    if (geteuid() == 0 && chown(scratch, 65534, 65534) != 0)
+      return text("chown of the scratch directory: errno {}", errno);
     spec.scratch = scratch;
   }
   auto why = in_child(spec, [&]() -> std::string {

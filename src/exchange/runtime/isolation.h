@@ -23,17 +23,27 @@ namespace hanse::runtime {
 constexpr std::uint8_t kIsolationMax = 3;
 
 enum class Wall : std::uint8_t {
-  kRlimits, kNoNewPrivs, kSeccomp, kLandlock, kUserNs, kMountNs, kPidNs, kNetNs, kIpcNs, kUtsNs, kPivotRoot,
+  kRlimits,
+  kNoNewPrivs,
+  kSeccomp,
+  kLandlock,
+  kUserNs,
+  kMountNs,
+  kPidNs,
+  kNetNs,
+  kIpcNs,
+  kUtsNs,
+  kPivotRoot,
 };
 constexpr std::size_t kWalls = 11;
 std::string_view wall_name(Wall wall);  // "rlimits", "landlock", ...
 
 struct Isolation {
-  std::uint8_t level = 0;           // the highest that was entered and found to hold
-  std::uint32_t walls = 0;          // bit per Wall that works by itself
-  std::uint32_t landlock_abi = 0;   // 0 = none
-  std::string cgroups;              // "v1", "v2", "hybrid" or "none", as mounted
-  std::string missing;              // why the next level is not there, or ""
+  std::uint8_t level = 0;          // the highest that was entered and found to hold
+  std::uint32_t walls = 0;         // bit per Wall that works by itself
+  std::uint32_t landlock_abi = 0;  // 0 = none
+  std::string cgroups;             // "v1", "v2", "hybrid" or "none", as mounted
+  std::string missing;             // why the next level is not there, or ""
 
   bool has(Wall wall) const { return (walls >> static_cast<unsigned>(wall)) & 1u; }
 };

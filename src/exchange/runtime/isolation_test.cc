@@ -21,7 +21,8 @@ namespace {
 // The status with which a child inside `level` ends after body.
 template <class Body>
 int inside(std::uint8_t level, Body body) {
-  const SandboxSpec spec{.level = level, .landlock_abi = landlock_abi(), .scratch = {}, .scratch_size_max = 1u << 20, .filter = {}};
+  const SandboxSpec spec{
+      .level = level, .landlock_abi = landlock_abi(), .scratch = {}, .scratch_size_max = 1u << 20, .filter = {}};
   auto child = fork_sandboxed(spec, [&] {
     if (!enter_sandbox(spec) || !finish_sandbox(spec)) return 99;
     return body();
@@ -73,25 +74,27 @@ TEST(Isolation, sockets_and_exec_end_the_process) {
 TEST(Isolation, level_1_opens_nothing_and_cannot_signal_others) {
   if (lacks(1)) return;
   const int parent = getpid();
-  EXPECT_EQ(inside(1, [&] {
-              if (open("/dev/null", O_RDONLY) >= 0) return 1;
-              if (syscall(SYS_tgkill, parent, parent, 0) == 0) return 2;
-              if (syscall(SYS_tgkill, getpid(), getpid(), 0) != 0) return 3;
-              return 0;
-            }),
+  EXPECT_EQ(inside(1,
+                   [&] {
+                     if (open("/dev/null", O_RDONLY) >= 0) return 1;
+                     if (syscall(SYS_tgkill, parent, parent, 0) == 0) return 2;
+                     if (syscall(SYS_tgkill, getpid(), getpid(), 0) != 0) return 3;
+                     return 0;
+                   }),
             0);
 }
 
 TEST(Isolation, level_3_sees_an_empty_root_and_writes_only_to_tmp) {
   if (lacks(3)) return;
-  EXPECT_EQ(inside(3, [] {
-              struct stat st{};
-              if (stat("/etc", &st) == 0 || stat("/proc", &st) == 0) return 1;
-              if (mkdir("/new", 0700) == 0) return 2;
-              const int fd = open("/tmp/x", O_CREAT | O_RDWR, 0600);
-              if (fd < 0) return 3;
-              return getpid() == 1 ? 0 : 4;
-            }),
+  EXPECT_EQ(inside(3,
+                   [] {
+                     struct stat st{};
+                     if (stat("/etc", &st) == 0 || stat("/proc", &st) == 0) return 1;
+                     if (mkdir("/new", 0700) == 0) return 2;
+                     const int fd = open("/tmp/x", O_CREAT | O_RDWR, 0600);
+                     if (fd < 0) return 3;
+                     return getpid() == 1 ? 0 : 4;
+                   }),
             0);
 }
 
@@ -110,13 +113,14 @@ TEST(Isolation, scratch_is_bounded) {
 
 TEST(Isolation, threads_and_compiled_code_work_inside) {
   if (lacks(3)) return;
-  EXPECT_EQ(inside(3, [] {
-              int sum = 0;
-              std::thread([&] { sum = 42; }).join();
-              void* page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-              if (page == MAP_FAILED || mprotect(page, 4096, PROT_READ | PROT_EXEC) != 0) return 1;
-              return sum == 42 ? 0 : 2;
-            }),
+  EXPECT_EQ(inside(3,
+                   [] {
+                     int sum = 0;
+                     std::thread([&] { sum = 42; }).join();
+                     void* page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+                     if (page == MAP_FAILED || mprotect(page, 4096, PROT_READ | PROT_EXEC) != 0) return 1;
+                     return sum == 42 ? 0 : 2;
+                   }),
             0);
 }
 

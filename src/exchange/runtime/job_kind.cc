@@ -54,8 +54,7 @@ void write_params(codec::CborWriter& w, const std::map<std::uint64_t, gxf::Param
 // Enters a map that has exactly `fields` entries with the keys 0 to fields - 1: keys ascend, so counting is enough.
 Status enter_record(codec::CborReader& r, std::string_view what, std::size_t fields) {
   TRY_OK(r.enter_map(what, fields));
-  if (r.left() != fields)
-    return r.fail_here("codec.missing", text("found {} fields, expected {}", r.left(), fields));
+  if (r.left() != fields) return r.fail_here("codec.missing", text("found {} fields, expected {}", r.left(), fields));
   return {};
 }
 Status expect_key(codec::CborReader& r, std::uint64_t want) {
@@ -158,7 +157,8 @@ Status read_outcome(codec::CborReader& r, RunOutcome& o) {
   std::uint8_t status = 0;
   TRY_OK(read_number(r, 0, "status", status));
   if (status >= std::size(kStatusNames))
-    return r.fail_here("runtime.bad_enum", text("found status {}, expected 0 to {}", status, std::size(kStatusNames) - 1));
+    return r.fail_here("runtime.bad_enum",
+                       text("found status {}, expected 0 to {}", status, std::size(kStatusNames) - 1));
   o.status = static_cast<RunStatus>(status);
   TRY_OK(expect_key(r, 1));
   TRY_OK(read_byte_strings(r, "outputs", kOutputsMax, o.outputs));
@@ -215,7 +215,7 @@ Status compare_outcomes(const RunOutcome& claimed, const RunOutcome& found) {
     if (a == b) continue;
     const auto at = std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin();
     return differs(text("outputs[{}]", i), text("{} bytes", a.size()),
-                    text("{} bytes that differ first at byte {}", b.size(), at));
+                   text("{} bytes that differ first at byte {}", b.size(), at));
   }
   return {};
 }

@@ -19,13 +19,13 @@ namespace hanse::runtime {
 
 constexpr std::size_t kRequestSizeMax = 64u << 20;  // bytes, encoded: artifact and inputs ride along
 constexpr std::size_t kOutcomeSizeMax = 64u << 20;
-constexpr std::size_t kInputsMax = 256;             // in_ix is a byte
+constexpr std::size_t kInputsMax = 256;  // in_ix is a byte
 constexpr std::size_t kOutputsMax = 256;
 constexpr std::size_t kParamsMax = 64;
 constexpr std::size_t kDimsMax = 64;
-constexpr std::size_t kKindNameMax = 64;            // bytes
-constexpr std::size_t kDetailMax = 1024;            // bytes
-constexpr std::size_t kKernelClassMax = 64;         // bytes
+constexpr std::size_t kKindNameMax = 64;     // bytes
+constexpr std::size_t kDetailMax = 1024;     // bytes
+constexpr std::size_t kKernelClassMax = 64;  // bytes
 
 struct RunRequest {
   JobId job_id;
@@ -37,7 +37,7 @@ struct RunRequest {
   gxf::Shape shape;
   gxf::Precision precision = gxf::Precision::kInt8;
   std::map<std::uint64_t, gxf::Param> params;
-  Hash32 seed;  // the only randomness a job may see: BLAKE3("hanse/job-seed/1", job id || beacon)
+  Hash32 seed;     // the only randomness a job may see: BLAKE3("hanse/job-seed/1", job id || beacon)
   Bytes prepared;  // what JobKind::prepare made of this artifact, or empty; not part of the record
 };
 
@@ -45,10 +45,10 @@ enum class RunStatus : std::uint8_t {
   kOk = 0,
   kGasExhausted = 1,
   kMemoryExceeded = 2,
-  kTimeout = 3,       // wall_ms; the one outcome that depends on the machine, never paid as work
+  kTimeout = 3,  // wall_ms; the one outcome that depends on the machine, never paid as work
   kOutputTooLarge = 4,
-  kTrap = 5,          // the job's own fault: unreachable, bounds, bad input shape; detail says which
-  kAborted = 6,       // the job called abort
+  kTrap = 5,     // the job's own fault: unreachable, bounds, bad input shape; detail says which
+  kAborted = 6,  // the job called abort
   kCancelled = 7,
 };
 std::string_view run_status_name(RunStatus status);  // "ok", "gas_exhausted", ...
@@ -57,8 +57,8 @@ struct RunOutcome {
   RunStatus status = RunStatus::kOk;
   std::vector<Bytes> outputs;  // empty unless kOk
   std::uint64_t gas = 0;
-  std::string detail;          // one line for people; part of the receipt, so deterministic
-  std::string kernel_class;    // what computed it, e.g. "wasm-aot/1", "int8-exact/1"; same for every back end
+  std::string detail;        // one line for people; part of the receipt, so deterministic
+  std::string kernel_class;  // what computed it, e.g. "wasm-aot/1", "int8-exact/1"; same for every back end
 };
 
 // Whether the run should end soon: asked by the kind as often as every microsecond, set by whoever waits for the run.
@@ -80,8 +80,8 @@ class RunControl {
 class JobKind {
  public:
   virtual ~JobKind() = default;
-  virtual std::vector<std::string> names() const = 0;                // kinds it runs
-  virtual Status check(const RunRequest& request) const = 0;         // spec errors before any work
+  virtual std::vector<std::string> names() const = 0;         // kinds it runs
+  virtual Status check(const RunRequest& request) const = 0;  // spec errors before any work
   // An Error means the worker is at fault (retry elsewhere); a job's own failure is an outcome.
   virtual Result<RunOutcome> run(const RunRequest& request, RunControl& control) = 0;
   // What many runs of one artifact share, e.g. compiled code; empty when there is nothing of the kind. Made in the

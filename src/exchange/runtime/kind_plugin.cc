@@ -76,9 +76,10 @@ int KindServer::execute(hanse_blob in, hanse_sink out) {
   }
 }
 
-int kind_init(Result<std::unique_ptr<JobKind>> (*make)(const KindConfig&), const hanse_host_api* host, hanse_blob config,
-              void** self) {
-  if (host == nullptr || host->abi != HANSE_PLUGIN_ABI_VERSION || host->size < sizeof(hanse_host_api)) return HANSE_ERROR;
+int kind_init(Result<std::unique_ptr<JobKind>> (*make)(const KindConfig&), const hanse_host_api* host,
+              hanse_blob config, void** self) {
+  if (host == nullptr || host->abi != HANSE_PLUGIN_ABI_VERSION || host->size < sizeof(hanse_host_api))
+    return HANSE_ERROR;
   const auto refuse = [&](std::string_view why) {
     host->log(host->host, HANSE_LOG_ERROR, why.data(), why.size());
     return static_cast<int>(HANSE_ERROR);

@@ -2,7 +2,8 @@
 //
 //   struct Source {
 //     static constexpr const char* kManifest =
-//         "id = \"wasm\"\nversion = \"1.0.0\"\nabi = \"1\"\ncapabilities = \"wasm/v1\"\n";   // capabilities = kind names
+//         "id = \"wasm\"\nversion = \"1.0.0\"\nabi = \"1\"\ncapabilities = \"wasm/v1\"\n";   // capabilities = kind
+//         names
 //     static Result<std::unique_ptr<JobKind>> make(const KindConfig& config);
 //   };
 //   extern "C" const hanse_plugin_v1* hanse_plugin_entry() { return kind_plugin<Source>(); }
@@ -11,13 +12,11 @@
 //
 // Where things run: make() runs in the worker's zygote, before the sandbox and before fork: it may read files, look at
 // the CPU and load libraries, and must not start threads, keep sockets or depend on its process id. check, run, prepare
-// and verify run in a forked worker inside the sandbox: no network, no files but the scratch directory and what is open,
-// threads allowed. A worker does one call and ends; before it is ready it asks check about an empty request, to have the
-// code in memory.
-// One kind object gets one call at a time. run is called only when check has passed.
-// Limits: request.limits are the kind's to obey; the pool kills a worker that overstays wall_ms.
-// std::bad_alloc becomes the error runtime.out_of_memory (exhausted), any other exception runtime.kind_threw (internal)
-// and HANSE_PANIC.
+// and verify run in a forked worker inside the sandbox: no network, no files but the scratch directory and what is
+// open, threads allowed. A worker does one call and ends; before it is ready it asks check about an empty request, to
+// have the code in memory. One kind object gets one call at a time. run is called only when check has passed. Limits:
+// request.limits are the kind's to obey; the pool kills a worker that overstays wall_ms. std::bad_alloc becomes the
+// error runtime.out_of_memory (exhausted), any other exception runtime.kind_threw (internal) and HANSE_PANIC.
 #pragma once
 
 #include <memory>
@@ -48,8 +47,8 @@ class KindServer {
   const hanse_host_api* host_;
 };
 
-int kind_init(Result<std::unique_ptr<JobKind>> (*make)(const KindConfig&), const hanse_host_api* host, hanse_blob config,
-              void** self);
+int kind_init(Result<std::unique_ptr<JobKind>> (*make)(const KindConfig&), const hanse_host_api* host,
+              hanse_blob config, void** self);
 
 template <class Source>
 const hanse_plugin_v1* kind_plugin() {
@@ -57,16 +56,14 @@ const hanse_plugin_v1* kind_plugin() {
       .abi = HANSE_PLUGIN_ABI_VERSION,
       .size = sizeof(hanse_plugin_v1),
       .manifest = Source::kManifest,
-      .init = [](const hanse_host_api* host, hanse_blob config, void** self) {
-        return kind_init(&Source::make, host, config, self);
-      },
+      .init = [](const hanse_host_api* host, hanse_blob config,
+                 void** self) { return kind_init(&Source::make, host, config, self); },
       .start = [](void*) -> int { return HANSE_OK; },
       .pause = [](void*) -> int { return HANSE_OK; },
       .resume = [](void*) -> int { return HANSE_OK; },
       .stop = [](void*) -> int { return HANSE_OK; },
-      .execute = [](void* self, hanse_blob in, hanse_sink out, std::uint64_t) {
-        return static_cast<KindServer*>(self)->execute(in, out);
-      },
+      .execute = [](void* self, hanse_blob in, hanse_sink out,
+                    std::uint64_t) { return static_cast<KindServer*>(self)->execute(in, out); },
       .save = nullptr,
       .upgrade = nullptr,
       .destroy = [](void* self) { delete static_cast<KindServer*>(self); },
@@ -75,4 +72,3 @@ const hanse_plugin_v1* kind_plugin() {
 }
 
 }  // namespace hanse::runtime
-

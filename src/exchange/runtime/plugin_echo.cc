@@ -14,6 +14,10 @@
 #include "base/core/text.h"
 #include "exchange/runtime/kind_plugin.h"
 
+#ifndef ECHO_ID
+#define ECHO_ID "echo"
+#endif
+
 namespace hanse::runtime {
 namespace {
 
@@ -39,7 +43,9 @@ class Echo final : public JobKind {
     return {};
   }
 
-  Result<Bytes> prepare(const RunRequest& request, RunControl&) override {
+  Result<Bytes> prepare(const RunRequest& request, RunControl& control) override {
+    if (as_text(request.artifact) == "slow")
+      while (!control.stop()) std::this_thread::yield();
     if (request.artifact.empty()) return Bytes{};
     Bytes out = to_bytes(std::string_view("prepared:"));
     append(out, request.artifact);
@@ -55,7 +61,8 @@ class Echo final : public JobKind {
     }
     if (word == "spin") {  // obeys
       while (!control.stop()) std::this_thread::yield();
-      return RunOutcome{.status = RunStatus::kCancelled, .outputs = {}, .gas = 0, .detail = "stopped", .kernel_class = "echo/1"};
+      return RunOutcome{
+          .status = RunStatus::kCancelled, .outputs = {}, .gas = 0, .detail = "stopped", .kernel_class = "echo/1"};
     }
     if (word == "hang")  // does not
       for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
@@ -65,7 +72,8 @@ class Echo final : public JobKind {
       std::fprintf(stderr, "last words\n");
     }
     if (word == "escape") return escape();
-    if (word == "gas") return RunOutcome{.outputs = {}, .gas = request.limits.gas + 1, .detail = {}, .kernel_class = "echo/1"};
+    if (word == "gas")
+      return RunOutcome{.outputs = {}, .gas = request.limits.gas + 1, .detail = {}, .kernel_class = "echo/1"};
     RunOutcome out{.outputs = request.inputs, .gas = 1, .detail = "echo", .kernel_class = "echo/1"};
     if (!request.prepared.empty()) out.outputs.push_back(request.prepared);
     return out;
@@ -108,13 +116,11 @@ class Echo final : public JobKind {
 
 struct Source {
   static constexpr const char* kManifest =
-      "id = \"echo\"\nversion = \"1.0.0\"\nabi = \"1\"\ncapabilities = \"echo/v1\"\n";
+      "id = \"" ECHO_ID "\"\nversion = \"1.0.0\"\nabi = \"1\"\ncapabilities = \"echo/v1\"\n";
   static Result<std::unique_ptr<JobKind>> make(const KindConfig&) { return std::make_unique<Echo>(); }
 };
 
 }  // namespace
 }  // namespace hanse::runtime
 
-extern "C" const hanse_plugin_v1* hanse_plugin_entry() {
-  return hanse::runtime::kind_plugin<hanse::runtime::Source>();
-}
+extern "C" const hanse_plugin_v1* hanse_plugin_entry() { return hanse::runtime::kind_plugin<hanse::runtime::Source>(); }

@@ -38,7 +38,8 @@ Status within_limits(const RunOutcome& outcome, const gxf::Limits& limits) {
   std::uint64_t size = 0;
   for (const auto& output : outcome.outputs) size += output.size();
   if (size > limits.out_bytes)
-    return fail(Kind::kCorrupt, "runtime.frame", text("found {} bytes of output, the request allows {}", size, limits.out_bytes));
+    return fail(Kind::kCorrupt, "runtime.frame",
+                text("found {} bytes of output, the request allows {}", size, limits.out_bytes));
   if (outcome.gas > limits.gas)
     return fail(Kind::kCorrupt, "runtime.frame", text("found {} gas, the request allows {}", outcome.gas, limits.gas));
   if (outcome.status != RunStatus::kOk && !outcome.outputs.empty())
@@ -103,7 +104,8 @@ Error Pool::Impl::crashed(Worker& worker, std::string_view why) {
   const auto ended = nursery->how_it_ended(worker.id());
   auto words = worker.last_words(512);
   while (!words.empty() && words.back() == '\n') words.pop_back();
-  Error error(Kind::kUnavailable, "runtime.worker_crashed", text("{}; worker ended by {}", why, ended.empty() ? "nobody knows what" : ended));
+  Error error(Kind::kUnavailable, "runtime.worker_crashed",
+              text("{}; worker ended by {}", why, ended.empty() ? "nobody knows what" : ended));
   if (words.empty()) return error;
   return std::move(error).with(text("last words: {}", words));
 }
@@ -150,7 +152,8 @@ Result<Answer> Pool::Impl::exchange(Exchange& x, const RunRequest& request, cons
       return std::unexpected(crashed(x.worker, "answered an error that cannot be read"));
     }
     if (frame.type != FrameType::kDone || x.preparing || !x.taken)
-      return std::unexpected(crashed(x.worker, text("answered with a frame of type {}", static_cast<unsigned>(frame.type))));
+      return std::unexpected(
+          crashed(x.worker, text("answered with a frame of type {}", static_cast<unsigned>(frame.type))));
     return Answer{.end = End::kDone, .payload = std::move(frame.payload)};
   }
   if (x.preparing && x.end == End::kTimeout)
@@ -174,7 +177,8 @@ Result<Answer> Pool::Impl::call(CallOp op, const RunRequest& request, ByteView c
     (ready ? hits : misses).fetch_add(1, std::memory_order_relaxed);
   }
   const bool preparing = may_prepare && !ready;
-  const auto body = encode_call({.op = op, .request = encoded, .prepared = ready ? ByteView(*ready) : ByteView{}, .claimed = claimed});
+  const auto body = encode_call(
+      {.op = op, .request = encoded, .prepared = ready ? ByteView(*ready) : ByteView{}, .claimed = claimed});
   const auto order = encode_order(order_of(op, request, body.size(), preparing));
   for (int attempt = 1;; ++attempt) {
     auto got = nursery->take(control);
@@ -189,8 +193,11 @@ Result<Answer> Pool::Impl::call(CallOp op, const RunRequest& request, ByteView c
     auto answer = exchange(x, request, key);
     if (answer && answer->end == End::kDone && op == CallOp::kRun) {
       auto outcome = decode_outcome(answer->payload);
-      auto fits = outcome ? within_limits(*outcome, request.limits) : Status(std::unexpected(std::move(outcome).error()));
-      if (!fits) answer = std::unexpected(crashed(*worker, text("answered an outcome that cannot be: {}", fits.error().message())));
+      auto fits =
+          outcome ? within_limits(*outcome, request.limits) : Status(std::unexpected(std::move(outcome).error()));
+      if (!fits)
+        answer =
+            std::unexpected(crashed(*worker, text("answered an outcome that cannot be: {}", fits.error().message())));
     }
     nursery->give_back(std::move(worker));
     // A worker that died before it had the call died of something else: nothing of the job has run.
@@ -222,14 +229,16 @@ Status Pool::verify(const RunRequest& request, const RunOutcome& claimed, std::u
   TRY_OK(impl_->admit(request, isolation));
   TRY(const auto answer, impl_->call(CallOp::kVerify, request, encode_outcome(claimed), control));
   if (answer.end == End::kDone) return {};
-  return fail(Kind::kTimeout, "runtime.verify_unfinished", answer.end == End::kTimeout ? "wall_ms passed" : "cancelled");
+  return fail(Kind::kTimeout, "runtime.verify_unfinished",
+              answer.end == End::kTimeout ? "wall_ms passed" : "cancelled");
 }
 
 Status Pool::check(const RunRequest& request, RunControl& control) {
   TRY_OK(impl_->admit(request, 0));
   TRY(const auto answer, impl_->call(CallOp::kCheck, request, {}, control));
   if (answer.end == End::kDone) return {};
-  return fail(Kind::kTimeout, "runtime.verify_unfinished", answer.end == End::kTimeout ? "wall_ms passed" : "cancelled");
+  return fail(Kind::kTimeout, "runtime.verify_unfinished",
+              answer.end == End::kTimeout ? "wall_ms passed" : "cancelled");
 }
 
 std::vector<std::string> Pool::kinds() const { return impl_->kinds; }

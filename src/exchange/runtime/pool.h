@@ -1,5 +1,5 @@
-// Pool: the Runner of a provider. Keeps `warm` sandboxed workers waiting, so that a job finds one at once; a worker takes
-// one call and ends, whatever comes of it, and another takes its place.
+// Pool: the Runner of a provider. Keeps `warm` sandboxed workers waiting, so that a job finds one at once; a worker
+// takes one call and ends, whatever comes of it, and another takes its place.
 //
 // What can go wrong with a worker never reaches the caller's process:
 //   wall_ms passes            the worker is asked to stop and killed after grace_ms; outcome timeout
@@ -7,9 +7,9 @@
 //   crash, kill, garbage, an oversized or unexpected frame, an outcome beyond the request's limits
 //                             Error runtime.worker_crashed with how it ended and its last words on standard error
 //   memory                    RLIMIT_DATA: the kind reports it, or the worker crashes
-// Every worker runs at the highest isolation level of the machine (isolation.h), which is what jobs are checked against.
-// The zygote dies with this process and is restarted when it dies alone; so are workers that die idle.
-// wall_ms counts the run, not what JobKind::prepare does, which has its own limit.
+// Every worker runs at the highest isolation level of the machine (isolation.h), which is what jobs are checked
+// against. The zygote dies with this process and is restarted when it dies alone; so are workers that die idle. wall_ms
+// counts the run, not what JobKind::prepare does, which has its own limit.
 //
 // Errors of start: runtime.zygote (unavailable): hanse-worker is missing, ended or spoke another protocol; says why.
 // Errors of run and verify, beside those of runner.h: runtime.request_too_large (exhausted), runtime.prepare_timeout
@@ -43,7 +43,7 @@ struct PoolOptions {
   // start fails with governor.not_enforceable when the machine cannot keep these.
   std::string group;
   std::uint64_t group_memory_bytes = 4ull << 30;
-  std::uint32_t group_cpu_percent = 0;               // of one processor; 0 = no cap
+  std::uint32_t group_cpu_percent = 0;  // of one processor; 0 = no cap
   std::uint32_t group_pids_max = 512;
 };
 

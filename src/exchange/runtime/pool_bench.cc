@@ -1,12 +1,13 @@
-// How long a job waits for its worker. "hand-over": from the wish for a worker to its word that it has the call, with warm
-// workers waiting. "call": from run() to the outcome of a job that does nothing.
-// Floor: one byte there and back between two processes over a socket pair, in the same run.
+// How long a job waits for its worker. "hand-over": from the wish for a worker to its word that it has the call, with
+// warm workers waiting. "call": from run() to the outcome of a job that does nothing. Floor: one byte there and back
+// between two processes over a socket pair, in the same run.
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <thread>
 #include <vector>
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,9 +24,13 @@ using hanse::runtime::Pool;
 
 constexpr int kRounds = 1000;
 
+// Lets what the last call left behind be cleared away.
+void rest_ms(int ms) { poll(nullptr, 0, ms); }
+
 double percentile(std::vector<std::int64_t>& sorted_ns, double share) {
   std::ranges::sort(sorted_ns);
-  return static_cast<double>(sorted_ns[static_cast<std::size_t>(share * static_cast<double>(sorted_ns.size() - 1))]) / 1000;
+  return static_cast<double>(sorted_ns[static_cast<std::size_t>(share * static_cast<double>(sorted_ns.size() - 1))]) /
+         1000;
 }
 
 std::vector<std::int64_t> ping_pong() {
@@ -45,7 +50,7 @@ std::vector<std::int64_t> ping_pong() {
     char c = 'x';
     if (write(pair[0], &c, 1) != 1 || read(pair[0], &c, 1) != 1) break;
     out.push_back(hanse::system_clock().mono_ns() - start_ns);
-    usleep(500);  // the worker of a pool is asleep too when its call comes
+    rest_ms(1);  // the worker of a pool is asleep too when its call comes
   }
   close(pair[0]);
   waitpid(child, nullptr, 0);
@@ -71,11 +76,13 @@ std::vector<std::int64_t> hand_overs(const hanse::runtime::PoolOptions& options)
   const auto order = encode_order({.data_max = 1u << 29, .cpu_s_max = 10, .prepare = false, .kind = "echo/v1"});
   std::vector<std::int64_t> out;
   for (int i = 0; i < kRounds; ++i) {
-    while ((*nursery)->warm_now() < options.warm) usleep(100);
+    do rest_ms(2);
+    while ((*nursery)->warm_now() < options.warm);
     const auto start_ns = clock.mono_ns();
     auto worker = (*nursery)->take(control);
     if (!worker) return {};
-    (*worker)->queue(FrameType::kCall, {order, encode_call({.op = CallOp::kRun, .request = request, .prepared = {}, .claimed = {}})});
+    (*worker)->queue(FrameType::kCall,
+                     {order, encode_call({.op = CallOp::kRun, .request = request, .prepared = {}, .claimed = {}})});
     for (;;) {
       const auto arrived = (*worker)->pump(1000, 1 << 20);
       if (!arrived) return {};
@@ -88,8 +95,10 @@ std::vector<std::int64_t> hand_overs(const hanse::runtime::PoolOptions& options)
 }
 
 void print(std::string_view name, double value, std::string_view unit, double floor, std::string_view floor_what) {
-  std::puts(hanse::text("{{\"room\":\"runtime\",\"name\":\"{}\",\"value\":{:.1f},\"unit\":\"{}\",\"floor\":{:.1f},\"floor_what\":\"{}\",\"ratio\":{:.2f}}}",
-                        name, value, unit, floor, floor_what, value / floor).c_str());
+  std::puts(hanse::text("{{\"room\":\"runtime\",\"name\":\"{}\",\"value\":{:.1f},\"unit\":\"{}\",\"floor\":{:.1f},"
+                        "\"floor_what\":\"{}\",\"ratio\":{:.2f}}}",
+                        name, value, unit, floor, floor_what, value / floor)
+                .c_str());
 }
 
 }  // namespace
@@ -113,8 +122,9 @@ int main() {
   std::vector<std::int64_t> calls, spawns;
   for (int i = 0; i < kRounds; ++i) {
     const auto spawn_ns = hanse::system_clock().mono_ns();
-    while ((*pool)->warm_now() < options.warm) usleep(100);
+    while ((*pool)->warm_now() < options.warm) std::this_thread::yield();
     if (i > 0) spawns.push_back(hanse::system_clock().mono_ns() - spawn_ns);
+    rest_ms(2);
     const auto start_ns = hanse::system_clock().mono_ns();
     const auto outcome = (*pool)->run(request, (*pool)->level(), control);
     calls.push_back(hanse::system_clock().mono_ns() - start_ns);
@@ -128,6 +138,7 @@ int main() {
   print("hand-over p99", percentile(handed, 0.99), "us", percentile(floor, 0.99), kFloor);
   print("warm call p50", percentile(calls, 0.5), "us", percentile(floor, 0.5), kFloor);
   print("warm call p99", percentile(calls, 0.99), "us", percentile(floor, 0.99), kFloor);
-  print(hanse::text("new worker at level {} p50", (*pool)->level()), percentile(spawns, 0.5), "us", 15600, "one bubblewrap launch");
+  print(hanse::text("new worker at level {} p50", (*pool)->level()), percentile(spawns, 0.5), "us", 15600,
+        "one bubblewrap launch");
   return 0;
 }

@@ -69,7 +69,8 @@ TEST(Pool, nothing_of_the_machine_is_in_reach_at_any_level) {
     }
     const auto outcome = run(*pool, request("escape"));
     ASSERT_TRUE(outcome.has_value()) << outcome.error().str();
-    for (const auto& reached : outcome->outputs) ADD_FAILURE() << "level " << int{level} << " reached " << as_text(reached);
+    for (const auto& reached : outcome->outputs)
+      ADD_FAILURE() << "level " << int{level} << " reached " << as_text(reached);
   }
 }
 
@@ -109,10 +110,13 @@ TEST(Pool, passes_on_what_check_refuses) {
 TEST(Pool, survives_every_way_a_worker_can_end) {
   auto pool = started();
   ASSERT_TRUE(pool);
-  const std::pair<const char*, const char*> ways[] = {
-      {"crash segv", "signal 11"},      {"crash abort", "signal"},     {"crash exit", "exit status 7"},
-      {"crash socket", "signal 31"},    {"crash garbage", "ended by"}, {"crash oversized", "frame of 2147483647 bytes"},
-      {"gas", "1001 gas, the request allows 1000"}};
+  const std::pair<const char*, const char*> ways[] = {{"crash segv", "signal 11"},
+                                                      {"crash abort", "signal"},
+                                                      {"crash exit", "exit status 7"},
+                                                      {"crash socket", "signal 31"},
+                                                      {"crash garbage", "ended by"},
+                                                      {"crash oversized", "frame of 2147483647 bytes"},
+                                                      {"gas", "1001 gas, the request allows 1000"}};
   for (const auto& [word, expected] : ways) {
     const auto outcome = run(*pool, request(word));
     ASSERT_FALSE(outcome.has_value()) << word;
@@ -131,6 +135,7 @@ TEST(Pool, an_exception_of_the_kind_is_a_panic_with_its_words) {
   const auto outcome = run(*pool, request("crash throw"));
   ASSERT_FALSE(outcome.has_value());
   EXPECT_EQ(outcome.error().id(), "plugin.panic");
+  EXPECT_TRUE(outcome.error().str().contains("runtime.kind_threw")) << outcome.error().str();
   EXPECT_TRUE(outcome.error().str().contains("thrown on purpose")) << outcome.error().str();
 }
 
@@ -202,6 +207,45 @@ TEST(Pool, prepares_an_artifact_once) {
   }
   EXPECT_EQ(pool->counters().prepared_misses, 1u);
   EXPECT_EQ(pool->counters().prepared_hits, 2u);
+}
+
+TEST(Pool, preparing_and_verifying_have_an_end) {
+  auto o = options();
+  o.prepare_ms_max = 30;
+  auto pool = started(o);
+  ASSERT_TRUE(pool);
+  auto q = request("hello");
+  q.artifact = to_bytes(std::string_view("slow"));
+  EXPECT_EQ(run(*pool, q).error().id(), "runtime.prepare_timeout");
+  q = request("spin");
+  q.limits.wall_ms = 30;
+  RunControl control;
+  EXPECT_EQ(pool->verify(q, {}, 0, control).error().id(), "runtime.verify_unfinished");
+}
+
+TEST(Pool, says_why_no_worker_comes) {
+  auto o = options();
+  o.level_max = 2;
+  o.scratch_root = "/nonexistent";
+  o.spawn_ms_max = 30;
+  auto pool = started(o);
+  ASSERT_TRUE(pool);
+  if (pool->level() < 2) return;
+  const auto outcome = run(*pool, request("hello"));
+  ASSERT_FALSE(outcome.has_value());
+  EXPECT_EQ(outcome.error().id(), "runtime.no_worker");
+  EXPECT_TRUE(outcome.error().message().contains("runtime.spawn: scratch directory /nonexistent"))
+      << outcome.error().str();
+}
+
+TEST(Pool, a_kind_has_one_plugin) {
+  auto o = options();
+  o.plugins.push_back(std::filesystem::path(echo_plugin()).replace_filename("kind_twin.so").string());
+  auto pool = started(o);
+  ASSERT_TRUE(pool);
+  ASSERT_EQ(pool->report().failed.size(), 1u);
+  EXPECT_TRUE(pool->report().failed[0].contains("runtime.kind_twice")) << pool->report().failed[0];
+  EXPECT_TRUE(run(*pool, request("hello")).has_value());
 }
 
 TEST(Pool, verify_accepts_the_outcome_and_no_other) {

@@ -27,8 +27,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       if (const auto order = decode_order(bytes))
         if (order->call.size() > bytes.size()) std::abort();
       break;
-    default:
-      (void)parse_kind_config(hanse::as_text(bytes));
+    default: (void)parse_kind_config(hanse::as_text(bytes));
   }
   return 0;
 }

@@ -140,13 +140,12 @@ Status Zygote::open() {
     spec_.filter = filter_;
   }
   auto paths = args_.plugins;
-  if (paths.empty())
-    paths = libraries_in(args_.plugin_dir.empty() ? own_folder() + "/../lib/hanse" : args_.plugin_dir);
+  if (paths.empty()) paths = libraries_in(args_.plugin_dir.empty() ? own_folder() + "/../lib/hanse" : args_.plugin_dir);
   for (const auto& path : paths)
-    if (const auto loaded = load_plugin(path); !loaded)
-      hello_text_ += text("failed {}\n", loaded.error().str());
+    if (const auto loaded = load_plugin(path); !loaded) hello_text_ += text("failed {}\n", loaded.error().str());
   const auto id = isolation.walls | static_cast<std::uint64_t>(isolation.landlock_abi) << 32;
-  return send_control(args_.control_fd, {.type = ControlType::kHello, .number = spec_.level, .id = id, .text = hello_text_, .fds = {}});
+  return send_control(args_.control_fd,
+                      {.type = ControlType::kHello, .number = spec_.level, .id = id, .text = hello_text_, .fds = {}});
 }
 
 Result<Child> Zygote::fork_worker(const Control& order, std::string& scratch) {
@@ -171,14 +170,16 @@ void Zygote::spawn(const Control& order) {
   for (const int fd : order.fds) close(fd);
   if (!child) {
     if (!scratch.empty()) rmdir(scratch.c_str());
-    (void)send_control(args_.control_fd,
-                       {.type = ControlType::kNotSpawned, .number = 0, .id = order.id, .text = child.error().str(), .fds = {}});
+    (void)send_control(
+        args_.control_fd,
+        {.type = ControlType::kNotSpawned, .number = 0, .id = order.id, .text = child.error().str(), .fds = {}});
     return;
   }
   running_.push_back({.id = order.id, .child = *child, .scratch = scratch});
   // When this fails the pool is gone, and the next receive ends the zygote.
-  (void)send_control(args_.control_fd, {.type = ControlType::kSpawned, .number = child->pid, .id = order.id, .text = {},
-                                        .fds = {child->pidfd}});
+  (void)send_control(
+      args_.control_fd,
+      {.type = ControlType::kSpawned, .number = child->pid, .id = order.id, .text = {}, .fds = {child->pidfd}});
 }
 
 void Zygote::reap() {
@@ -188,7 +189,8 @@ void Zygote::reap() {
     close(r.child.pidfd);
     std::error_code error;
     if (!r.scratch.empty()) std::filesystem::remove_all(r.scratch, error);
-    (void)send_control(args_.control_fd, {.type = ControlType::kExited, .number = status, .id = r.id, .text = {}, .fds = {}});
+    (void)send_control(args_.control_fd,
+                       {.type = ControlType::kExited, .number = status, .id = r.id, .text = {}, .fds = {}});
     return true;
   });
 }
@@ -220,8 +222,10 @@ int Zygote::serve() {
 int worker_main(int argc, char** argv) {
   Arguments args;
   if (!read_arguments(argc, argv, args)) {
-    std::fprintf(stderr, "usage: hanse-worker --probe\n"
-                         "       hanse-worker --control-fd N [--plugins DIR] [--level-max 0..3] [--scratch DIR] [PLUGIN.so ...]\n");
+    std::fprintf(
+        stderr,
+        "usage: hanse-worker --probe\n"
+        "       hanse-worker --control-fd N [--plugins DIR] [--level-max 0..3] [--scratch DIR] [PLUGIN.so ...]\n");
     return 2;
   }
   if (args.probe) {

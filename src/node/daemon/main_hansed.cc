@@ -104,14 +104,14 @@ Status serve(Settings settings) {
   }
   (*daemon)->on_failed([&] { loop->stop(); });
   write_all(STDOUT_FILENO, (*daemon)->ready_line() + "\n");
-  const Status looped = loop->run();
+  Status looped = loop->run();
   restore_signals();
   (*daemon)->stop();
   Status failed = (*daemon)->failed();
   daemon->reset();
   ::close(signals);
   logging::stop();
-  TRY_OK(looped);
+  TRY_OK(std::move(looped));
   return failed;
 }
 

@@ -23,7 +23,8 @@ class Role final : public ProviderRole {
 
   Status begin() {
     const auto& s = options_.settings;
-    TRY(pool_, runtime::Pool::start({.worker_path = s.worker, .plugin_dir = s.plugin_dir, .warm = s.warm_workers,
+    TRY(pool_, runtime::Pool::start({.worker_path = s.worker, .plugin_dir = s.plugin_dir, .plugins = {},
+                                     .warm = s.warm_workers,
                                      .running_max = s.parallel}));
     const auto found = pool_->report();
     for (const auto& failure : found.failed) report_.say(logging::Level::kWarn, "job kind not loaded", {{"why", failure}});

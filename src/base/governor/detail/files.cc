@@ -23,7 +23,8 @@ Result<std::string> read_small(const std::string& path, std::size_t size_max) {
   std::string out;
   char buffer[4096];
   ssize_t n = 0;
-  while ((n = read(fd, buffer, sizeof buffer)) > 0 && out.size() <= size_max) out.append(buffer, static_cast<std::size_t>(n));
+  while ((n = read(fd, buffer, sizeof buffer)) > 0 && out.size() <= size_max)
+    out.append(buffer, static_cast<std::size_t>(n));
   const int code = errno;
   close(fd);
   if (n < 0) return failed(path, "read", code);

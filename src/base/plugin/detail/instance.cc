@@ -48,8 +48,9 @@ Status check_table(const hanse_plugin_v1* table, const std::string& path) {
     return fail(Kind::kUnsupported, "plugin.bad_abi",
                 text("{}: found ABI {}, expected {}", path, table->abi, HANSE_PLUGIN_ABI_VERSION));
   if (table->size < sizeof(hanse_plugin_v1))
-    return fail(Kind::kUnsupported, "plugin.bad_abi",
-                text("{}: found a table of {} bytes, expected at least {}", path, table->size, sizeof(hanse_plugin_v1)));
+    return fail(
+        Kind::kUnsupported, "plugin.bad_abi",
+        text("{}: found a table of {} bytes, expected at least {}", path, table->size, sizeof(hanse_plugin_v1)));
   const bool complete = table->manifest && table->init && table->start && table->pause && table->resume &&
                         table->stop && table->execute && table->destroy;
   if (!complete)
@@ -135,9 +136,8 @@ int Instance::execute(ByteView in, const CallOptions& options, Bytes& out, bool&
   deadline_ns_.store(options.deadline_ns);
   cancelled_.store(options.cancelled);
   Sink sink{.out = out, .size_max = std::min(options.output_max, kOutputMax)};
-  const int answer = guarded([&] {
-    return table_.execute(self_, blob(in), sink.c_sink(), static_cast<std::uint64_t>(options.deadline_ns));
-  });
+  const int answer = guarded(
+      [&] { return table_.execute(self_, blob(in), sink.c_sink(), static_cast<std::uint64_t>(options.deadline_ns)); });
   deadline_ns_.store(0);
   cancelled_.store(nullptr);
   out_full = sink.full;

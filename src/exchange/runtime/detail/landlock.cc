@@ -59,7 +59,8 @@ Status restrict_files(const std::string& writable, const std::string& file, std:
     errno = ENOSYS;
     return failed("not there");
   }
-  const RulesetAttr attr{.handled_fs = file_rights(abi), .handled_net = abi >= 4 ? 3u : 0u, .scoped = abi >= 6 ? 3u : 0u};
+  const RulesetAttr attr{
+      .handled_fs = file_rights(abi), .handled_net = abi >= 4 ? 3u : 0u, .scoped = abi >= 6 ? 3u : 0u};
   const std::size_t size = abi >= 6 ? 24 : abi >= 4 ? 16 : 8;
   const int ruleset = static_cast<int>(syscall(SYS_landlock_create_ruleset, &attr, size, 0));
   if (ruleset < 0) return failed("create_ruleset");

@@ -15,10 +15,10 @@ namespace hanse::runtime {
 
 namespace {
 
-constexpr int kWaitStepMs = 5;            // how often a waiting call looks at its control
-constexpr int kEndedMsMax = 1'000;        // how long to wait for the zygote's word on an ended worker
+constexpr int kWaitStepMs = 5;      // how often a waiting call looks at its control
+constexpr int kEndedMsMax = 1'000;  // how long to wait for the zygote's word on an ended worker
 constexpr std::int64_t kRestNs = 200'000'000;
-constexpr std::size_t kPendingMax = 4;    // spawned side by side
+constexpr std::size_t kPendingMax = 4;  // spawned side by side
 
 }  // namespace
 
@@ -82,9 +82,12 @@ Result<std::unique_ptr<Worker>> Nursery::take(const RunControl& control) {
       if (starved_since_ns == 0) wake();
     }
     const auto now_ns = clock_.mono_ns();
-    if (!first) starved_since_ns = 0;
-    else if (starved_since_ns == 0) starved_since_ns = now_ns;
-    const bool starved = starved_since_ns != 0 && now_ns - starved_since_ns > std::int64_t{options_.spawn_ms_max} * 1'000'000;
+    if (!first)
+      starved_since_ns = 0;
+    else if (starved_since_ns == 0)
+      starved_since_ns = now_ns;
+    const bool starved =
+        starved_since_ns != 0 && now_ns - starved_since_ns > std::int64_t{options_.spawn_ms_max} * 1'000'000;
     if (starved || control.stop()) {
       std::erase(queue_, ticket);
       if (!starved) return fail(Kind::kUnavailable, "runtime.cancelled", "cancelled while waiting for a worker");
@@ -167,7 +170,10 @@ void Nursery::refill() {
       spawn_not_before_ns_ = clock_.mono_ns() + kRestNs;
     };
     if (!worker) return refused(worker.error());
-    const Control order{.type = ControlType::kSpawn, .number = 0, .id = id_next_, .text = {},
+    const Control order{.type = ControlType::kSpawn,
+                        .number = 0,
+                        .id = id_next_,
+                        .text = {},
                         .fds = {far.socket.get(), far.standard_error.get(), far.stop_page.get()}};
     if (const auto sent = send_control(zygote_->control(), order); !sent) return refused(sent.error());
     pending_.emplace(id_next_++, std::move(*worker));

@@ -47,21 +47,21 @@ class Nursery {
   const PoolOptions options_;
   Clock& clock_;
   Fd wake_;
-  std::unique_ptr<ZygoteProcess> zygote_;                         // the thread's, once started
-  std::map<std::uint64_t, std::unique_ptr<Worker>> pending_;      // the thread's: not yet inside their sandbox
-  std::uint64_t id_next_ = 1;                                     // the thread's
-  std::int64_t spawn_not_before_ns_ = 0;                          // the thread's: rests after a failure
+  std::unique_ptr<ZygoteProcess> zygote_;                     // the thread's, once started
+  std::map<std::uint64_t, std::unique_ptr<Worker>> pending_;  // the thread's: not yet inside their sandbox
+  std::uint64_t id_next_ = 1;                                 // the thread's
+  std::int64_t spawn_not_before_ns_ = 0;                      // the thread's: rests after a failure
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   bool ending_ = false;
   std::deque<std::unique_ptr<Worker>> warm_;
-  std::vector<std::unique_ptr<Worker>> used_;                     // to be taken down by the thread, not by the caller
-  std::deque<std::uint64_t> queue_;                               // tickets of waiting calls
+  std::vector<std::unique_ptr<Worker>> used_;  // to be taken down by the thread, not by the caller
+  std::deque<std::uint64_t> queue_;            // tickets of waiting calls
   std::uint64_t ticket_next_ = 0;
   std::size_t running_ = 0;
-  std::set<std::uint64_t> out_;                                   // ids of workers handed out
-  std::map<std::uint64_t, int> ended_;                            // wait status of those among them that ended
+  std::set<std::uint64_t> out_;         // ids of workers handed out
+  std::map<std::uint64_t, int> ended_;  // wait status of those among them that ended
   std::string last_failure_;
   PoolReport report_;
   std::vector<std::string> kinds_;

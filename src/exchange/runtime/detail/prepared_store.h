@@ -1,6 +1,5 @@
-// What kinds prepared, by the hash of kind and artifact; the oldest goes when it is full. An empty entry says that there
-// is nothing to prepare.
-// Threads: any.
+// What kinds prepared, by the hash of kind and artifact; the oldest goes when it is full. An empty entry says that
+// there is nothing to prepare. Threads: any.
 #pragma once
 
 #include <list>

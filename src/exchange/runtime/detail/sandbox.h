@@ -13,9 +13,9 @@ namespace hanse::runtime {
 struct SandboxSpec {
   std::uint8_t level = 0;
   std::uint32_t landlock_abi = 0;
-  std::string scratch;                       // host directory of a level 2 worker, made for it alone; level 3 has /tmp
+  std::string scratch;  // host directory of a level 2 worker, made for it alone; level 3 has /tmp
   std::uint64_t scratch_size_max = 256u << 20;  // bytes of files
-  ByteView filter;                           // ready-made for level 3; empty: built in the child
+  ByteView filter;                              // ready-made for level 3; empty: built in the child
 };
 
 struct Child {
@@ -34,6 +34,5 @@ Status finish_sandbox(const SandboxSpec& spec);
 
 // From inside: do the walls hold? Error: runtime.sandbox naming the one that does not.
 Status verify_sandbox(const SandboxSpec& spec);
-
 
 }  // namespace hanse::runtime

@@ -105,7 +105,8 @@ Result<Control> receive_control(int fd) {
   out.type = static_cast<ControlType>(type);
   out.number = static_cast<std::int32_t>(load_le<std::uint32_t>(buffer + 4));
   out.id = load_le<std::uint64_t>(buffer + 8);
-  out.text.assign(reinterpret_cast<const char*>(buffer) + kControlHeadSize, static_cast<std::size_t>(n) - kControlHeadSize);
+  out.text.assign(reinterpret_cast<const char*>(buffer) + kControlHeadSize,
+                  static_cast<std::size_t>(n) - kControlHeadSize);
   return out;
 }
 

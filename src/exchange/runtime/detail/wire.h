@@ -1,7 +1,8 @@
 // What goes between the pool, the zygote and its workers. All of it between processes of one build on one machine.
 //
 // Control, pool <-> zygote, one SOCK_SEQPACKET message each: u32 type, i32 number, u64 id, then text.
-//   kHello    zygote: number = isolation level, id = walls | landlock abi << 32, text = lines "kind NAME", "failed WHY",
+//   kHello    zygote: number = isolation level, id = walls | landlock abi << 32, text = lines "kind NAME", "failed
+//   WHY",
 //             "missing WHY", "cgroups MODE"
 //   kSpawn    pool: id of the new worker; passes [its socket, its standard error, its stop page (memfd)]
 //   kSpawned  zygote: id, number = pid; passes [pidfd]        kNotSpawned  zygote: id, text = why
@@ -57,9 +58,9 @@ Result<Frame> receive_frame(int fd, std::size_t size_max);
 
 // The head of a kCall payload: what the worker must know before it looks at the request.
 struct CallOrder {
-  std::uint64_t data_max = 0;   // bytes of private memory beyond what the worker has when the call arrives
+  std::uint64_t data_max = 0;  // bytes of private memory beyond what the worker has when the call arrives
   std::uint32_t cpu_s_max = 0;
-  bool prepare = false;         // prepare first, and send what comes of it
+  bool prepare = false;  // prepare first, and send what comes of it
   std::string kind;
 };
 Bytes encode_order(const CallOrder& order);

@@ -31,7 +31,8 @@ bool arrange_descriptors(const WorkerPipes& pipes) {
   const int socket = fcntl(pipes.socket, F_DUPFD, 16);
   const int error = fcntl(pipes.standard_error, F_DUPFD, 16);
   if (none < 0 || socket < 0 || error < 0) return false;
-  const bool placed = dup2(none, 0) == 0 && dup2(error, 1) == 1 && dup2(error, 2) == 2 && dup2(socket, kSocketFd) == kSocketFd;
+  const bool placed =
+      dup2(none, 0) == 0 && dup2(error, 1) == 1 && dup2(error, 2) == 2 && dup2(socket, kSocketFd) == kSocketFd;
   return placed && close_range(kSocketFd + 1, ~0u, 0) == 0;
 }
 
@@ -47,11 +48,10 @@ void lower_limit(__rlimit_resource_t what, std::uint64_t value) {
   setrlimit(what, &next);  // fails only where a lower limit is in force already
 }
 
-Status send_error(const Error& error) {
-  return send_frame(kSocketFd, FrameType::kFailed, plugin::encode_error(error));
-}
+Status send_error(const Error& error) { return send_frame(kSocketFd, FrameType::kFailed, plugin::encode_error(error)); }
 
-Status answer_call(const Frame& frame, const KindTable& kinds, std::uint64_t private_before, const std::atomic<bool>* stop) {
+Status answer_call(const Frame& frame, const KindTable& kinds, std::uint64_t private_before,
+                   const std::atomic<bool>* stop) {
   TRY(const auto ordered, decode_order(frame.payload));
   lower_limit(RLIMIT_DATA, private_before + frame.payload.size() + ordered.order.data_max);
   lower_limit(RLIMIT_CPU, ordered.order.cpu_s_max);
@@ -84,7 +84,8 @@ void rehearse(const KindTable& kinds) {
   for (const auto& [name, plugin] : kinds) {
     RunRequest request;
     request.kind = name;
-    (void)plugin->execute(encode_call({.op = CallOp::kCheck, .request = encode_request(request), .prepared = {}, .claimed = {}}));
+    (void)plugin->execute(
+        encode_call({.op = CallOp::kCheck, .request = encode_request(request), .prepared = {}, .claimed = {}}));
   }
 }
 

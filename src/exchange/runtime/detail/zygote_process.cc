@@ -62,7 +62,8 @@ std::string default_worker_path() {
 
 Status ZygoteProcess::launch(const std::string& path, const PoolOptions& options) {
   int pair[2], out[2];
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return failed(text("socketpair: errno {}", errno));
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+    return failed(text("socketpair: errno {}", errno));
   control_ = Fd(pair[0]);
   const Fd far(pair[1]);
   if (pipe2(out, O_CLOEXEC) != 0) return failed(text("pipe: errno {}", errno));
@@ -84,12 +85,14 @@ Status ZygoteProcess::launch(const std::string& path, const PoolOptions& options
   posix_spawnattr_setpgroup(&setup.attributes, 0);
   posix_spawnattr_setflags(&setup.attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
 
-  std::vector<std::string> args = {path, "--control-fd", text("{}", kControlFd), "--level-max",
-                                   text("{}", options.level_max), "--scratch", options.scratch_root};
+  std::vector<std::string> args = {
+      path,        "--control-fd",      text("{}", kControlFd), "--level-max", text("{}", options.level_max),
+      "--scratch", options.scratch_root};
   if (!options.plugin_dir.empty()) args.insert(args.end(), {"--plugins", options.plugin_dir});
   args.insert(args.end(), options.plugins.begin(), options.plugins.end());
   auto env = environment();
-  const int rc = posix_spawn(&pid_, path.c_str(), &setup.actions, &setup.attributes, pointers(args).data(), pointers(env).data());
+  const int rc =
+      posix_spawn(&pid_, path.c_str(), &setup.actions, &setup.attributes, pointers(args).data(), pointers(env).data());
   if (rc != 0) {
     pid_ = -1;
     return failed(text("{}: errno {}", path, rc));
@@ -101,7 +104,8 @@ Status ZygoteProcess::launch(const std::string& path, const PoolOptions& options
 Status ZygoteProcess::confine(const PoolOptions& options) {
   if (options.group.empty()) return {};
   const auto refuse = [](const Error& why) {
-    return fail(Kind::kUnsupported, "governor.not_enforceable", text("workers cannot be kept in a control group: {}", why.str()));
+    return fail(Kind::kUnsupported, "governor.not_enforceable",
+                text("workers cannot be kept in a control group: {}", why.str()));
   };
   auto layout = governor::read_layout();
   if (!layout) return refuse(layout.error());
@@ -115,7 +119,8 @@ Status ZygoteProcess::confine(const PoolOptions& options) {
   if (!reports) return refuse(reports.error());
   for (const auto& r : *reports) {
     if (r.state != governor::FieldState::kApplied)
-      return refuse(Error(Kind::kUnsupported, "governor.cgroup", text("{} is {}", r.field, governor::field_state_name(r.state))));
+      return refuse(
+          Error(Kind::kUnsupported, "governor.cgroup", text("{} is {}", r.field, governor::field_state_name(r.state))));
     report_.enforced.push_back(text("{} {}", r.field, r.read_back));
   }
   if (const auto added = group->add(pid_); !added) return refuse(added.error());

@@ -1,0 +1,119 @@
+#include "node/daemon/work.h"
+
+#include <memory>
+
+#include "base/telemetry/metrics.h"
+#include "exchange/flow/cpu_class.h"
+#include "exchange/flow/job_flow.h"
+#include "exchange/flow/step_journals.h"
+#include "exchange/market/view.h"
+#include "store/kv/kv.h"
+
+namespace hanse::daemon {
+namespace {
+
+constexpr std::size_t kStoreBytes = 4u << 20;  // the steps of a few jobs at a time
+
+// The market as a provider sees it through its node.
+class NodeMarket final : public flow::ProviderMarket {
+ public:
+  NodeMarket(client::Client& client, roles::Caller& caller) : client_(client), caller_(caller) {}
+
+  Result<std::optional<market::Job>> job(const JobId& id) override {
+    auto answer = client_.query(market::kMarketApp, "job", id.view());
+    if (!answer && answer.error().kind() == Kind::kNotFound) return std::nullopt;
+    TRY(const Bytes record, std::move(answer));
+    return market::decode_job(record).transform([](market::Job&& job) { return std::optional(std::move(job)); });
+  }
+  Result<Height> height() override {
+    TRY(const auto info, client_.info());
+    return info.height;
+  }
+  Result<Bytes> gxf(const JobId& id) override { return client_.query(market::kMarketApp, "gxf", id.view()); }
+  Status start(const JobId& id) override {
+    TRY_OK(caller_.call(market::Method::kJobStart, market::JobStart{.id = id}));
+    return {};
+  }
+  Status record(const market::JobReceipt& receipt) override {
+    TRY_OK(caller_.call(market::Method::kJobReceipt, receipt));
+    return {};
+  }
+
+ private:
+  client::Client& client_;
+  roles::Caller& caller_;
+};
+
+class NodeBlobs final : public flow::BlobPort {
+ public:
+  explicit NodeBlobs(client::Client& client) : client_(client) {}
+  Result<Bytes> get(const BlobId& id) override { return client_.get_blob(id); }
+  Result<bool> has(const BlobId& id) override { return client_.has_blob(id); }
+  Result<BlobId> put(ByteView bytes) override { return client_.put_blob(bytes); }
+
+ private:
+  client::Client& client_;
+};
+
+// Counts what the workers did.
+class CountingRunner final : public runtime::Runner {
+ public:
+  CountingRunner(runtime::Runner& runner, Clock& clock) : runner_(runner), clock_(clock) {}
+
+  Result<runtime::RunOutcome> run(const runtime::RunRequest& request, std::uint8_t isolation,
+                                  runtime::RunControl& control) override {
+    using telemetry::Metric;
+    const std::int64_t start_ns = clock_.mono_ns();
+    auto outcome = runner_.run(request, isolation, control);
+    auto& registry = telemetry::registry();
+    registry.histogram(Metric::kRuntimeJobSeconds).observe(clock_.mono_ns() - start_ns);
+    registry.counter(Metric::kGseeJobs, {outcome ? runtime::run_status_name(outcome->status) : outcome.error().id()}).add();
+    return outcome;
+  }
+  Status verify(const runtime::RunRequest& request, const runtime::RunOutcome& claimed, std::uint8_t isolation,
+                runtime::RunControl& control) override {
+    return runner_.verify(request, claimed, isolation, control);
+  }
+  std::vector<std::string> kinds() const override { return runner_.kinds(); }
+
+ private:
+  runtime::Runner& runner_;
+  Clock& clock_;
+};
+
+// One for all jobs of the process; each of its parts may be used from several threads.
+struct Work {
+  Work(const WorkPorts& p, std::unique_ptr<kv::Store> s)
+      : ports(p), store(std::move(s)), journal(*store, kv::Family{0}), market(p.client, p.caller), blobs(p.client),
+        runner(p.runner, system_clock()) {}
+
+  Status run(const JobId& id, runtime::RunControl& control) {
+    const flow::ProviderPorts story{.market = market, .blobs = blobs, .runner = runner, .journal = journal,
+                                    .identity = ports.identity, .clock = system_clock(), .random = system_random(),
+                                    .network = ports.network, .cpu_class = std::string(flow::cpu_class())};
+    const Status done = flow::run_matched_job(id, story, control);
+    // Matched to another meanwhile, after a restart or a lost race: nothing is left to do or to give back.
+    if (!done && done.error().id() == "flow.not_ours") return journal.forget(id);
+    if (done) return {};
+    return std::unexpected(done.error().clone());
+  }
+
+  WorkPorts ports;
+  std::unique_ptr<kv::Store> store;
+  flow::KvStepJournal journal;
+  NodeMarket market;
+  NodeBlobs blobs;
+  CountingRunner runner;
+};
+
+}  // namespace
+
+Result<roles::JobWork> make_work(WorkPorts ports) {
+  TRY(auto store, kv::Store::open(ports.jobs_dir, {.families = {"steps"}, .cache_bytes = kStoreBytes,
+                                                   .write_buffer_bytes = kStoreBytes}));
+  // Shared: std::function copies what it holds, and the work is one.
+  const auto work = std::make_shared<Work>(ports, std::move(store));
+  return roles::JobWork([work](const JobId& id, runtime::RunControl& control) { return work->run(id, control); });
+}
+
+}  // namespace hanse::daemon
