@@ -241,6 +241,7 @@ class Server final : public GrpcServer {
 
   Status listen() {
     TRY_OK(prepare_socket(options_.socket));
+    client::keep_rpc_library();
     grpc::ResourceQuota quota("api");
     // One thread a call and a watch, two that wait for new ones, and a few so that refusing the next one needs no luck.
     quota.SetMaxThreads(static_cast<int>(options_.calls_max + options_.watches_max + 8));

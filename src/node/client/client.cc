@@ -51,6 +51,7 @@ class GrpcClient final : public Client {
       : where_(address.shown()),
         deadline_(options.deadline_ms),
         random_(options.random != nullptr ? *options.random : system_random()) {
+    keep_rpc_library();
     grpc::ChannelArguments args;
     args.SetMaxReceiveMessageSize(static_cast<int>(kReplyBytesMax));
     args.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);           // loopback only, whatever http_proxy says

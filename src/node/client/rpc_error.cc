@@ -3,6 +3,7 @@
 #include "base/core/text.h"
 
 #include "hanse/node/v1/node.pb.h"
+#include <grpc/grpc.h>
 
 namespace hanse::client {
 namespace {
@@ -54,6 +55,13 @@ Kind kind_of(grpc::StatusCode code) {
 }
 
 }  // namespace
+
+void keep_rpc_library() {
+  [[maybe_unused]] static const bool kept = [] {
+    grpc_init();
+    return true;
+  }();
+}
 
 grpc::Status to_rpc(const Error& error) {
   hanse::node::v1::ErrorDetail detail;

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <fstream>
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -41,6 +42,7 @@ class Child {
     ::unlink(out_.c_str());  // what an earlier process of that name said is not about this one
     pid_ = ::fork();
     if (pid_ == 0) {
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that dies leaves nothing running
       const int o = ::open(out_.c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600);
       const int e = ::open((out_ + ".err").c_str(), O_CREAT | O_APPEND | O_WRONLY, 0600);
       ::dup2(o, 1);
