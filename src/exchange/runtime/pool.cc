@@ -199,7 +199,8 @@ Result<Answer> Pool::Impl::call(CallOp op, const RunRequest& request, ByteView c
         answer =
             std::unexpected(crashed(*worker, text("answered an outcome that cannot be: {}", fits.error().message())));
     }
-    nursery->give_back(std::move(worker));
+    const bool answered = answer && answer->end == End::kDone;
+    nursery->give_back(std::move(worker), answered ? Nursery::Left::kAnswered : Nursery::Left::kUnfinished);
     // A worker that died before it had the call died of something else: nothing of the job has run.
     const bool untouched = !answer && !x.taken && answer.error().id() == "runtime.worker_crashed";
     if (!untouched || attempt == kAttemptsMax) return answer;

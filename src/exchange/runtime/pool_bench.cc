@@ -92,7 +92,7 @@ std::vector<std::int64_t> hand_overs(const hanse::runtime::PoolOptions& options)
       if (*arrived) break;
     }
     out.push_back(clock.mono_ns() - start_ns);
-    (*nursery)->give_back(std::move(*worker));
+    (*nursery)->give_back(std::move(*worker), Nursery::Left::kUnfinished);
   }
   return out;
 }
