@@ -49,7 +49,7 @@ if(HANSE_TESTS OR HANSE_BENCH)
   plugin(kind_twin SOURCES exchange/runtime/plugin_echo.cc ROOMS runtime FOLDER hanse-test DEFINES ECHO_ID=\"twin\")
 endif()
 room(exchange/wasm 4 USES codec crypto gxf runtime TEST_LIBS wasmedge::wasmedge
-  TEST_SOURCES plugin_cache.cc plugin_engine.cc plugin_host.cc plugin_wasm.cc)
+  TEST_SOURCES plugin_cache.cc plugin_engine.cc plugin_host.cc plugin_wasm.cc TEST_NEEDS hanse-worker wasm)
 plugin(wasm ROOMS wasm runtime LIBS wasmedge::wasmedge SOURCES exchange/wasm/plugin_cache.cc
   exchange/wasm/plugin_engine.cc exchange/wasm/plugin_entry.cc exchange/wasm/plugin_host.cc
   exchange/wasm/plugin_wasm.cc)
@@ -66,7 +66,8 @@ room(node/api 6 USES codec crypto client LIBS hanse_proto_node Boost::headers Th
      TEST_LIBS hanse_proto_node)
 room(node/roles 6 USES codec crypto logging telemetry exec blob ledger light market auction gxf runtime client api)
 room(node/daemon 6 USES codec crypto config logging telemetry exec kv blob light market gxf
-     runtime flow client api roles)
+     runtime flow client api roles
+     TEST_NEEDS hansed hanse-worker kind_echo)
 program(hansed node/daemon/main_hansed.cc ROOMS daemon)
 
 # 8 cli

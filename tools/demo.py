@@ -13,7 +13,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 JOBS = [
     ("word frequencies of the GPL-3 (wasm)", "wordfreq.yaml", "ok"),
-    ("digits it has not seen (int8 MLP)", "digits.yaml", "ok"),
+    ("digits it has not seen (int8 MLP)", "../digits/job.yaml", "ok"),
     ("an endless loop, stopped by gas (wasm)", "spin.yaml", "gas_exhausted"),
 ]
 

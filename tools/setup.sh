@@ -57,6 +57,8 @@ too_old() {
 }
 
 . /etc/os-release
+# A Debian 12 that was brought here by this script may call itself 13 afterwards; its sources are still 12's.
+[ ! -f /etc/apt/preferences.d/hanse-trixie ] || VERSION_CODENAME=bookworm
 [ "$mode" != list ] || { printf '%s\n' "${packages[@]}"; exit 0; }
 if ! command -v dpkg-query >/dev/null || [ "${ID:-}" != debian ] ||
    [[ ! ${VERSION_CODENAME:-} =~ ^(bookworm|trixie)$ ]]; then

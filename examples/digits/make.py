@@ -74,9 +74,9 @@ def draw_set(seed, count):
     return [draw_digit(label, rng) for label in labels], labels
 
 
-# Training keeps weights as integers in units of 2^-12. One step, for each class whose score comes within a margin of the
-# true class's score, moves both apart (multi-class hinge loss; Crammer and Singer, JMLR 2, 2001), through the ReLU layer
-# by the chain rule. Divisions are floor shifts, so training is exact and repeatable.
+# Training keeps weights as integers in units of 2^-12. One step, for each class whose score comes within a margin of
+# the true class's score, moves both apart (multi-class hinge loss; Crammer and Singer, JMLR 2, 2001), through the ReLU
+# layer by the chain rule. Divisions are floor shifts, so training is exact and repeatable.
 UNIT = 12
 MARGIN = 200 << UNIT
 

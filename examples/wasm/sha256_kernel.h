@@ -24,12 +24,14 @@ static void sha_block(sha_u32* state, const sha_u8* p) {
     w[i] = (sha_u32)p[4 * i] << 24 | (sha_u32)p[4 * i + 1] << 16 | (sha_u32)p[4 * i + 2] << 8 | p[4 * i + 3];
   for (int i = 16; i < 64; ++i) {
     sha_u32 a = w[i - 15], b = w[i - 2];
-    w[i] = w[i - 16] + (sha_rot(a, 7) ^ sha_rot(a, 18) ^ a >> 3) + w[i - 7] + (sha_rot(b, 17) ^ sha_rot(b, 19) ^ b >> 10);
+    w[i] = w[i - 16] + (sha_rot(a, 7) ^ sha_rot(a, 18) ^ a >> 3) + w[i - 7] +
+           (sha_rot(b, 17) ^ sha_rot(b, 19) ^ b >> 10);
   }
   for (int i = 0; i < 8; ++i) s[i] = state[i];
   for (int i = 0; i < 64; ++i) {
     sha_u32 e = s[4], a = s[0];
-    sha_u32 t1 = s[7] + (sha_rot(e, 6) ^ sha_rot(e, 11) ^ sha_rot(e, 25)) + ((e & s[5]) ^ (~e & s[6])) + sha_k[i] + w[i];
+    sha_u32 t1 = s[7] + (sha_rot(e, 6) ^ sha_rot(e, 11) ^ sha_rot(e, 25)) + ((e & s[5]) ^ (~e & s[6])) +
+                 sha_k[i] + w[i];
     sha_u32 t2 = (sha_rot(a, 2) ^ sha_rot(a, 13) ^ sha_rot(a, 22)) + ((a & s[1]) ^ (a & s[2]) ^ (s[1] & s[2]));
     for (int k = 7; k > 0; --k) s[k] = s[k - 1];
     s[4] += t1;

@@ -32,6 +32,7 @@ TEST(Hex, names_the_wrong_character_and_length) {
   EXPECT_EQ(control.error().message(), "found byte 0x00 at position 0, expected a hex digit");
   auto size = fixed_from_hex<JobId>("0011");
   ASSERT_FALSE(size);
+  EXPECT_EQ(size.error().id(), "codec.hex");
   EXPECT_EQ(size.error().str(), "codec.hex: found 2 bytes, expected 16");
   EXPECT_EQ(fixed_from_hex<JobId>("000102030405060708090a0b0c0d0e0f")->data[15], 0x0f);
 }

@@ -48,7 +48,8 @@ std::unexpected<Error> open_failed() {
 bool run(EVP_CIPHER_CTX* ctx, std::initializer_list<ByteView> associated, ByteView in, std::uint8_t* out) {
   int n = 0;
   for (const ByteView part : associated)
-    if (!part.empty() && EVP_CipherUpdate(ctx, nullptr, &n, part.data(), static_cast<int>(part.size())) != 1) return false;
+    if (!part.empty() && EVP_CipherUpdate(ctx, nullptr, &n, part.data(), static_cast<int>(part.size())) != 1)
+      return false;
   return in.empty() || EVP_CipherUpdate(ctx, out, &n, in.data(), static_cast<int>(in.size())) == 1;
 }
 
@@ -148,7 +149,8 @@ Result<SecureBytes> gcm_open(const GcmInput& in, ByteView ciphertext_and_tag) {
 
 Status hkdf_sha256(const HkdfInput& in, ByteSpan out) {
   if (out.empty() || out.size() > kHkdfMax)
-    return fail(Kind::kInvalid, "crypto.hkdf_length", text("found {} bytes wanted, expected 1 to {}", out.size(), kHkdfMax));
+    return fail(Kind::kInvalid, "crypto.hkdf_length",
+                text("found {} bytes wanted, expected 1 to {}", out.size(), kHkdfMax));
   static EVP_KDF* const kdf = EVP_KDF_fetch(nullptr, "HKDF", nullptr);
   check(kdf != nullptr, "OpenSSL has HKDF");
   const std::unique_ptr<EVP_KDF_CTX, detail::Freer<EVP_KDF_CTX_free>> ctx(EVP_KDF_CTX_new(kdf));

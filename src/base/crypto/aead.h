@@ -5,7 +5,8 @@
 // most 2^32 messages (SP 800-38D, 8.3), then it is refused. Plaintexts have at most kSealedMax bytes.
 // Threads: an AeadKey may be shared; seal counts atomically.
 // Errors: crypto.sealed_format (invalid), crypto.open_failed (denied: wrong key, associated data or altered bytes),
-//   crypto.key_exhausted (exhausted), crypto.too_large (exhausted), crypto.bad_key (invalid), crypto.hkdf_length (invalid).
+//   crypto.key_exhausted (exhausted), crypto.too_large (exhausted), crypto.bad_key (invalid), crypto.hkdf_length
+//   (invalid).
 #pragma once
 
 #include <atomic>
@@ -20,8 +21,8 @@ constexpr std::size_t kAeadOverhead = 30;
 constexpr std::size_t kSealedMax = std::size_t{1} << 30;
 
 struct AeadOptions {
-  std::uint8_t key_id = 0;                            // which of the reader's keys sealed this
-  std::uint64_t seals_max = std::uint64_t{1} << 32;   // lower to rotate earlier
+  std::uint8_t key_id = 0;                           // which of the reader's keys sealed this
+  std::uint64_t seals_max = std::uint64_t{1} << 32;  // lower to rotate earlier
 };
 
 class AeadKey {
@@ -49,7 +50,7 @@ struct GcmInput {
   const GcmNonce& nonce;
   ByteView associated;
 };
-Result<Bytes> gcm_seal(const GcmInput& in, ByteView plaintext);             // ciphertext || tag 16
+Result<Bytes> gcm_seal(const GcmInput& in, ByteView plaintext);  // ciphertext || tag 16
 Result<SecureBytes> gcm_open(const GcmInput& in, ByteView ciphertext_and_tag);
 
 struct HkdfInput {

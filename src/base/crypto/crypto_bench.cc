@@ -104,8 +104,12 @@ void bench_ed25519() {
   const Bytes signature = key.sign("", kMessage);
   const PkeyPtr peer = openssl_public("ED25519", key.public_key().bytes);
   const Work floor = openssl_verify(peer.get(), signature);
-  compare("ed25519_verify_kept_key", "openssl verify, rfc 8032", [&] { check(verifier.verify("", kMessage, signature).has_value(), "verifies"); }, floor);
-  compare("ed25519_verify_new_key", "openssl verify, key kept", [&] { check(verify(key.public_key(), "", kMessage, signature).has_value(), "verifies"); }, floor);
+  compare(
+      "ed25519_verify_kept_key", "openssl verify, rfc 8032",
+      [&] { check(verifier.verify("", kMessage, signature).has_value(), "verifies"); }, floor);
+  compare(
+      "ed25519_verify_new_key", "openssl verify, key kept",
+      [&] { check(verify(key.public_key(), "", kMessage, signature).has_value(), "verifies"); }, floor);
   const PkeyPtr secret(EVP_PKEY_new_raw_private_key_ex(nullptr, "ED25519", nullptr, seed.data.data(), 32));
   Bytes out(64);
   compare("ed25519_sign", "openssl bare sign", [&] { (void)key.sign("", kMessage); }, openssl_sign(secret.get(), out));
@@ -116,9 +120,10 @@ void bench_against_botan(const SecretKey& key, const Verifier& verifier, const c
   const Bytes plain = key.sign("", kMessage);
   const Botan::ML_DSA_PublicKey public_key(key.public_key().bytes, Botan::ML_DSA_Mode(mode));
   Botan::PK_Verifier botan(public_key, "");
-  compare(text("{}_verify_kept_key_vs_botan", name), "botan verifier kept, no context",
-          [&] { check(verifier.verify("", kMessage, plain).has_value(), "verifies"); },
-          [&] { check(botan.verify_message(kMessage.data(), kMessage.size(), plain.data(), plain.size()), "botan"); });
+  compare(
+      text("{}_verify_kept_key_vs_botan", name), "botan verifier kept, no context",
+      [&] { check(verifier.verify("", kMessage, plain).has_value(), "verifies"); },
+      [&] { check(botan.verify_message(kMessage.data(), kMessage.size(), plain.data(), plain.size()), "botan"); });
 }
 #else
 void bench_against_botan(const SecretKey&, const Verifier&, const char*, std::string_view name) {
@@ -135,8 +140,12 @@ void bench_mldsa(SigAlg alg, const char* openssl_name, const char* botan_mode) {
   const PkeyPtr peer = openssl_public(openssl_name, key.public_key().bytes);
   const std::string name(sig_alg_name(alg));
   const Work floor = openssl_verify(peer.get(), signature);
-  compare(name + "_verify_kept_key", "openssl verify, key kept", [&] { check(verifier.verify("", kMessage, signature).has_value(), "verifies"); }, floor);
-  compare(name + "_verify_new_key", "openssl verify, key kept", [&] { check(verify(key.public_key(), "", kMessage, signature).has_value(), "verifies"); }, floor);
+  compare(
+      name + "_verify_kept_key", "openssl verify, key kept",
+      [&] { check(verifier.verify("", kMessage, signature).has_value(), "verifies"); }, floor);
+  compare(
+      name + "_verify_new_key", "openssl verify, key kept",
+      [&] { check(verify(key.public_key(), "", kMessage, signature).has_value(), "verifies"); }, floor);
   bench_against_botan(key, verifier, botan_mode, name);
 }
 
@@ -151,8 +160,9 @@ void bench_mldsa_sign() {
   must(EVP_PKEY_fromdata(ctx.get(), &raw, EVP_PKEY_KEYPAIR, params));
   const PkeyPtr peer(raw);
   Bytes out(3309);
-  compare("mldsa65_sign", "openssl bare sign (both hedged)", [&] { (void)key.sign("hanse/bench/1", kMessage); },
-          openssl_sign(peer.get(), out));
+  compare(
+      "mldsa65_sign", "openssl bare sign (both hedged)", [&] { (void)key.sign("hanse/bench/1", kMessage); },
+      openssl_sign(peer.get(), out));
 }
 
 void bench_hash() {
@@ -167,28 +177,34 @@ void bench_hash() {
     };
   };
   compare("blake3_1mib", "blake3 c library", [&] { (void)blake3(large); }, raw(large));
-  compare("blake3_context_256b", "blake3 c library without context", [&] { (void)blake3("hanse/bench/1", {small}); }, raw(small));
+  compare(
+      "blake3_context_256b", "blake3 c library without context", [&] { (void)blake3("hanse/bench/1", {small}); },
+      raw(small));
   EVP_MD* md = EVP_MD_fetch(nullptr, "SHA2-256", nullptr);
   const MdCtxPtr ctx(EVP_MD_CTX_new());
-  compare("sha256_256b", "openssl with a kept context", [&] { (void)sha256({small}); }, [&] {
-    std::uint8_t out[32];
-    unsigned size = 0;
-    must(EVP_DigestInit_ex2(ctx.get(), md, nullptr));
-    must(EVP_DigestUpdate(ctx.get(), small.data(), small.size()));
-    must(EVP_DigestFinal_ex(ctx.get(), out, &size));
-  });
+  compare(
+      "sha256_256b", "openssl with a kept context", [&] { (void)sha256({small}); },
+      [&] {
+        std::uint8_t out[32];
+        unsigned size = 0;
+        must(EVP_DigestInit_ex2(ctx.get(), md, nullptr));
+        must(EVP_DigestUpdate(ctx.get(), small.data(), small.size()));
+        must(EVP_DigestFinal_ex(ctx.get(), out, &size));
+      });
   EVP_MD_free(md);
   std::vector<Hash32> leaves(1024);
   for (std::size_t i = 0; i < leaves.size(); ++i) store_le(leaves[i].data.data(), i);
-  compare("merkle_root_1024", "2047 keyed blake3 of 64 bytes", [&] { (void)merkle_root(leaves); }, [&] {
-    for (int i = 0; i < 2047; ++i) {
-      blake3_hasher h;
-      std::uint8_t out[32];
-      blake3_hasher_init_keyed(&h, leaves[0].data.data());
-      blake3_hasher_update(&h, small.data(), 64);
-      blake3_hasher_finalize(&h, out, sizeof out);
-    }
-  });
+  compare(
+      "merkle_root_1024", "2047 keyed blake3 of 64 bytes", [&] { (void)merkle_root(leaves); },
+      [&] {
+        for (int i = 0; i < 2047; ++i) {
+          blake3_hasher h;
+          std::uint8_t out[32];
+          blake3_hasher_init_keyed(&h, leaves[0].data.data());
+          blake3_hasher_update(&h, small.data(), 64);
+          blake3_hasher_finalize(&h, out, sizeof out);
+        }
+      });
 }
 
 void bench_kem() {
@@ -196,19 +212,22 @@ void bench_kem() {
   const KemSecretKey key = KemSecretKey::generate(KemAlg::kXWing, random);
   const Encapsulation sent = *encapsulate(key.public_key(), random);
   const PkeyPtr lattice(EVP_PKEY_Q_keygen(nullptr, nullptr, "ML-KEM-768"));
-  const PkeyPtr curve(EVP_PKEY_Q_keygen(nullptr, nullptr, "X25519")), peer(EVP_PKEY_Q_keygen(nullptr, nullptr, "X25519"));
+  const PkeyPtr curve(EVP_PKEY_Q_keygen(nullptr, nullptr, "X25519")),
+      peer(EVP_PKEY_Q_keygen(nullptr, nullptr, "X25519"));
   const PkeyCtxPtr decap(EVP_PKEY_CTX_new_from_pkey(nullptr, lattice.get(), nullptr));
   const PkeyCtxPtr derive(EVP_PKEY_CTX_new_from_pkey(nullptr, curve.get(), nullptr));
   must(EVP_PKEY_decapsulate_init(decap.get(), nullptr));
   must(EVP_PKEY_derive_init(derive.get()));
   must(EVP_PKEY_derive_set_peer(derive.get(), peer.get()));
-  compare("xwing_decapsulate", "openssl ml-kem-768 decap + x25519, contexts kept",
-          [&] { check(key.decapsulate(sent.ciphertext).has_value(), "decapsulates"); }, [&] {
-            std::uint8_t a[32], b[32];
-            std::size_t na = 32, nb = 32;
-            must(EVP_PKEY_decapsulate(decap.get(), a, &na, sent.ciphertext.data(), 1088));
-            must(EVP_PKEY_derive(derive.get(), b, &nb));
-          });
+  compare(
+      "xwing_decapsulate", "openssl ml-kem-768 decap + x25519, contexts kept",
+      [&] { check(key.decapsulate(sent.ciphertext).has_value(), "decapsulates"); },
+      [&] {
+        std::uint8_t a[32], b[32];
+        std::size_t na = 32, nb = 32;
+        must(EVP_PKEY_decapsulate(decap.get(), a, &na, sent.ciphertext.data(), 1088));
+        must(EVP_PKEY_derive(derive.get(), b, &nb));
+      });
 }
 
 void bench_aead() {
@@ -218,14 +237,16 @@ void bench_aead() {
   Bytes out(8192 + 16);
   EVP_CIPHER* cipher = EVP_CIPHER_fetch(nullptr, "AES-256-GCM", nullptr);
   const detail::CipherCtxPtr ctx(EVP_CIPHER_CTX_new());
-  compare("aes256gcm_seal_8kib", "openssl with a kept context, key set each time",
-          [&] { check(key.seal({}, plain, random).has_value(), "seals"); }, [&] {
-            int n = 0;
-            must(EVP_EncryptInit_ex2(ctx.get(), cipher, raw_key.data(), nonce.data(), nullptr));
-            must(EVP_EncryptUpdate(ctx.get(), out.data(), &n, plain.data(), static_cast<int>(plain.size())));
-            must(EVP_EncryptFinal_ex(ctx.get(), out.data() + n, &n));
-            must(EVP_CIPHER_CTX_ctrl(ctx.get(), EVP_CTRL_AEAD_GET_TAG, 16, out.data() + plain.size()));
-          });
+  compare(
+      "aes256gcm_seal_8kib", "openssl with a kept context, key set each time",
+      [&] { check(key.seal({}, plain, random).has_value(), "seals"); },
+      [&] {
+        int n = 0;
+        must(EVP_EncryptInit_ex2(ctx.get(), cipher, raw_key.data(), nonce.data(), nullptr));
+        must(EVP_EncryptUpdate(ctx.get(), out.data(), &n, plain.data(), static_cast<int>(plain.size())));
+        must(EVP_EncryptFinal_ex(ctx.get(), out.data() + n, &n));
+        must(EVP_CIPHER_CTX_ctrl(ctx.get(), EVP_CTRL_AEAD_GET_TAG, 16, out.data() + plain.size()));
+      });
   EVP_CIPHER_free(cipher);
 }
 
@@ -234,10 +255,12 @@ void bench_vdf() {
   const auto ctx = detail::bn_ctx();
   const auto n = detail::bn_bytes(vdf_modulus().view());
   const auto mont = detail::bn_mont(n.get(), ctx.get());
-  const auto a = detail::bn_bytes(vdf_input(Hash32{})->view());
+  const auto a = detail::bn_bytes(vdf_input(Hash32{}).view());
   double ours = 1e30, floor = 1e30;
   for (int round = 0; round < 2; ++round) {
-    floor = std::min(floor, seconds_of([&] { must(BN_mod_mul_montgomery(a.get(), a.get(), a.get(), mont.get(), ctx.get())); }, kSteps));
+    floor = std::min(
+        floor,
+        seconds_of([&] { must(BN_mod_mul_montgomery(a.get(), a.get(), a.get(), mont.get(), ctx.get())); }, kSteps));
     ours = std::min(ours, seconds_of([&] { check(vdf_eval(Hash32{}, kSteps).has_value(), "evaluates"); }, 1));
   }
   print("vdf_steps_with_proof", kSteps / ours * 1e-6, "million steps/s", kSteps / floor * 1e-6,
@@ -255,12 +278,13 @@ void bench_vdf() {
   must(BN_sub_word(l.get(), 59));
   const auto out = detail::bn();
   std::size_t i = 0;
-  compare("vdf_verify", "one double exponentiation by openssl", [&] {
-    const auto& [seed, proof] = proofs[i++ % proofs.size()];
-    check(vdf_verify(seed, 1000, proof).has_value(), "verifies");
-  }, [&] {
-    must(BN_mod_exp2_mont(out.get(), a.get(), l.get(), a.get(), l.get(), n.get(), ctx.get(), mont.get()));
-  });
+  compare(
+      "vdf_verify", "one double exponentiation by openssl",
+      [&] {
+        const auto& [seed, proof] = proofs[i++ % proofs.size()];
+        check(vdf_verify(seed, 1000, proof).has_value(), "verifies");
+      },
+      [&] { must(BN_mod_exp2_mont(out.get(), a.get(), l.get(), a.get(), l.get(), n.get(), ctx.get(), mont.get())); });
 }
 
 }  // namespace

@@ -86,9 +86,7 @@ static_assert(sizeof(blake3_hasher) <= 1920 && alignof(blake3_hasher) <= 16);
 
 Blake3::Blake3() { blake3_hasher_init(new (state_) blake3_hasher); }
 
-Blake3::Blake3(std::string_view context) {
-  new (state_) blake3_hasher(keyed(context));
-}
+Blake3::Blake3(std::string_view context) { new (state_) blake3_hasher(keyed(context)); }
 
 void Blake3::update(ByteView data) {
   blake3_hasher_update(std::launder(reinterpret_cast<blake3_hasher*>(state_)), data.data(), data.size());

@@ -22,13 +22,13 @@ BlobId blob_id(ByteView data);  // blake3(data) with its narrower type
 // For data that arrives in pieces.
 class Blake3 {
  public:
-  Blake3();                                  // no context
+  Blake3();  // no context
   explicit Blake3(std::string_view context);
   void update(ByteView data);
-  Hash32 finish() const;                     // may be called again after more updates
+  Hash32 finish() const;  // may be called again after more updates
 
  private:
-  alignas(16) std::uint8_t state_[1920];     // blake3_hasher, checked in hash.cc
+  alignas(16) std::uint8_t state_[1920];  // blake3_hasher, checked in hash.cc
 };
 
 Hash32 sha256(std::initializer_list<ByteView> parts);

@@ -43,7 +43,9 @@ TEST(Hash, a_context_separates_digests) {
 TEST(Hash, many_contexts_do_not_mix) {
   const ByteView abc = as_bytes("abc");
   std::vector<Hash32> first;
-  const auto context = [](int i) { return "hanse/test-" + std::string(static_cast<std::size_t>(i % 50), 'x') + std::to_string(i); };
+  const auto context = [](int i) {
+    return "hanse/test-" + std::string(static_cast<std::size_t>(i % 50), 'x') + std::to_string(i);
+  };
   for (int i = 0; i < 200; ++i) {
     Blake3 h(context(i));
     h.update(abc);

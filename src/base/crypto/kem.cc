@@ -35,10 +35,10 @@ const AlgInfo& info(KemAlg alg) {
   return kAlgs[i];
 }
 
-std::unexpected<Error> invalid(std::string_view id, std::string_view message) {
-  ERR_clear_error();
-  return fail(Kind::kInvalid, id, message);
-}
+// OpenSSL keeps a queue of errors per thread that its TLS calls read: refusals here leave it empty.
+struct ClearErrors {
+  ~ClearErrors() { ERR_clear_error(); }
+};
 
 detail::PkeyPtr lattice_key(const AlgInfo& alg, ByteView seed) {
   const detail::PkeyCtxPtr ctx(EVP_PKEY_CTX_new_from_name(nullptr, alg.lattice, nullptr));
@@ -84,9 +84,9 @@ SharedSecret combine(const SharedSecret& lattice, const Secret<kX25519Size>& cur
 // Randomness m of 32 bytes comes from our port, so a simulation repeats; FIPS 203 calls this Encaps_internal.
 bool lattice_encapsulate(EVP_PKEY* key, const Secret<32>& m, ByteSpan ciphertext, SharedSecret& secret) {
   const detail::PkeyCtxPtr ctx(EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr));
-  const OSSL_PARAM params[] = {OSSL_PARAM_construct_octet_string(OSSL_KEM_PARAM_IKME,
-                                                                 const_cast<std::uint8_t*>(m.view().data()), 32),
-                               OSSL_PARAM_construct_end()};
+  const OSSL_PARAM params[] = {
+      OSSL_PARAM_construct_octet_string(OSSL_KEM_PARAM_IKME, const_cast<std::uint8_t*>(m.view().data()), 32),
+      OSSL_PARAM_construct_end()};
   std::size_t ct_size = ciphertext.size(), ss_size = SharedSecret::kSize;
   return ctx != nullptr && EVP_PKEY_encapsulate_init(ctx.get(), params) == 1 &&
          EVP_PKEY_encapsulate(ctx.get(), ciphertext.data(), &ct_size, secret.span().data(), &ss_size) == 1 &&
@@ -97,31 +97,32 @@ bool lattice_encapsulate(EVP_PKEY* key, const Secret<32>& m, ByteSpan ciphertext
 
 Result<KemSizes> kem_sizes(std::uint8_t alg) {
   if (alg == 0 || alg > kAlgs.size())
-    return invalid("crypto.bad_key", text("found key encapsulation {}, expected 1 to {}", alg, kAlgs.size()));
+    return fail(Kind::kInvalid, "crypto.bad_key",
+                text("found key encapsulation {}, expected 1 to {}", alg, kAlgs.size()));
   return kAlgs[alg - 1].sizes;
 }
 
 std::string_view kem_alg_name(KemAlg alg) { return info(alg).name; }
 
 Result<Encapsulation> encapsulate(const KemPublicKey& key, Random& random) {
+  const ClearErrors clear;
   TRY(const KemSizes sizes, kem_sizes(static_cast<std::uint8_t>(key.alg)));
   const AlgInfo& alg = info(key.alg);
   if (key.bytes.size() != sizes.public_key)
-    return invalid("crypto.bad_key", text("found a {} public key of {} bytes, expected {}", alg.name, key.bytes.size(),
-                                          sizes.public_key));
+    return fail(Kind::kInvalid, "crypto.bad_key",
+                text("found a {} public key of {} bytes, expected {}", alg.name, key.bytes.size(), sizes.public_key));
   const ByteView bytes = key.bytes;
   const detail::PkeyPtr lattice = public_key_of(alg.lattice, bytes.first(alg.lattice_public_key));
-  if (lattice == nullptr) return invalid("crypto.bad_key", text("bytes are not a {} public key", alg.name));
+  if (lattice == nullptr)
+    return fail(Kind::kInvalid, "crypto.bad_key", text("bytes are not a {} public key", alg.name));
 
   Encapsulation out;
   out.ciphertext.resize(sizes.ciphertext);
   const ByteSpan ciphertext = out.ciphertext;
   Secret<32> m;
   random.fill(m.span());
-  if (!lattice_encapsulate(lattice.get(), m, ciphertext.first(alg.lattice_ciphertext), out.secret)) {
-    ERR_clear_error();
-    return fail(Kind::kInternal, "crypto.library", text("OpenSSL could not encapsulate for {}", alg.lattice));
-  }
+  check(lattice_encapsulate(lattice.get(), m, ciphertext.first(alg.lattice_ciphertext), out.secret),
+        "every decoded key encapsulates");
   if (key.alg != KemAlg::kXWing) return out;
 
   Secret<kX25519Size> ephemeral, shared;
@@ -132,7 +133,7 @@ Result<Encapsulation> encapsulate(const KemPublicKey& key, Random& random) {
   const ByteSpan ct_x = ciphertext.subspan(alg.lattice_ciphertext);
   check(secret != nullptr && peer != nullptr && raw_public_key(secret.get(), ct_x), "any 32 bytes are X25519 keys");
   if (!x25519(secret.get(), peer.get(), shared.span()))
-    return invalid("crypto.bad_key", "the X25519 part of the public key is a point of small order");
+    return fail(Kind::kInvalid, "crypto.bad_key", "the X25519 part of the public key is a point of small order");
   out.secret = combine(out.secret, shared, ct_x, pk_x);
   return out;
 }
@@ -151,7 +152,8 @@ KemSecretKey::~KemSecretKey() = default;
 Result<KemSecretKey> KemSecretKey::from_seed(KemAlg alg, ByteView seed) {
   const AlgInfo& a = info(alg);
   if (seed.size() != a.sizes.seed)
-    return invalid("crypto.bad_seed", text("found a {} seed of {} bytes, expected {}", a.name, seed.size(), a.sizes.seed));
+    return fail(Kind::kInvalid, "crypto.bad_seed",
+                text("found a {} seed of {} bytes, expected {}", a.name, seed.size(), a.sizes.seed));
   auto rep = std::make_unique<Rep>();
   rep->public_key = {alg, Bytes(a.sizes.public_key)};
   const ByteSpan out = rep->public_key.bytes;
@@ -163,11 +165,9 @@ Result<KemSecretKey> KemSecretKey::from_seed(KemAlg alg, ByteView seed) {
   } else {
     rep->lattice = lattice_key(a, seed);
   }
-  if (rep->lattice == nullptr || !raw_public_key(rep->lattice.get(), out.first(a.lattice_public_key)) ||
-      (rep->curve != nullptr && !raw_public_key(rep->curve.get(), out.subspan(a.lattice_public_key)))) {
-    ERR_clear_error();
-    return fail(Kind::kInternal, "crypto.library", text("OpenSSL refused a {} seed", a.name));
-  }
+  check(rep->lattice != nullptr && raw_public_key(rep->lattice.get(), out.first(a.lattice_public_key)) &&
+            (rep->curve == nullptr || raw_public_key(rep->curve.get(), out.subspan(a.lattice_public_key))),
+        "every seed of the right size makes a key");
   return KemSecretKey(std::move(rep));
 }
 
@@ -182,26 +182,27 @@ KemSecretKey KemSecretKey::generate(KemAlg alg, Random& random) {
 const KemPublicKey& KemSecretKey::public_key() const { return rep_->public_key; }
 
 Result<SharedSecret> KemSecretKey::decapsulate(ByteView ciphertext) const {
+  const ClearErrors clear;
   const AlgInfo& alg = info(rep_->public_key.alg);
   if (ciphertext.size() != alg.sizes.ciphertext)
-    return invalid("crypto.bad_ciphertext", text("found a {} ciphertext of {} bytes, expected {}", alg.name,
-                                                 ciphertext.size(), alg.sizes.ciphertext));
+    return fail(
+        Kind::kInvalid, "crypto.bad_ciphertext",
+        text("found a {} ciphertext of {} bytes, expected {}", alg.name, ciphertext.size(), alg.sizes.ciphertext));
   const detail::PkeyCtxPtr ctx(EVP_PKEY_CTX_new_from_pkey(nullptr, rep_->lattice.get(), nullptr));
   SharedSecret secret;
   std::size_t size = SharedSecret::kSize;
-  if (ctx == nullptr || EVP_PKEY_decapsulate_init(ctx.get(), nullptr) != 1 ||
-      EVP_PKEY_decapsulate(ctx.get(), secret.span().data(), &size, ciphertext.data(), alg.lattice_ciphertext) != 1 ||
-      size != SharedSecret::kSize) {
-    ERR_clear_error();
-    return fail(Kind::kInternal, "crypto.library", text("OpenSSL could not decapsulate {}", alg.lattice));
-  }
+  check(ctx != nullptr && EVP_PKEY_decapsulate_init(ctx.get(), nullptr) == 1 &&
+            EVP_PKEY_decapsulate(ctx.get(), secret.span().data(), &size, ciphertext.data(), alg.lattice_ciphertext) ==
+                1 &&
+            size == SharedSecret::kSize,
+        "every ciphertext of the right size decapsulates");
   if (rep_->curve == nullptr) return secret;
 
   const ByteView ct_x = ciphertext.subspan(alg.lattice_ciphertext);
   const detail::PkeyPtr peer = public_key_of("X25519", ct_x);
   Secret<kX25519Size> shared;
   if (peer == nullptr || !x25519(rep_->curve.get(), peer.get(), shared.span()))
-    return invalid("crypto.bad_ciphertext", "the X25519 part of the ciphertext is a point of small order");
+    return fail(Kind::kInvalid, "crypto.bad_ciphertext", "the X25519 part of the ciphertext is a point of small order");
   return combine(secret, shared, ct_x, ByteView(rep_->public_key.bytes).subspan(alg.lattice_public_key));
 }
 

@@ -4,10 +4,10 @@
 //   ML-KEM-768       64      1184         1088
 //   ML-KEM-1024      64      1568         1568
 //   X-Wing           32      1216         1120
-// Decapsulating an altered ciphertext gives another secret, not an error (implicit rejection); only a wrong length or an
-// X25519 point of small order is an error.
+// Decapsulating an altered ciphertext gives another secret, not an error (implicit rejection); only a wrong length or
+// an X25519 point of small order is an error.
 // Threads: keys are immutable after creation and may be shared.
-// Errors: crypto.bad_key, crypto.bad_seed, crypto.bad_ciphertext (all invalid), crypto.library (internal).
+// Errors: crypto.bad_key, crypto.bad_seed, crypto.bad_ciphertext (all invalid).
 #pragma once
 
 #include <memory>

@@ -112,7 +112,8 @@ Result<PublicPart> decode_part(ByteView bytes) {
   if (part.kdf == kKdfScrypt) {
     TRY_OK(expect_key(r, 4));
     TRY(const auto log2, r.u64("scrypt_log2", kScryptLog2Max));
-    if (log2 < kScryptLog2Min) return corrupt(text("found scrypt N = 2^{}, expected 2^{} or more", log2, kScryptLog2Min));
+    if (log2 < kScryptLog2Min)
+      return corrupt(text("found scrypt N = 2^{}, expected 2^{} or more", log2, kScryptLog2Min));
     part.scrypt_log2 = static_cast<unsigned>(log2);
     TRY_OK(expect_key(r, 5));
     TRY_OK(r.fixed("salt", part.salt));
@@ -195,10 +196,12 @@ Result<Identity> KeySeeds::identity() const { return Identity::from_seed(signing
 Result<std::string> encode_key_file(const KeySeeds& seeds, std::string_view passphrase, Random& random,
                                     KeyFileOptions options) {
   if (passphrase.empty() && !options.allow_unencrypted)
-    return fail(Kind::kInvalid, "crypto.passphrase_empty", "found an empty passphrase, expected one to seal the key with");
+    return fail(Kind::kInvalid, "crypto.passphrase_empty",
+                "found an empty passphrase, expected one to seal the key with");
   if (options.scrypt_log2 < kScryptLog2Min || options.scrypt_log2 > kScryptLog2Max)
-    return fail(Kind::kInvalid, "crypto.keyfile_cost",
-                text("found scrypt N = 2^{}, expected 2^{} to 2^{}", options.scrypt_log2, kScryptLog2Min, kScryptLog2Max));
+    return fail(
+        Kind::kInvalid, "crypto.keyfile_cost",
+        text("found scrypt N = 2^{}, expected 2^{} to 2^{}", options.scrypt_log2, kScryptLog2Min, kScryptLog2Max));
   TRY(const Identity identity, seeds.identity());
   SecureBytes plain(kSeedsSize);
   std::memcpy(plain.span().data(), seeds.signing.view().data(), seeds.signing.kSize);

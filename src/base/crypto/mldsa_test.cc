@@ -20,15 +20,18 @@ const Set kSets[] = {{SigAlg::kMlDsa44, kMlDsa44Params, "ML-DSA-44"},
 
 std::vector<const MlDsaBackend*> backends() {
   std::vector<const MlDsaBackend*> out{&mldsa_portable()};
-  if (mldsa_avx2() != nullptr) out.push_back(mldsa_avx2());
-  else std::printf("skipped: no AVX2 on this machine\n");
+  if (mldsa_avx2() != nullptr)
+    out.push_back(mldsa_avx2());
+  else
+    std::printf("skipped: no AVX2 on this machine\n");
   return out;
 }
 
 bool openssl_verifies(const Set& set, ByteView key, ByteView message, ByteView signature) {
   const PkeyPtr pkey(EVP_PKEY_new_raw_public_key_ex(nullptr, set.openssl_name, nullptr, key.data(), key.size()));
   const MdCtxPtr ctx(EVP_MD_CTX_new());
-  return pkey != nullptr && EVP_DigestVerifyInit_ex(ctx.get(), nullptr, nullptr, nullptr, nullptr, pkey.get(), nullptr) == 1 &&
+  return pkey != nullptr &&
+         EVP_DigestVerifyInit_ex(ctx.get(), nullptr, nullptr, nullptr, nullptr, pkey.get(), nullptr) == 1 &&
          EVP_DigestVerify(ctx.get(), signature.data(), signature.size(), message.data(), message.size()) == 1;
 }
 
@@ -71,7 +74,8 @@ TEST(MlDsa, back_ends_agree_on_the_largest_inputs) {
     for (std::size_t n = 0; n < kMlDsaN; ++n) {
       for (std::size_t i = 0; i < 8; ++i) {
         a[n].v[i] = extreme ? ((round & 1) != 0 ? 1 : -1) * ((1 << 23) - 1) : bounded((1 << 23) - 1);
-        for (Wide& column : matrix) column[n].v[i] = extreme ? (round & 2 ? 1 : -1) * (kMlDsaQ - 1) : bounded(kMlDsaQ - 1);
+        for (Wide& column : matrix)
+          column[n].v[i] = extreme ? (round & 2 ? 1 : -1) * (kMlDsaQ - 1) : bounded(kMlDsaQ - 1);
       }
     }
     std::vector<Wide> results;

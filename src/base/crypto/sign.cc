@@ -38,20 +38,16 @@ const AlgInfo& info(SigAlg alg) {
   return kAlgs[i];
 }
 
-std::unexpected<Error> bad_signature(std::string_view why) {
-  return fail(Kind::kDenied, "crypto.bad_signature", why);
-}
+std::unexpected<Error> bad_signature(std::string_view why) { return fail(Kind::kDenied, "crypto.bad_signature", why); }
 
 detail::PkeyPtr import_seed(SigAlg alg, ByteView seed) {
   if (alg == SigAlg::kEd25519)
-    return detail::PkeyPtr(
-        EVP_PKEY_new_raw_private_key_ex(nullptr, "ED25519", nullptr, seed.data(), seed.size()));
+    return detail::PkeyPtr(EVP_PKEY_new_raw_private_key_ex(nullptr, "ED25519", nullptr, seed.data(), seed.size()));
   const detail::PkeyCtxPtr ctx(EVP_PKEY_CTX_new_from_name(nullptr, info(alg).openssl_name, nullptr));
   if (ctx == nullptr || EVP_PKEY_fromdata_init(ctx.get()) != 1) return nullptr;
-  OSSL_PARAM params[] = {
-      OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_ML_DSA_SEED, const_cast<std::uint8_t*>(seed.data()),
-                                        seed.size()),
-      OSSL_PARAM_construct_end()};
+  OSSL_PARAM params[] = {OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_ML_DSA_SEED,
+                                                           const_cast<std::uint8_t*>(seed.data()), seed.size()),
+                         OSSL_PARAM_construct_end()};
   EVP_PKEY* key = nullptr;
   if (EVP_PKEY_fromdata(ctx.get(), &key, EVP_PKEY_KEYPAIR, params) != 1) return nullptr;
   return detail::PkeyPtr(key);
@@ -78,7 +74,8 @@ Bytes ed25519_message(std::string_view context, ByteView message) {
 
 Result<SigSizes> sig_sizes(std::uint8_t alg) {
   if (alg == 0 || alg > kAlgs.size())
-    return fail(Kind::kInvalid, "crypto.bad_key", text("found signature algorithm {}, expected 1 to {}", alg, kAlgs.size()));
+    return fail(Kind::kInvalid, "crypto.bad_key",
+                text("found signature algorithm {}, expected 1 to {}", alg, kAlgs.size()));
   return kAlgs[alg - 1].sizes;
 }
 
@@ -106,18 +103,16 @@ SecretKey::~SecretKey() = default;
 
 Result<SecretKey> SecretKey::from_seed(SigAlg alg, ByteView seed) {
   if (seed.size() != kSeedSize)
-    return fail(Kind::kInvalid, "crypto.bad_seed", text("found a seed of {} bytes, expected {}", seed.size(), kSeedSize));
+    return fail(Kind::kInvalid, "crypto.bad_seed",
+                text("found a seed of {} bytes, expected {}", seed.size(), kSeedSize));
   auto rep = std::make_unique<Rep>();
   rep->key = import_seed(alg, seed);
   rep->public_key.alg = alg;
   rep->public_key.bytes.resize(info(alg).sizes.public_key);
   std::size_t size = rep->public_key.bytes.size();
-  if (rep->key == nullptr ||
-      EVP_PKEY_get_raw_public_key(rep->key.get(), rep->public_key.bytes.data(), &size) != 1 ||
-      size != rep->public_key.bytes.size()) {
-    ERR_clear_error();
-    return fail(Kind::kInternal, "crypto.library", text("OpenSSL refused a {} seed", sig_alg_name(alg)));
-  }
+  check(rep->key != nullptr && EVP_PKEY_get_raw_public_key(rep->key.get(), rep->public_key.bytes.data(), &size) == 1 &&
+            size == rep->public_key.bytes.size(),
+        "every seed of the right size makes a key");
   return SecretKey(std::move(rep));
 }
 

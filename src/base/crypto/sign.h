@@ -4,7 +4,7 @@
 // it signs context || 0x00 || message when the context is not empty and the plain message otherwise.
 // Ed25519 accepts exactly what ZIP-215 accepts: cofactored equation, S < L, permissive point decoding.
 // Threads: keys and verifiers are immutable after creation and may be shared.
-// Errors: crypto.bad_key (invalid), crypto.bad_signature (denied), crypto.bad_seed (invalid), crypto.library (internal).
+// Errors: crypto.bad_key (invalid), crypto.bad_signature (denied), crypto.bad_seed (invalid).
 #pragma once
 
 #include <memory>
@@ -53,9 +53,9 @@ class SecretKey {
   std::unique_ptr<Rep> rep_;
 };
 
-// Keeps a key decoded: an Ed25519 table of 3 KB, or the expanded ML-DSA matrix of 40 to 64 KB, which is most of the work
-// of a single check. create fails on a key of the wrong length and on Ed25519 bytes that are no curve point; every byte
-// string of the right length is an ML-DSA key.
+// Keeps a key decoded: an Ed25519 table of 3 KB, or the expanded ML-DSA matrix of 40 to 64 KB, which is most of the
+// work of a single check. create fails on a key of the wrong length and on Ed25519 bytes that are no curve point; every
+// byte string of the right length is an ML-DSA key.
 class Verifier {
  public:
   static Result<Verifier> create(const PublicKey& key);

@@ -23,10 +23,10 @@ constexpr char kModulusHex[] =
     "bc729592642920f24c61dc5b3c3b7923e56b16a4d9d373d8721f24a3fc0f1b3131f55615172866bccc30f95054c824e7"
     "33a5eb6817f7bc16399d48c6361cc7e5";
 
-constexpr unsigned kDigitBits = 8;                      // kappa: 2^8 buckets
-constexpr std::uint64_t kGap = 16;                      // gamma: digits between two checkpoints
-constexpr std::uint64_t kCheckpointsMax = 1ULL << 17;   // 34 MB; the gap grows beyond 2^24 steps
-constexpr std::size_t kChallengeSize = 33;              // 264 bits
+constexpr unsigned kDigitBits = 8;                     // kappa: 2^8 buckets
+constexpr std::uint64_t kGap = 16;                     // gamma: digits between two checkpoints
+constexpr std::uint64_t kCheckpointsMax = 1ULL << 17;  // 34 MB; the gap grows beyond 2^24 steps
+constexpr std::size_t kChallengeSize = 33;             // 264 bits
 constexpr std::uint64_t kStopCheckMask = 0xfff;
 
 struct Group {
@@ -71,16 +71,15 @@ Status check_steps(std::uint64_t steps) {
   return fail(Kind::kInvalid, "crypto.vdf_steps", text("found {} steps, expected 1 to {}", steps, kVdfStepsMax));
 }
 
-Result<BnPtr> hash_to_group(const Hash32& seed, BN_CTX* ctx) {
+// No gcd with N: a seed that fails it would factor N, and computing it costs more than the rest of a verification.
+BnPtr hash_to_group(const Hash32& seed, BN_CTX* ctx) {
   const Group& g = group();
   FixedBytes<288> wide;
   shake256({as_bytes("hanse/vdf/x"), g.id.view(), seed.view()}, wide.span());
   BnPtr x = bn_bytes(wide.view());
   must(BN_nnmod(x.get(), x.get(), g.n.get(), ctx));
   canon(x.get());
-  // No gcd with N: a seed that fails it would factor N, and computing it costs more than the rest of a verification.
-  if (BN_is_zero(x.get()) || BN_is_one(x.get()))
-    return fail(Kind::kInvalid, "crypto.vdf_seed", text("seed {} hashes to 0 or 1", seed));
+  check(!BN_is_zero(x.get()) && !BN_is_one(x.get()), "SHAKE256 hashes no seed to 0 or 1");
   return x;
 }
 
@@ -120,7 +119,9 @@ std::vector<std::uint8_t> quotient_digits(const BIGNUM* l, std::uint64_t steps, 
 class Prover {
  public:
   Prover(const BIGNUM* x, std::uint64_t steps)
-      : ctx_(bn_ctx()), gap_(std::max(kGap, (steps / kDigitBits + kCheckpointsMax - 1) / kCheckpointsMax)), steps_(steps),
+      : ctx_(bn_ctx()),
+        gap_(std::max(kGap, (steps / kDigitBits + kCheckpointsMax - 1) / kCheckpointsMax)),
+        steps_(steps),
         value_(bn()) {
     must(BN_to_montgomery(value_.get(), x, group().mont.get(), ctx_.get()));
   }
@@ -154,8 +155,10 @@ class Prover {
         if (digits[i] == 0) continue;
         BnPtr& bucket = buckets[digits[i]];
         const BIGNUM* element = checkpoints_[i / gap_].get();
-        if (bucket == nullptr) bucket = bn(element);
-        else multiply(bucket.get(), element);
+        if (bucket == nullptr)
+          bucket = bn(element);
+        else
+          multiply(bucket.get(), element);
       }
       collect(buckets, pi.get());
     }
@@ -194,15 +197,12 @@ class Prover {
 
 const VdfElement& vdf_modulus() { return group().bytes; }
 
-Result<VdfElement> vdf_input(const Hash32& seed) {
-  TRY(const BnPtr x, hash_to_group(seed, bn_ctx().get()));
-  return encode(x.get());
-}
+VdfElement vdf_input(const Hash32& seed) { return encode(hash_to_group(seed, bn_ctx().get()).get()); }
 
 Result<VdfProof> vdf_eval(const Hash32& seed, std::uint64_t steps, const std::atomic<bool>* stop) {
   TRY_OK(check_steps(steps));
   const BnCtxPtr ctx = bn_ctx();
-  TRY(const BnPtr x, hash_to_group(seed, ctx.get()));
+  const BnPtr x = hash_to_group(seed, ctx.get());
   Prover prover(x.get(), steps);
   if (!prover.run(stop)) return fail(Kind::kUnavailable, "crypto.vdf_stopped", "told to stop before the last squaring");
   VdfProof proof;
@@ -215,7 +215,7 @@ Result<VdfProof> vdf_eval(const Hash32& seed, std::uint64_t steps, const std::at
 Status vdf_verify(const Hash32& seed, std::uint64_t steps, const VdfProof& proof) {
   TRY_OK(check_steps(steps));
   const BnCtxPtr ctx = bn_ctx();
-  TRY(const BnPtr x, hash_to_group(seed, ctx.get()));
+  const BnPtr x = hash_to_group(seed, ctx.get());
   const BnPtr y = bn_bytes(proof.y.view()), pi = bn_bytes(proof.pi.view());
   if (!in_range(y.get()) || !in_range(pi.get())) return bad("an element is outside [1, (N-1)/2]");
   const BnPtr l = challenge(encode(x.get()), proof.y, steps);

@@ -265,7 +265,8 @@ TEST(Vectors, rfc6962_inclusion) {
 
 TEST(Vectors, rfc6962_consistency) {
   each_log_vector("consistency", [](const Json& test) {
-    const LogGrowth growth{at(test, "size1").as_u64("size1").value_or(0), at(test, "size2").as_u64("size2").value_or(0)};
+    const LogGrowth growth{at(test, "size1").as_u64("size1").value_or(0),
+                           at(test, "size2").as_u64("size2").value_or(0)};
     const Hash32 old_root = from_base64(text_of(test, "root1")), new_root = from_base64(text_of(test, "root2"));
     return log_verify_consistency(growth, proof_of(test), old_root, new_root).has_value();
   });

@@ -2,8 +2,8 @@
 //
 //   logging::log_info("bid accepted", {{"job", id}, {"price_ut", price.value}});
 //
-// An event is a constant sentence plus fields; the room it belongs to is the folder of the calling file. Fields take what
-// text() takes: integers, bool, double, strings, FixedBytes and byte views (hex). A Secret prints as "***".
+// An event is a constant sentence plus fields; the room it belongs to is the folder of the calling file. Fields take
+// what text() takes: integers, bool, double, strings, FixedBytes and byte views (hex). A Secret prints as "***".
 //
 // A call copies one binary record into a ring of its own thread and returns; one writer thread orders the records by
 // time, formats and writes them. The call does not lock, allocate (but for a thread's first) or wait for a disk. When
@@ -15,8 +15,8 @@
 // Limits: kFieldsMax fields and kTextMax bytes of a text are kept, the rest is cut and the line ends with cut=true;
 // kThreadsMax threads have rings, further ones lose all but errors.
 // Threads: log_* any; start, stop from one thread. Not for signal handlers.
-// Errors: logging.file (unavailable: cannot be opened), logging.level (invalid), logging.started (conflict: start twice),
-// logging.flush (timeout).
+// Errors: logging.file (unavailable: cannot be opened), logging.level (invalid), logging.started (conflict: start
+// twice), logging.flush (timeout).
 #pragma once
 
 #include <atomic>
@@ -81,8 +81,8 @@ struct Stats {
 };
 Stats stats();
 
-// On SIGSEGV, SIGBUS, SIGILL, SIGFPE and SIGABRT: writes what the rings hold (without locks or allocation), then lets the
-// signal take its course. Best effort: a record under way in another thread is left out.
+// On SIGSEGV, SIGBUS, SIGILL, SIGFPE and SIGABRT: writes what the rings hold (without locks or allocation), then lets
+// the signal take its course. Best effort: a record under way in another thread is left out.
 void install_crash_handler();
 
 namespace detail {

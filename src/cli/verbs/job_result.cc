@@ -29,7 +29,7 @@ Result<market::Job> wait_for_job(Session& session, const JobId& id, Height from,
       },
       [&] {
         talk.progress(text("job {}: {} ({} s)", id, state, waited_ms() / 1000));
-        return waited_ms() > wait_ms;
+        return waited_ms() <= wait_ms;
       });
   if (!ended) {
     TRY_OK(std::move(watched));

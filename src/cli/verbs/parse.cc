@@ -79,13 +79,14 @@ void declare(CLI::App& root, const plugin::Verb& verb, Leaf& leaf, std::map<std:
   }
   if (!verb.details.empty()) leaf.app->footer(verb.details);
   for (const auto& option : verb.options) {
-    std::string help = option.help;
-    if (!option.fallback.empty()) help += text(" (default {})", option.fallback);
+    // const: CLI11 takes a mutable string here for the variable to write the value to.
+    const std::string help =
+        option.fallback.empty() ? option.help : text("{} (default {})", option.help, option.fallback);
     CLI::Option* o = nullptr;
     if (option.value.empty() && option.name.starts_with("--")) {
       o = leaf.app->add_flag(option.name, help);
     } else {
-      o = leaf.app->add_option(option.name, help);
+      o = leaf.app->add_option(option.name, [](const CLI::results_t&) { return true; }, help);
       o->type_name(option.value.empty() ? std::string() : option.value);
       o->expected(1);
       if (option.repeats) o->expected(1, 64)->allow_extra_args(false);

@@ -14,7 +14,9 @@ std::size_t width(std::string_view s) {
       std::count_if(s.begin(), s.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
-bool is_number(std::string_view s) { return !s.empty() && s[0] >= '0' && s[0] <= '9'; }
+bool is_number(std::string_view s) {
+  return !s.empty() && s.find_first_not_of("0123456789.,/") == std::string_view::npos;
+}
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);

@@ -10,7 +10,7 @@
 
 namespace hanse::cli {
 
-// Columns are as wide as their widest cell; numbers (cells that start with a digit) are right-aligned.
+// Columns are as wide as their widest cell; numbers are right-aligned.
 std::string table(const std::vector<std::string>& head, const std::vector<std::vector<std::string>>& rows);
 
 codec::Json error_json(const Error& error);       // {"error":{"id","code","message","path"}}

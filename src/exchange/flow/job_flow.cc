@@ -65,12 +65,20 @@ Result<Bytes> get_checked(const BlobId& id, std::string_view what, BlobPort& blo
 // Everything a provider can know to be out of reach before it starts.
 Status check_reach(const gxf::Job& job, const ProviderPorts& ports) {
   const std::vector<std::string> kinds = ports.runner.kinds();
-  std::uint64_t bytes = 0;
+  std::uint64_t bytes = 0, result_bytes = 0;
   for (const gxf::Node& node : job.nodes) {
     const std::string kind = kind_of(node);
-    if (std::ranges::find(kinds, kind) == kinds.end())
-      return fail(Kind::kUnsupported, "flow.no_kind", text("node {} is of kind '{}', which nothing here runs", node.id, kind));
+    if (std::ranges::find(kinds, kind) == kinds.end()) {
+      return fail(Kind::kUnsupported, "flow.no_kind",
+                  text("node {} is of kind '{}', which nothing here runs", node.id, kind));
+    }
     bytes += node.limits.out_bytes;
+    const bool is_result = std::ranges::any_of(job.outputs, [&](const auto& o) { return o.node == node.id; });
+    if (is_result) result_bytes += node.limits.out_bytes;
+  }
+  if (result_bytes > kResultBytesMax) {
+    return fail(Kind::kUnsupported, "flow.too_large",
+                text("the job's outputs may have {} bytes, at most {}", result_bytes, kResultBytesMax));
   }
   for (const gxf::JobInput& input : job.inputs) bytes += std::min(input.size_bytes, kJobBytesMax);
   if (bytes > kJobBytesMax) {
@@ -131,7 +139,8 @@ Result<std::vector<market::OutputRef>> publish(const runtime::RunOutcome& outcom
   for (const Bytes& output : outcome.outputs) {
     const BlobId id = crypto::blob_id(output);
     TRY(const BlobId stored, ports.blobs.put(output));
-    if (stored != id) return fail(Kind::kCorrupt, "flow.hash", text("an output was stored as {}, expected {}", stored, id));
+    if (stored != id)
+      return fail(Kind::kCorrupt, "flow.hash", text("an output was stored as {}, expected {}", stored, id));
     refs.push_back({.id = id, .size_bytes = output.size()});
   }
   return refs;

@@ -22,6 +22,8 @@ namespace hanse::flow {
 
 // Inputs, artifacts and declared outputs of one job that are held in memory at once.
 constexpr std::uint64_t kJobBytesMax = 1ull << 30;
+// Outputs of the whole job by their declared limits: they are journaled as one outcome.
+constexpr std::uint64_t kResultBytesMax = runtime::kOutcomeSizeMax - 64 * 1024;
 
 struct ProviderPorts {
   ProviderMarket& market;
@@ -44,7 +46,7 @@ struct PayerPorts {
   gxf::Params params;
 };
 
-// validated -> uploaded -> ordered -> matched. `blobs` are the inputs and artifacts that may not be stored yet, by hash.
+// validated -> uploaded -> ordered -> matched. `blobs`: inputs and artifacts that may not be stored yet, by hash.
 // A job that the market knows already is not ordered again.
 Result<market::Quote> submit_job(ByteView gxf, const std::map<BlobId, ByteView>& blobs, const PayerPorts& ports);
 

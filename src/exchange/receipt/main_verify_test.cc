@@ -7,7 +7,7 @@
 #include "base/codec/json.h"
 #include "base/core/fs.h"
 #include "base/core/text.h"
-#include "exchange/receipt/receipt_world.h"
+#include "exchange/receipt/receipt_world_test.h"
 
 namespace hanse::receipt {
 namespace {

@@ -38,8 +38,8 @@ struct Report {
 
 Report verify(const ReceiptBundle& bundle, const light::Genesis& genesis);
 
-// Whether the bytes are output `index` of the receipt. receipt.output (denied: found and expected hash), receipt.no_output
-// (not_found).
+// Whether the bytes are output `index` of the receipt. Errors: receipt.output (denied: found and expected hash),
+// receipt.no_output (not_found).
 Status verify_output(const Receipt& receipt, std::size_t index, ByteView bytes);
 
 }  // namespace hanse::receipt

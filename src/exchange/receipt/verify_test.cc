@@ -1,7 +1,7 @@
 #include "exchange/receipt/verify.h"
 
 #include "base/crypto/hash.h"
-#include "exchange/receipt/receipt_world.h"
+#include "exchange/receipt/receipt_world_test.h"
 
 namespace hanse::receipt {
 namespace {
@@ -43,7 +43,7 @@ TEST(Verify, a_failed_run_has_a_true_receipt_too) {
 }
 
 TEST(Verify, no_byte_of_the_file_can_change) {
-  ReceiptWorld w;
+  ReceiptWorld w("testnet", 1);  // one validator: a third of the signatures to try
   w.settle_a_job();
   const Bytes file = encode(w.bundle());
   ASSERT_TRUE(verify(*decode_bundle(file), w.genesis).status);
@@ -95,11 +95,11 @@ TEST(Verify, the_proof_of_another_record_or_of_none_is_refused) {
   ReceiptWorld w;
   w.settle_a_job();
   ReceiptBundle bundle = w.bundle();
-  bundle.job_proof = light::encode(w.prove(to_bytes(market::kTotalsKey)));
+  bundle.job_proof = light::encode(w.prove(to_bytes(market::kTotalsKey), w.everyone()));
   EXPECT_EQ(verify(bundle, w.genesis).status.error().id(), "receipt.unrecorded");
   const Bytes key = market::job_key(w.order.job_id);
   w.market->state.erase(key);
-  bundle.job_proof = light::encode(w.prove(key));
+  bundle.job_proof = light::encode(w.prove(key, w.everyone()));
   EXPECT_EQ(verify(bundle, w.genesis).status.error().id(), "receipt.unrecorded");
 }
 
@@ -107,7 +107,8 @@ TEST(Verify, a_second_receipt_for_the_same_job_is_not_the_recorded_one) {
   ReceiptWorld w;
   w.settle_a_job();
   SeededRandom random(2);
-  w.signed_receipt = encode(sign_receipt(w.receipt, w.market->who[1], {.network = w.market->network, .wall_ms = 1}, random));
+  const Stamp stamp{.network = w.market->network, .wall_ms = 1};
+  w.signed_receipt = encode(sign_receipt(w.receipt, w.market->who[1], stamp, random));
   const Report report = verify(w.bundle(), w.genesis);
   EXPECT_EQ(report.level, Level::kSigned);
   EXPECT_EQ(failed_check(report), "record");

@@ -119,7 +119,8 @@ Result<ModelView> decode_model(ByteView bytes) {
   ByteView rest = bytes.subspan(kModelHead);
   for (std::size_t i = 0; i < count; ++i) {
     if (rest.size() < kLayerHead)
-      return fail(Kind::kInvalid, "tensor.truncated", text("found the end inside the head of layer {} of {}", i, count));
+      return fail(Kind::kInvalid, "tensor.truncated",
+                  text("found the end inside the head of layer {} of {}", i, count));
     TRY(LayerView layer, decode_layer_head(rest.first(kLayerHead), i, count));
     if (i > 0 && layer.in != model.layers.back().out)
       return fail(Kind::kInvalid, "tensor.dims",

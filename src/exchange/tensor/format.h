@@ -1,5 +1,5 @@
-// Tensors and int8 models as bytes. Layout: proto/records/tensor.md. Fixed little-endian fields, one encoding per value:
-// what decodes re-encodes to itself, and nothing may follow.
+// Tensors and int8 models as bytes. Layout: proto/records/tensor.md. Fixed little-endian fields, one encoding per
+// value: what decodes re-encodes to itself, and nothing may follow.
 // The decoded views borrow the input. Dimensions are 1..kDimMax each; a model has 1..kLayersMax layers.
 // Threads: values. Errors (Kind::kInvalid): tensor.magic (not such a record), tensor.truncated (size differs from what
 // the header asks), tensor.type (element type or rank), tensor.dims (a dimension out of range, or layers that do not

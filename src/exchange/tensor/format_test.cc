@@ -8,7 +8,8 @@ namespace hanse::tensor {
 namespace {
 
 std::vector<Layer> small_model() {
-  return {{.in = 3, .out = 2, .multiplier = 3, .shift = 4, .relu = true, .bias = {5, -6}, .weights = {1, 2, 3, 4, 5, 6}},
+  return {{.in = 3, .out = 2, .multiplier = 3, .shift = 4, .relu = true, .bias = {5, -6},
+           .weights = {1, 2, 3, 4, 5, 6}},
           {.in = 2, .out = 1, .raw = true, .bias = {-7}, .weights = {-128, 127}}};
 }
 

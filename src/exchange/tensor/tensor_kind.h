@@ -1,7 +1,7 @@
 // The job kinds "tensor.matmul/v1" and "tensor.mlp/v1" (records: proto/records/tensor.md).
 //
-//   tensor.matmul/v1   inputs[0] = A (m x k, int8), B (k x n, int8) as inputs[1] or as artifact; output 0 = A * B, int32.
-//                      shape.dims, when given, must be [m, k, n].
+//   tensor.matmul/v1   inputs[0] = A (m x k, int8), B (k x n, int8) as inputs[1] or as artifact; output 0 = A * B,
+//                      int32. shape.dims, when given, must be [m, k, n].
 //   tensor.mlp/v1      artifact = model, inputs[0] = X (rows x in, int8); output 0 = result, int8 or int32 (raw).
 //                      rows must be shape.batch (level 0) or at most shape.batch (levels 1 to 3).
 //                      Param 1 = 1 (trace) adds outputs 1..layers: each layer's product X * W, rows x out, int32.

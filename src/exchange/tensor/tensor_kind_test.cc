@@ -312,7 +312,8 @@ TEST(Digits, example_classifies_digits_not_seen_in_training) {
   EXPECT_EQ(done.outputs[0], read_whole(dir + "/expected.htn")) << "the script's arithmetic differs from ours";
   std::ofstream(dir + "/output.htn", std::ios::binary).write(reinterpret_cast<const char*>(done.outputs[0].data()),
                                                              static_cast<std::streamsize>(done.outputs[0].size()));
-  const std::string check = "python3 examples/digits/check.py '" + dir + "/output.htn' --labels '" + dir + "/labels.txt'";
+  const std::string check =
+      text("python3 examples/digits/check.py '{}/output.htn' --labels '{}/labels.txt'", dir, dir);
   EXPECT_EQ(std::system((check + " --least 240").c_str()), 0);  // of 256
   EXPECT_TRUE(runtime::compare_outcomes(done, run(q)));
   EXPECT_EQ(verify_id(q, done), "ok");

@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "base/core/text.h"
-#include "exchange/wasm/engines_test.h"
+#include "exchange/wasm/plugin_engines_test.h"
 #include "exchange/wasm/generator_test.h"
 #include "exchange/wasm/meter.h"
 #include "exchange/wasm/opcode.h"
@@ -29,7 +29,8 @@ TEST(WasmDifferential, random_integer_programs_agree_with_the_original) {
 
 TEST(WasmDifferential, random_float_programs_agree_on_every_engine) {
   std::vector<Bytes> rewritten;
-  for (std::uint64_t seed = 1; seed <= 24; ++seed) rewritten.push_back(metered_for_test(random_module(seed * 2, Diet::kFloats)));
+  for (std::uint64_t seed = 1; seed <= 24; ++seed)
+    rewritten.push_back(metered_for_test(random_module(seed * 2, Diet::kFloats)));
   agreed(rewritten);
 }
 

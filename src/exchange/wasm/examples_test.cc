@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "base/core/text.h"
-#include "exchange/wasm/engines_test.h"
+#include "exchange/wasm/plugin_engines_test.h"
 #include "exchange/wasm/meter.h"
 
 namespace hanse::wasm {

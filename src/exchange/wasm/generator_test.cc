@@ -58,7 +58,8 @@ class Generator {
   std::uint64_t below(std::uint64_t n) { return random_.below(n); }
   ValType any_type() { return kTypes[below(diet_ == Diet::kFloats ? 4 : 2)]; }
   std::uint32_t local(ValType t) {
-    return params_ + static_cast<std::uint32_t>(type_row(t)) * kLocalsOfType + static_cast<std::uint32_t>(below(kLocalsOfType));
+    return params_ + static_cast<std::uint32_t>(type_row(t)) * kLocalsOfType +
+           static_cast<std::uint32_t>(below(kLocalsOfType));
   }
 
   SeededRandom random_;

@@ -160,7 +160,8 @@ void Meter::header_sections() {
     types.u32(static_cast<std::uint32_t>(types_[k].results.size()));
     for (ValType t : types_[k].results) types.byte(static_cast<std::uint8_t>(t));
   }
-  section(SectionId::kType, extended(SectionId::kType, static_cast<std::uint32_t>(types_.size() - m_.types.size()), types));
+  section(SectionId::kType,
+          extended(SectionId::kType, static_cast<std::uint32_t>(types_.size() - m_.types.size()), types));
   copied(SectionId::kImport);
   Emitter funcs;
   for (const Helper& h : helpers_) funcs.u32(type_index(types_, h.type));
@@ -207,7 +208,8 @@ Result<Bytes> Meter::run() {
 }  // namespace
 
 std::uint32_t frame_units(const Func& func, const FuncType& type) {
-  const auto slots = static_cast<std::uint32_t>(type.params.size() + type.results.size()) + func.locals_count + func.stack_max;
+  const auto slots =
+      static_cast<std::uint32_t>(type.params.size() + type.results.size()) + func.locals_count + func.stack_max;
   return 128 + 16 * slots;
 }
 

@@ -25,7 +25,8 @@ constexpr std::uint32_t kStackBytesMin = 16u << 20;
 std::uint32_t frame_units(const Func& func, const FuncType& type);
 
 constexpr std::string_view kGasExport = "hanse#gas";      // i64 global: the host sets the limit and reads the rest
-constexpr std::string_view kStopExport = "hanse#stop";    // i64 global: the host stops a run with -1 here and gas far below zero
+constexpr std::string_view kStopExport =
+    "hanse#stop";  // i64 global: the host stops a run with -1 here and gas far below zero
 constexpr std::string_view kStackExport = "hanse#stack";  // i32 global: below zero after a stack overflow
 constexpr std::string_view kPagesExport = "hanse#pages";  // i32 global: the host sets the page cap
 constexpr std::string_view kGrowExport = "hanse#grow";    // i32 global: one of kGrow…

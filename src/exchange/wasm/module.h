@@ -6,8 +6,8 @@
 // Threads: plain values. Errors, each with the byte offset:
 //   wasm.malformed (invalid)   bytes that do not parse        wasm.invalid (invalid)   parses but does not type-check
 //   wasm.limit (exhausted)     a size or count above its max  wasm.feature (unsupported) an unaccepted proposal
-//   wasm.import (denied)       an import outside the host ABI  wasm.export (invalid)   a missing, wrong or hidden export
-//   wasm.start (unsupported)   a start section
+//   wasm.import (denied)       an import outside the host ABI  wasm.export (invalid)   a missing, wrong or hidden
+//   export wasm.start (unsupported)   a start section
 #pragma once
 
 #include <optional>

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/core/text.h"
-#include "exchange/wasm/engines_test.h"
+#include "exchange/wasm/plugin_engines_test.h"
 #include "exchange/wasm/generator_test.h"
 #include "exchange/wasm/meter.h"
 
@@ -12,14 +12,24 @@ namespace hanse::wasm {
 namespace {
 
 constexpr std::uint32_t kCorners = 12;
-constexpr std::uint64_t kCorners32[kCorners] = {0, 1, 0xFFFFFFFF, 0x80000000, 7, 31, 0x7FFFFFFF, 0x80, 0xFF80, 33, 255, 2};
+constexpr std::uint64_t kCorners32[kCorners] = {0,          1,    0xFFFFFFFF, 0x80000000, 7,   31,
+                                                0x7FFFFFFF, 0x80, 0xFF80,     33,         255, 2};
 constexpr std::uint64_t kCorners64[kCorners] = {0, 1, ~0ull, 1ull << 63, 7, 63, (1ull << 63) - 1, 0x80, 0xFF80, 65,
                                                 0xFFFFFFFF, 0x80000000};
-constexpr std::uint64_t kFloats32[kCorners] = {0, 0x80000000, 0x3FC00000, 0xBFC00000, 0x7F800000, 0xFF800000, 0x7FC00000,
-                                               0x7FA00001, 0xFFC12345, 0x4F000000, 0x5F000000, 1};
-constexpr std::uint64_t kFloats64[kCorners] = {0, 1ull << 63, 0x3FF8000000000000, 0xBFF8000000000000, 0x7FF0000000000000,
-                                               0xFFF0000000000000, 0x7FF8000000000000, 0x7FF4000000000001,
-                                               0xFFF8000000012345, 0x41E0000000000000, 0x43E0000000000000, 1};
+constexpr std::uint64_t kFloats32[kCorners] = {0,          0x80000000, 0x3FC00000, 0xBFC00000, 0x7F800000, 0xFF800000,
+                                               0x7FC00000, 0x7FA00001, 0xFFC12345, 0x4F000000, 0x5F000000, 1};
+constexpr std::uint64_t kFloats64[kCorners] = {0,
+                                               1ull << 63,
+                                               0x3FF8000000000000,
+                                               0xBFF8000000000000,
+                                               0x7FF0000000000000,
+                                               0xFFF0000000000000,
+                                               0x7FF8000000000000,
+                                               0x7FF4000000000001,
+                                               0xFFF8000000012345,
+                                               0x41E0000000000000,
+                                               0x43E0000000000000,
+                                               1};
 
 struct Shelf {
   char letter;
@@ -84,7 +94,10 @@ TestFunc fold(std::uint16_t code, const OpInfo& info) {
 TestFunc one_case(std::uint16_t code, const OpInfo& info, std::uint32_t i, std::uint32_t j) {
   const std::string_view sig = info.sig;
   Emitter e;
-  e.i32(static_cast<std::int32_t>(8 * i)).op(op::kLocalSet, 0).i32(static_cast<std::int32_t>(8 * j)).op(op::kLocalSet, 1);
+  e.i32(static_cast<std::int32_t>(8 * i))
+      .op(op::kLocalSet, 0)
+      .i32(static_cast<std::int32_t>(8 * j))
+      .op(op::kLocalSet, 1);
   for (std::uint32_t k = 0; k < sig.find(':'); ++k) operand(e, sig[k], k);
   emit_code(e, code);
   to_i64(e, sig.back());

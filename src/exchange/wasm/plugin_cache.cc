@@ -90,8 +90,9 @@ Result<CacheFolder> CacheFolder::open(std::string path) {
   if (lstat(path.c_str(), &st) != 0 || !S_ISDIR(st.st_mode))
     return fail(Kind::kUnavailable, "wasm.cache", text("{} is not a folder", path));
   if (st.st_uid != geteuid() || (st.st_mode & 077) != 0)
-    return fail(Kind::kDenied, "wasm.cache", text("folder {}: found mode {:o} of user {}, expected 700 of user {}", path,
-                                                  unsigned{st.st_mode} & 0777, st.st_uid, geteuid()));
+    return fail(Kind::kDenied, "wasm.cache",
+                text("folder {}: found mode {:o} of user {}, expected 700 of user {}", path,
+                     unsigned{st.st_mode} & 0777, st.st_uid, geteuid()));
   return CacheFolder(std::move(path));
 }
 

@@ -68,7 +68,7 @@ std::string trap_phrase(std::uint32_t code) {
 Configure make_configure(const EngineOptions& o) {
   Configure c(WasmEdge_ConfigureCreate());
   WasmEdge_ConfigureSetForceInterpreter(c.get(), o.interpret);
-  WasmEdge_ConfigureSetMaxMemoryPage(c.get(), kPagesMax);
+  WasmEdge_ConfigureSetMaxMemoryPage(c.get(), o.pages_max);
   WasmEdge_ConfigureCompilerSetOptimizationLevel(c.get(), WasmEdge_CompilerOptimizationLevel_O2);
   WasmEdge_ConfigureCompilerSetOutputFormat(c.get(), WasmEdge_CompilerOutputFormat_Wasm);
   return c;
@@ -106,7 +106,8 @@ Result<Bytes> take_file(const std::string& path) {
     append(out, {buf.data(), static_cast<std::size_t>(n)});
   close(fd);
   unlink(path.c_str());
-  if (n != 0) return fail(Kind::kInternal, "wasm.compile", text("cannot read {}, or above {} bytes", path, kCodeBytesMax));
+  if (n != 0)
+    return fail(Kind::kInternal, "wasm.compile", text("cannot read {}, or above {} bytes", path, kCodeBytesMax));
   return out;
 }
 
@@ -226,12 +227,14 @@ Result<std::shared_ptr<Code>> Engine::load(ByteView bytes) {
   const WasmEdge_Bytes in = WasmEdge_BytesWrap(bytes.data(), static_cast<std::uint32_t>(bytes.size()));
   const WasmEdge_Result parsed = WasmEdge_LoaderParseFromBytes(loader.get(), &ast, in);
   if (!WasmEdge_ResultOK(parsed))
-    return fail(Kind::kCorrupt, "wasm.cache", text("the engine does not load the module: {}", WasmEdge_ResultGetMessage(parsed)));
+    return fail(Kind::kCorrupt, "wasm.cache",
+                text("the engine does not load the module: {}", WasmEdge_ResultGetMessage(parsed)));
   auto code = std::make_shared<Code>();
   code->ast.reset(ast);
   const WasmEdge_Result valid = WasmEdge_ValidatorValidate(validator.get(), ast);
   if (!WasmEdge_ResultOK(valid))
-    return fail(Kind::kCorrupt, "wasm.cache", text("the engine refuses the module: {}", WasmEdge_ResultGetMessage(valid)));
+    return fail(Kind::kCorrupt, "wasm.cache",
+                text("the engine refuses the module: {}", WasmEdge_ResultGetMessage(valid)));
   return code;
 }
 
@@ -273,7 +276,8 @@ Result<HiddenGlobals> hidden_globals(const WasmEdge_ModuleInstanceContext* m) {
 }
 
 // WasmEdge's own interruption makes compiled loops three times slower. Instead the run's gas is taken away: its next
-// look at gas traps. The write may lose against the run's own read and write, so it is repeated until the run has ended.
+// look at gas traps. The write may lose against the run's own read and write, so it is repeated until the run has
+// ended.
 void take_gas_away(const HiddenGlobals& globals) {
   WasmEdge_GlobalInstanceSetValue(globals.stop, WasmEdge_ValueGenI64(-1));
   WasmEdge_GlobalInstanceSetValue(globals.gas, WasmEdge_ValueGenI64(std::numeric_limits<std::int64_t>::min() / 2));

@@ -15,6 +15,7 @@ namespace hanse::wasm {
 
 struct EngineOptions {
   bool interpret = false;     // reference mode: 200 times slower, same results
+  std::uint32_t pages_max = kPagesMax;
   std::string scratch = ".";  // folder for the compiler's output file, which is removed again
 };
 

@@ -8,7 +8,7 @@ struct WasmSource {
   static constexpr const char* kManifest =
       "id = \"wasm\"\nversion = \"1.0.0\"\nabi = \"1\"\ncapabilities = \"wasm/v1\"\n";
   static hanse::Result<std::unique_ptr<hanse::runtime::JobKind>> make(const hanse::runtime::KindConfig& config) {
-    return hanse::wasm::make_wasm_kind({.scratch = config.scratch, .cache_folder = "", .interpret = false});
+    return hanse::wasm::make_wasm_kind({.scratch = config.scratch});
   }
 };
 

@@ -93,8 +93,8 @@ Result<Loaded> WasmKind::load(const RunRequest& request) {
   const Hash32 artifact = artifact_hash(request);
   if (const Loaded* known = find(artifact)) {
     const auto at = static_cast<std::size_t>(known - loaded_.data());
-    std::rotate(loaded_.begin() + static_cast<std::ptrdiff_t>(at), loaded_.begin() + static_cast<std::ptrdiff_t>(at) + 1,
-                loaded_.end());
+    std::rotate(loaded_.begin() + static_cast<std::ptrdiff_t>(at),
+                loaded_.begin() + static_cast<std::ptrdiff_t>(at) + 1, loaded_.end());
     return loaded_.back();
   }
   TRY(const Module module, parse_module(request.artifact));
@@ -178,7 +178,8 @@ Result<std::unique_ptr<runtime::JobKind>> make_wasm_kind(const WasmOptions& opti
   if (!options.cache_folder.empty()) {
     TRY(folder, CacheFolder::open(options.cache_folder));
   }
-  TRY(auto engine, Engine::create({.interpret = options.interpret, .scratch = options.scratch}));
+  TRY(auto engine,
+      Engine::create({.interpret = options.interpret, .pages_max = options.machine_pages, .scratch = options.scratch}));
   return std::make_unique<WasmKind>(options, std::move(engine), std::move(folder));
 }
 

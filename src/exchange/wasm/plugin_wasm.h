@@ -25,8 +25,10 @@ constexpr std::size_t kLoadedMax = 16;  // modules kept loaded
 
 struct WasmOptions {
   std::string scratch = ".";   // writable folder for the compiler
-  std::string cache_folder;    // empty: no files are kept
+  std::string cache_folder = {};  // empty: no files are kept
   bool interpret = false;
+  std::uint32_t machine_pages =
+      65'536;  // what this machine gives one job; a job that may have more fails on wasm.memory
 };
 
 Result<std::unique_ptr<runtime::JobKind>> make_wasm_kind(const WasmOptions& options);

@@ -154,7 +154,8 @@ void preparation(Engine& engine) {
 
 void all() {
   const char* temp = std::getenv("TMPDIR");
-  const auto engine = must(Engine::create({.interpret = false, .scratch = temp ? temp : "/tmp"}));
+  const auto engine =
+      must(Engine::create({.interpret = false, .pages_max = kPagesMax, .scratch = temp ? temp : "/tmp"}));
   sha256(*engine);
   matmul(*engine);
   fresh_instance(*engine);

@@ -1,5 +1,6 @@
-// The twisted Edwards curve -x^2 + y^2 = 1 + d x^2 y^2 over 2^255 - 19 and its scalars. Variable time: public data only.
-// Formulas: Hisil, Wong, Carter, Dawson, "Twisted Edwards Curves Revisited" (ASIACRYPT 2008), extended coordinates, a = -1.
+// The twisted Edwards curve -x^2 + y^2 = 1 + d x^2 y^2 over 2^255 - 19 and its scalars. Variable time: public data
+// only. Formulas: Hisil, Wong, Carter, Dawson, "Twisted Edwards Curves Revisited" (ASIACRYPT 2008), extended
+// coordinates, a = -1.
 #pragma once
 
 #include <array>

@@ -58,20 +58,18 @@ inline Fe square(const Fe& a) {
   const std::uint64_t a0 = a.v[0], a1 = a.v[1], a2 = a.v[2], a3 = a.v[3], a4 = a.v[4];
   const std::uint64_t d0 = 2 * a0, d1 = 2 * a1, d2 = 2 * a2, c3 = 19 * a3, c4 = 19 * a4;
   const auto m = [](std::uint64_t x, std::uint64_t y) { return static_cast<U128>(x) * y; };
-  return fe_carry(m(a0, a0) + m(d1, c4) + m(d2, c3),
-                  m(d0, a1) + m(d2, c4) + m(a3, c3),
-                  m(d0, a2) + m(a1, a1) + m(2 * a3, c4),
-                  m(d0, a3) + m(d1, a2) + m(a4, c4),
+  return fe_carry(m(a0, a0) + m(d1, c4) + m(d2, c3), m(d0, a1) + m(d2, c4) + m(a3, c3),
+                  m(d0, a2) + m(a1, a1) + m(2 * a3, c4), m(d0, a3) + m(d1, a2) + m(a4, c4),
                   m(d0, a4) + m(d1, a3) + m(a2, a2));
 }
 
 Fe square_times(Fe a, int times);
-Fe invert(const Fe& a);           // a^(p-2); 0 gives 0
-Fe pow_p58(const Fe& a);          // a^((p-5)/8)
-Fe fe_from_bytes(const std::uint8_t* b);  // 32 bytes, top bit ignored, values >= p taken modulo p
+Fe invert(const Fe& a);                            // a^(p-2); 0 gives 0
+Fe pow_p58(const Fe& a);                           // a^((p-5)/8)
+Fe fe_from_bytes(const std::uint8_t* b);           // 32 bytes, top bit ignored, values >= p taken modulo p
 void fe_to_bytes(const Fe& a, std::uint8_t* out);  // canonical
 bool fe_is_zero(const Fe& a);
-bool fe_is_odd(const Fe& a);      // lowest bit of the canonical value
+bool fe_is_odd(const Fe& a);  // lowest bit of the canonical value
 bool fe_equal(const Fe& a, const Fe& b);
 
 }  // namespace hanse::crypto::detail

@@ -1,5 +1,5 @@
-// SHAKE128 and SHAKE256 (FIPS 202) as small copyable states: a shared prefix is absorbed once, and nothing is allocated.
-// Constant time, portable; checked against OpenSSL.
+// SHAKE128 and SHAKE256 (FIPS 202) as small copyable states: a shared prefix is absorbed once, and nothing is
+// allocated. Constant time, portable; checked against OpenSSL.
 #pragma once
 
 #include "base/core/bytes.h"

@@ -1,5 +1,5 @@
-// The AVX2 back end. Only what stands below the pragma is compiled for AVX2: standard headers stay portable, so no shared
-// inline function can carry AVX2 code to a processor without it.
+// The AVX2 back end. Only what stands below the pragma is compiled for AVX2: standard headers stay portable, so no
+// shared inline function can carry AVX2 code to a processor without it.
 #include "base/crypto/detail/mldsa_lanes.h"
 
 #if defined(__x86_64__)
@@ -19,7 +19,9 @@ namespace hanse::crypto::detail {
 namespace {
 
 // The even lanes of four 64-bit differences a - t * q have their value in the upper half.
-inline __m256i join_high(__m256i even, __m256i odd) { return _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa); }
+inline __m256i join_high(__m256i even, __m256i odd) {
+  return _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa);
+}
 
 struct Avx2Vec {
   __m256i x;

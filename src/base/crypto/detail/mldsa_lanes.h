@@ -1,6 +1,6 @@
-// ML-DSA polynomials eight at a time: lane i of every element belongs to polynomial i, so the number theoretic transform
-// needs no shuffles and one kernel serves portable code and AVX2. Arithmetic modulo q = 8380417 in signed 32-bit
-// Montgomery form with R = 2^32, as in the CRYSTALS-Dilithium reference. Bounds are given per function.
+// ML-DSA polynomials eight at a time: lane i of every element belongs to polynomial i, so the number theoretic
+// transform needs no shuffles and one kernel serves portable code and AVX2. Arithmetic modulo q = 8380417 in signed
+// 32-bit Montgomery form with R = 2^32, as in the CRYSTALS-Dilithium reference. Bounds are given per function.
 #pragma once
 
 #include <array>
@@ -46,7 +46,7 @@ struct MlDsaBackend {
   const char* name;
 };
 const MlDsaBackend& mldsa_portable();
-const MlDsaBackend* mldsa_avx2();        // null where the processor or the build lacks it
-const MlDsaBackend& mldsa_backend();     // the best one here
+const MlDsaBackend* mldsa_avx2();     // null where the processor or the build lacks it
+const MlDsaBackend& mldsa_backend();  // the best one here
 
 }  // namespace hanse::crypto::detail

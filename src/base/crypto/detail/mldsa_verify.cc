@@ -173,8 +173,10 @@ bool MlDsaKey::verify(std::string_view context, ByteView message, ByteView signa
   mu_hash.squeeze(mu.span());
   Shake256 shake;
   shake.absorb(mu.view());
-  if (p_.w1_bits == 6) absorb_w1<kMlDsa44Params.gamma2, 6>(p_, w, hints, shake);
-  else absorb_w1<kMlDsa65Params.gamma2, 4>(p_, w, hints, shake);
+  if (p_.w1_bits == 6)
+    absorb_w1<kMlDsa44Params.gamma2, 6>(p_, w, hints, shake);
+  else
+    absorb_w1<kMlDsa65Params.gamma2, 4>(p_, w, hints, shake);
   shake.squeeze(again.span().first(p_.challenge_size));
   return equal(again.view().first(p_.challenge_size), challenge);
 }

@@ -1,5 +1,5 @@
-// Montgomery arithmetic modulo one odd n of at most 266 bits in five limbs, R = 2^320. Lazy: a residue is any number below
-// 2n, so no product ends in a comparison; `small` goes beyond and is taken back by the next product or square.
+// Montgomery arithmetic modulo one odd n of at most 266 bits in five limbs, R = 2^320. Lazy: a residue is any number
+// below 2n, so no product ends in a comparison; `small` goes beyond and is taken back by the next product or square.
 #pragma once
 
 #include <bit>

@@ -57,7 +57,8 @@ bool strong_test(const Mont320& m, std::uint32_t base) {
   return false;
 }
 
-// The Jacobi symbol (d / n) for |d| small and n odd (Cohen, "A Course in Computational Algebraic Number Theory", 1.4.10).
+// The Jacobi symbol (d / n) for |d| small and n odd (Cohen, "A Course in Computational Algebraic Number
+// Theory", 1.4.10).
 int jacobi(std::int64_t d, const U320& n) {
   std::uint64_t a = static_cast<std::uint64_t>(d < 0 ? -d : d);
   int sign = d < 0 && n[0] % 4 == 3 ? -1 : 1;
@@ -91,7 +92,8 @@ std::int64_t find_d(const U320& n) {
 // Lucas sequences U, V and Q^k modulo n, P = 1.
 class Lucas {
  public:
-  Lucas(const Mont320& m, std::int64_t d) : m_(m), d_(residue(d)), q_(residue((1 - d) / 4)), u_(m.one()), v_(m.one()), qk_(q_) {}
+  Lucas(const Mont320& m, std::int64_t d)
+      : m_(m), d_(residue(d)), q_(residue((1 - d) / 4)), u_(m.one()), v_(m.one()), qk_(q_) {}
 
   void twice() {  // from k to 2k
     u_ = m_.mul(u_, v_);

@@ -13,8 +13,8 @@ using U320 = std::array<std::uint64_t, 5>;  // little-endian limbs
 U320 u320_from_be(ByteView big_endian);  // at most 40 bytes
 
 // Trial division by primes below 256, Baillie-PSW (strong base 2, strong Lucas with Selfridge's parameters; Baillie and
-// Wagstaff, "Lucas Pseudoprimes", 1980), then 40 strong tests with 24-bit bases from SHAKE256("hanse/vdf/base" || n as 40
-// bytes little-endian): three bytes a base, little-endian, with bit 1 set.
+// Wagstaff, "Lucas Pseudoprimes", 1980), then 40 strong tests with 24-bit bases from SHAKE256("hanse/vdf/base" || n as
+// 40 bytes little-endian): three bytes a base, little-endian, with bit 1 set.
 bool is_prime(const U320& n);
 
 // The parts, for tests. A base is below 2^24.

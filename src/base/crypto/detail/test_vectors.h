@@ -8,7 +8,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <optional>
-#include <sstream>
+#include <iterator>
 
 #include "base/codec/hex.h"
 #include "base/codec/json.h"
@@ -26,9 +26,8 @@ inline std::optional<codec::Json> read_vectors(const std::string& name) {
     std::printf("skipped: no vectors %s in %s\n", name.c_str(), vectors_root().c_str());
     return std::nullopt;
   }
-  std::stringstream content;
-  content << file.rdbuf();
-  auto json = codec::parse_json(content.str());
+  const std::string content{std::istreambuf_iterator<char>(file), {}};
+  auto json = codec::parse_json(content);
   if (!json) {
     ADD_FAILURE() << name << ": " << json.error().str();
     return std::nullopt;

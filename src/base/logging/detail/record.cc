@@ -100,7 +100,8 @@ void quoted(Out& out, std::string_view s) {
 }
 
 bool plain_word(std::string_view s) {
-  return !s.empty() && std::ranges::all_of(s, [](char c) { return c > ' ' && c < 0x7f && c != '"' && c != '\\' && c != '='; });
+  const auto plain = [](char c) { return c > ' ' && c < 0x7f && c != '"' && c != '\\' && c != '='; };
+  return !s.empty() && std::ranges::all_of(s, plain);
 }
 
 void text_value(Out& out, std::string_view s, bool json) {

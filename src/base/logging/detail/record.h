@@ -1,6 +1,6 @@
 // A log event as bytes in a ring, and the line made of it.
 //
-// Record: RecordHead, event bytes, then per field {u8 type, u8 key size, u16 value size, key, value}; padded to 8 bytes.
+// Record: RecordHead, event bytes, then per field {u8 type, u8 key size, u16 value size, key, value}; padded to 8.
 // Integers, bool and char take 8 bytes, a double its bits, text and hex as many as they have, up to kTextMax.
 #pragma once
 
@@ -40,8 +40,8 @@ struct TimeBase {
   std::int64_t wall_ms = 0, mono_ns = 0;
 };
 
-// Formats without allocating or locking (the crash handler calls it). `out` has room for kLineMax bytes; the line has no
-// newline at its end. Control characters and invalid UTF-8 never reach the line.
+// Formats without allocating or locking (the crash handler calls it). `out` has room for kLineMax bytes; the line has
+// no newline at its end. Control characters and invalid UTF-8 never reach the line.
 constexpr std::size_t kLineMax = 64 * 1024;
 std::string_view format_line(const std::byte* record, Format format, const TimeBase& base, char* out);
 

@@ -1,5 +1,5 @@
 // A ring of records with one producer (its thread) and one consumer at a time (whoever holds the writer's lock).
-// Positions count bytes for ever; a record never wraps: the unused end of the buffer is marked with kSkip and passed over.
+// Positions count bytes for ever; a record never wraps: the unused end of the buffer is marked with kSkip and skipped.
 #pragma once
 
 #include <atomic>

@@ -2,7 +2,7 @@
 //
 // A panel of A holds `mr` rows: for each group of `group` consecutive k, mr times the group's values side by side.
 // A panel of B holds `nr` columns the same way, behind a header of nr int32 with which the tile's sums start.
-// A packed group takes 4 bytes: four int8, or two int16. Rows, columns and k beyond the matrix are packed as zeros in B.
+// A packed group takes 4 bytes: four int8, or two int16. Columns and k beyond the matrix are packed as zeros in B.
 #pragma once
 
 #include <cstddef>

@@ -51,8 +51,8 @@ struct Hidden {
 // Further opcodes that only the pass writes.
 namespace op {
 constexpr std::uint16_t kI32Eq = 0x46, kI64LtS = 0x53, kI64GtU = 0x56, kI32LtS = 0x48, kI32Add = 0x6A, kI32Sub = 0x6B,
-                        kI64Add = 0x7C, kI64Sub = 0x7D, kI64Mul = 0x7E, kI64Or = 0x84, kI64ShrU = 0x88, kI64ExtendU = 0xAD,
-                        kF32Eq = 0x5B, kF64Eq = 0x61;
+                        kI64Add = 0x7C, kI64Sub = 0x7D, kI64Mul = 0x7E, kI64Or = 0x84, kI64ShrU = 0x88,
+                        kI64ExtendU = 0xAD, kF32Eq = 0x5B, kF64Eq = 0x61;
 }  // namespace op
 constexpr std::uint8_t kVoidBlock = 0x40;
 

@@ -8,13 +8,11 @@ struct Frame {
   bool entered = false;     // control can reach its start
   bool joined = false;      // a branch goes to its end
   bool has_else = false, then_falls_out = false;
-  bool shared = false;      // reads or writes memory, or calls
-  std::int64_t header = -1; // the charge of a loop
 };
 
-bool is_shared(const Instr& i) {
+bool clobbers_memory(const Instr& i) {
   const Cost c = i.info->cost;
-  return c == Cost::kLoad || c == Cost::kStore || c == Cost::kBulk || c == Cost::kCall || c == Cost::kCallIndirect ||
+  return c == Cost::kStore || c == Cost::kBulk || c == Cost::kCall || c == Cost::kCallIndirect ||
          c == Cost::kMemoryGrow;
 }
 
@@ -76,10 +74,6 @@ void Planner::join_table(const Instr& i) {
 void Planner::end() {
   const Frame f = frames_.back();
   frames_.pop_back();
-  // A compiler may keep the gas global in a register throughout a loop that touches nothing else in memory, and then
-  // a host that wants the run to stop could not reach it. Such a loop looks at the stop flag in every round.
-  if (f.header >= 0 && !f.shared) plan_.charges[static_cast<std::size_t>(f.header)].asks_stop = true;
-  if (!frames_.empty() && (f.shared || f.header >= 0)) frames_.back().shared = true;
   if (!f.entered) {
     cur_ = kDead;
   } else if (f.code == op::kIf) {
@@ -97,7 +91,6 @@ void Planner::visit(const Instr& i) {
       open(i.code);
       if (cur_ == kDead) return;
       cur_ = static_cast<std::int64_t>(plan_.charges.size());
-      frames_.back().header = cur_;
       plan_.charges.push_back(
           {.before = static_cast<std::uint32_t>(plan_.instrs.size()) + 1, .gas = price(i), .checked = true});
       return;
@@ -115,7 +108,7 @@ void Planner::visit(const Instr& i) {
     default: break;
   }
   pay(price(i));
-  if (is_shared(i)) frames_.back().shared = true;
+  if (cur_ >= 0 && clobbers_memory(i)) plan_.charges[static_cast<std::size_t>(cur_)].clobbers = true;
   switch (i.code) {
     case op::kBr: case op::kBrIf: join(i.a); break;
     case op::kBrTable: join_table(i); break;

@@ -92,7 +92,8 @@ std::unexpected<Error> Reader::invalid(std::string_view what) const {
   return fail(Kind::kInvalid, "wasm.invalid", text("{} at byte {}", what, pos_));
 }
 std::unexpected<Error> Reader::over(std::string_view what, std::uint64_t found, std::uint64_t max) const {
-  return fail(Kind::kExhausted, "wasm.limit", text("found {} {}, at most {} allowed, at byte {}", found, what, max, pos_));
+  return fail(Kind::kExhausted, "wasm.limit",
+              text("found {} {}, at most {} allowed, at byte {}", found, what, max, pos_));
 }
 std::unexpected<Error> Reader::feature(std::string_view what) const {
   return fail(Kind::kUnsupported, "wasm.feature", text("found {} at byte {}, which is not accepted", what, pos_));

@@ -85,7 +85,9 @@ void Rewriter::charge(const Charge& charge) {
     may_owe_ = false;
   }
   e_.op(op::kGlobalSet, c_.hidden.gas).op(op::kGlobalGet, c_.hidden.gas);
-  if (charge.asks_stop) e_.op(op::kGlobalGet, c_.hidden.stop).op(op::kI64Or);
+  // A compiler may keep gas in a register throughout a loop that changes nothing else in memory, out of reach of a host
+  // that wants to stop the run. The store above may alias the stop flag, so that is read anew in every round.
+  if (charge.before != 0 && !charge.clobbers) e_.op(op::kGlobalGet, c_.hidden.stop).op(op::kI64Or);
   e_.i64(0);
   trap_if(op::kI64LtS);
 }

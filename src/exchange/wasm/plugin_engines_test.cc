@@ -1,4 +1,4 @@
-#include "exchange/wasm/engines_test.h"
+#include "exchange/wasm/plugin_engines_test.h"
 
 #include <cstdio>
 #include <cstdlib>
@@ -218,9 +218,9 @@ Bytes metered_for_test(const Bytes& original, std::int64_t gas) {
   return *out;
 }
 
-std::vector<Lines> agreed(const std::vector<Bytes>& modules) {
+std::vector<Lines> agreed(const std::vector<Bytes>& modules, std::span<const Runner> runners) {
   std::optional<std::vector<Lines>> first;
-  for (Runner runner : kRunners) {
+  for (Runner runner : runners) {
     const auto lines = run_all(runner, modules);
     if (!lines) continue;
     EXPECT_EQ(lines->size(), modules.size()) << runner_name(runner);
@@ -239,7 +239,8 @@ Lines visible(Lines lines) {
 std::int64_t gas_left(const Lines& lines) {
   const std::string head = text("{}() => i64:", kLeftExport);
   for (const std::string& line : lines)
-    if (line.starts_with(head)) return static_cast<std::int64_t>(std::strtoull(line.c_str() + head.size(), nullptr, 10));
+    if (line.starts_with(head))
+      return static_cast<std::int64_t>(std::strtoull(line.c_str() + head.size(), nullptr, 10));
   ADD_FAILURE() << "no line of " << kLeftExport;
   return 0;
 }

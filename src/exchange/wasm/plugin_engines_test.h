@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -26,7 +27,7 @@ std::optional<std::vector<Lines>> run_all(Runner runner, const std::vector<Bytes
 // A module metered with that much gas in its global, after wasm-validate accepted it.
 Bytes metered_for_test(const Bytes& original, std::int64_t gas = 1'000'000'000'000);
 // What metered modules print: expected to be equal on every engine of the machine.
-std::vector<Lines> agreed(const std::vector<Bytes>& modules);
+std::vector<Lines> agreed(const std::vector<Bytes>& modules, std::span<const Runner> runners = kRunners);
 Lines visible(Lines lines);                                // without the hidden exports
 std::int64_t gas_left(const Lines& lines);                 // what hanse#left printed
 

@@ -1,4 +1,4 @@
-// A settled job and its receipt bundle under a genesis of four validators, for tests of this room and above.
+// A settled job and its receipt bundle under a genesis of a few validators, for tests of this room.
 #pragma once
 
 #include "base/crypto/hash.h"
@@ -11,11 +11,12 @@ namespace hanse::receipt {
 
 class ReceiptWorld {
  public:
-  explicit ReceiptWorld(std::string name = "testnet") {
+  explicit ReceiptWorld(std::string name = "testnet", std::uint16_t validators = 4) {
     std::vector<light::Validator> set;
-    for (std::uint8_t i = 0; i < 4; ++i) {
-      keys.push_back(*crypto::SecretKey::from_seed(crypto::SigAlg::kMlDsa65, Bytes(32, static_cast<std::uint8_t>(0xa0 + i))));
-      set.push_back({.key = keys.back().public_key(), .power_bp = 2500});
+    for (std::uint16_t i = 0; i < validators; ++i) {
+      const Bytes seed(32, static_cast<std::uint8_t>(0xa0 + i));
+      keys.push_back(*crypto::SecretKey::from_seed(crypto::SigAlg::kMlDsa65, seed));
+      set.push_back({.key = keys.back().public_key(), .power_bp = static_cast<std::uint16_t>(light::kPowerTotalBp / validators)});
     }
     genesis.name = std::move(name);
     genesis.time_ms = 1;
@@ -37,8 +38,8 @@ class ReceiptWorld {
     EXPECT_EQ(market->call(1, market::Method::kJobStart, market::JobStart{order.job_id}).code, 0u);
     receipt = receipt_for(status);
     SeededRandom random(1);
-    signed_receipt = encode(sign_receipt(receipt, market->who[1], {.network = market->network, .wall_ms = 1'700'000'000'000},
-                                         random));
+    const Stamp stamp{.network = market->network, .wall_ms = 1'700'000'000'000};
+    signed_receipt = encode(sign_receipt(receipt, market->who[1], stamp, random));
     record();
   }
   Receipt receipt_for(market::RunStatus status) const {
@@ -62,8 +63,13 @@ class ReceiptWorld {
     EXPECT_EQ(market->call(1, market::Method::kJobReceipt, call).code, 0u);
   }
 
+  std::vector<std::uint16_t> everyone() const {
+    std::vector<std::uint16_t> out;
+    for (std::uint16_t i = 0; i < keys.size(); ++i) out.push_back(i);
+    return out;
+  }
   // The state as it stands, certified by the validators numbered in `signers`.
-  light::LightProof prove(const Bytes& key, std::vector<std::uint16_t> signers = {0, 1, 2, 3}) const {
+  light::LightProof prove(const Bytes& key, const std::vector<std::uint16_t>& signers) const {
     light::LightProof proof;
     proof.key = key;
     proof.value = *market->state.get(key);
@@ -85,7 +91,7 @@ class ReceiptWorld {
   }
   ReceiptBundle bundle() const {
     return {.signed_receipt = signed_receipt, .gxf = gxf,
-            .job_proof = light::encode(prove(market::job_key(order.job_id)))};
+            .job_proof = light::encode(prove(market::job_key(order.job_id), everyone()))};
   }
 
   light::Genesis genesis;
@@ -102,13 +108,15 @@ class ReceiptWorld {
     Hash32 key, value;
   };
   // Root of the leaves below one place of the tree; the siblings on the way to `wanted` go to path.
-  static Hash32 subtree(std::span<const Leaf> leaves, std::size_t depth, const Hash32& wanted, light::SparseProof* path) {
+  static Hash32 subtree(std::span<const Leaf> leaves, std::size_t depth, const Hash32& wanted,
+                        light::SparseProof* path) {
     if (leaves.empty()) return {};
     if (leaves.size() == 1) {
       if (path != nullptr && leaves[0].key != wanted) path->other = {leaves[0].key, leaves[0].value};
       return light::state_leaf_hash(leaves[0].key, leaves[0].value);
     }
-    const auto middle = std::ranges::partition_point(leaves, [&](const Leaf& l) { return !light::bit_at(l.key, depth); });
+    const auto middle =
+        std::ranges::partition_point(leaves, [&](const Leaf& l) { return !light::bit_at(l.key, depth); });
     const auto cut = static_cast<std::size_t>(middle - leaves.begin());
     const bool right = light::bit_at(wanted, depth);
     const std::size_t at = path == nullptr ? 0 : path->siblings.size();
