@@ -40,7 +40,7 @@ room(chain/ledger 3 USES codec crypto kv journal light)
 # 4 exchange: jobs, prices, work, receipts
 room(exchange/gxf 4 USES codec crypto)
 room(exchange/market 4 USES codec crypto gxf)
-room(exchange/auction 4 USES codec crypto gxf market ledger)
+room(exchange/auction 4 USES codec crypto gxf market ledger BENCH_LIBS GTest::gtest)
 room(exchange/runtime 4 USES codec crypto governor plugin exec gxf LIBS PkgConfig::SECCOMP
      TEST_NEEDS hanse-worker kind_echo kind_twin)
 program(hanse-worker exchange/runtime/main_worker.cc ROOMS runtime)
