@@ -4,7 +4,7 @@ import os
 import subprocess
 import unittest
 
-from lab import BIN, ROOT, Lab, run
+from lab import BIN, ROOT, Lab, digits_job, run
 
 WORDFREQ = os.path.join(ROOT, "examples/jobs/wordfreq.yaml")
 ANSWER = {"job_id", "provider", "lane", "price_ut", "gas", "status", "duration_ms", "output_hash", "output", "receipt"}
@@ -55,7 +55,7 @@ class MainJob(Lab):
         self.assertEqual(len({a["job_id"] for a in answers}), 4)
 
     def test_unseen_digits_are_classified(self):
-        answer = self.submit(os.path.join(ROOT, "examples/digits/job.yaml"))
+        answer = self.submit(digits_job())
         checked = subprocess.run(["python3", os.path.join(ROOT, "examples/digits/check.py"), answer["output"]],
                                  capture_output=True, text=True, check=False)
         self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)

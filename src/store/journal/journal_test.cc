@@ -209,6 +209,26 @@ TEST_F(Damage, a_missing_file_is_rebuilt_and_two_are_reported) {
   EXPECT_EQ(open_error(), "journal.damaged");
 }
 
+TEST_F(Damage, files_that_grew_are_read_and_one_that_shrank_is_rebuilt) {
+  for (int mirror = 0; mirror < 2; ++mirror) {
+    auto file = fs.open(segment_path("j", mirror, 2), OpenMode::kWrite);
+    ASSERT_TRUE(file && (*file)->write_at(kSmall.segment_bytes + 999, as_bytes("x")));
+  }
+  {
+    auto journal = Journal::open(fs, "j");
+    ASSERT_TRUE(journal) << journal.error().str();
+    EXPECT_EQ(records_of(**journal), written);
+  }
+  ASSERT_TRUE((*fs.open(segment_path("j", 0, 2), OpenMode::kWrite))->truncate(kBlock));
+  EXPECT_EQ(records_of(**Journal::open(fs, "j")), written);
+}
+
+TEST_F(Damage, both_mirrors_of_the_newest_segment_short_is_reported) {
+  for (int mirror = 0; mirror < 2; ++mirror)
+    ASSERT_TRUE((*fs.open(segment_path("j", mirror, 2), OpenMode::kWrite))->truncate(kSmall.segment_bytes - 1));
+  EXPECT_EQ(open_error(), "journal.damaged");
+}
+
 TEST_F(Damage, of_the_last_group_alone_looks_torn) {
   // Nothing later says that record 9 was durable: the owner's own count (the store's applied height) has to.
   for (int mirror = 0; mirror < 2; ++mirror) ASSERT_TRUE(fs.flip(segment_path("j", mirror, 2), 5 * kBlock + 50, 0));

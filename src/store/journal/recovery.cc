@@ -7,7 +7,11 @@
 namespace hanse::journal {
 namespace {
 
-using Image = Bytes;  // one segment file; empty when it is missing or unreadable
+// One segment file. Segments are written in full when they are made, so a short or unreadable one is damage by itself.
+struct Image {
+  Bytes bytes;  // always segment_bytes long, zeros for what could not be read
+  bool intact = false;
+};
 
 std::unexpected<Error> damaged(std::string_view message) { return fail(Kind::kCorrupt, "journal.damaged", message); }
 
@@ -59,9 +63,13 @@ class Walk {
     return {};
   }
 
-  Result<Image> read_image(int mirror, std::uint32_t slot) {
-    TRY(Image image, read_or_empty(segment_path(dir_, mirror, slot), out_.meta.options.segment_bytes));
-    image.resize(out_.meta.options.segment_bytes);
+  Image read_image(int mirror, std::uint32_t slot) {
+    Image image;
+    image.bytes.resize(out_.meta.options.segment_bytes);
+    const auto file = fs_.open(segment_path(dir_, mirror, slot), OpenMode::kRead);
+    if (!file) return image;
+    const auto got = (*file)->read_at(0, image.bytes);
+    image.intact = got && *got == image.bytes.size();
     return image;
   }
 
@@ -107,7 +115,7 @@ class Walk {
   }
 
   std::optional<ParsedRecord> expected_record(const Image& image, std::size_t at) const {
-    auto parsed = parse_record(ByteView(image).subspan(at), out_.meta.nonce);
+    auto parsed = parse_record(ByteView(image.bytes).subspan(at), out_.meta.nonce);
     if (!parsed || parsed->record.seq != out_.tail.next_seq || parsed->prev_crc != out_.tail.prev_crc)
       return std::nullopt;
     return parsed;
@@ -136,12 +144,12 @@ class Walk {
                           out_.tail.next_seq - 1, header.first_seq - 1));
     const auto slot = static_cast<std::uint32_t>(index % out_.meta.options.segments);
     Image images[2];
-    for (int m = 0; m < 2; ++m) {
-      TRY(images[m], read_image(m, slot));
-    }
+    for (int m = 0; m < 2; ++m) images[m] = read_image(m, slot);
+    if (!images[0].intact && !images[1].intact)
+      return damaged(text("found segment {} in {} missing, short or unreadable in both mirrors", index, dir_));
     out_.tail.first_seqs.push_back(header.first_seq);
 
-    Image merged = encode_segment_header(header, out_.meta.nonce);
+    Bytes merged = encode_segment_header(header, out_.meta.nonce);
     merged.resize(out_.meta.options.segment_bytes);
     std::size_t at = kBlock;
     while (auto parsed = find_next(images, at)) {
@@ -163,9 +171,9 @@ class Walk {
     const std::uint64_t missing = out_.tail.next_seq;
     for (std::uint32_t slot = 0; slot < out_.meta.options.segments; ++slot) {
       for (int m = 0; m < 2; ++m) {
-        TRY(const Image image, read_image(m, slot));
-        for (std::size_t at = kBlock; at < image.size(); at += kBlock) {
-          const auto parsed = parse_record(ByteView(image).subspan(at), out_.meta.nonce);
+        const Image image = read_image(m, slot);
+        for (std::size_t at = kBlock; at < image.bytes.size(); at += kBlock) {
+          const auto parsed = parse_record(ByteView(image.bytes).subspan(at), out_.meta.nonce);
           if (parsed && parsed->durable_seq >= missing)
             return damaged(text("found record {} in {} unreadable in both mirrors, though record {} says it was durable",
                                 missing, dir_, parsed->record.seq));
@@ -175,13 +183,13 @@ class Walk {
     return {};
   }
 
-  Status mend(std::uint32_t slot, const Image (&images)[2], const Image& merged, std::size_t tail, bool is_newest) {
+  Status mend(std::uint32_t slot, const Image (&images)[2], const Bytes& merged, std::size_t tail, bool is_newest) {
     std::uint64_t torn = 0;
     for (int m = 0; m < 2; ++m) {
       std::unique_ptr<File> file;
       for (std::size_t at = 0; at < merged.size(); at += kBlock) {
         const ByteView want = ByteView(merged).subspan(at, kBlock);
-        const bool same = equal(want, ByteView(images[m]).subspan(at, kBlock));
+        const bool same = equal(want, ByteView(images[m].bytes).subspan(at, kBlock));
         // What the newest segment shows may sit in the page cache only, even with its dirty mark gone after a failed
         // fdatasync. It is written again, so that the sync below means what it says.
         const bool again = same && is_newest && at < tail && repair_ == Repair::kYes;
@@ -207,7 +215,7 @@ class Walk {
 
   // Whether a block beyond the tail starts with a record newer than what is kept, i.e. is not left from an old lap.
   bool is_torn(const Image& image, std::size_t at) const {
-    const auto seq = claimed_seq(ByteView(image).subspan(at));
+    const auto seq = claimed_seq(ByteView(image.bytes).subspan(at));
     return seq && *seq >= out_.tail.next_seq;
   }
 
