@@ -15,6 +15,14 @@ def run(program, *args, timeout=120, **kwargs):
                           timeout=timeout, stdin=subprocess.DEVNULL, **kwargs)
 
 
+def digits_job():
+    """The job file of the digits example, with its model drawn and trained when that was not done yet."""
+    folder = os.path.join(ROOT, "examples/digits")
+    if not os.path.exists(os.path.join(folder, "data/model.hml")):
+        subprocess.run(["python3", os.path.join(folder, "make.py")], check=True, capture_output=True)
+    return os.path.join(folder, "job.yaml")
+
+
 class Lab(unittest.TestCase):
     """A test with a folder of its own; networks started through up() are stopped at the end."""
 

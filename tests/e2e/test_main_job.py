@@ -4,7 +4,7 @@ import os
 import subprocess
 import unittest
 
-from lab import BIN, ROOT, Lab, run
+from lab import BIN, ROOT, Lab, digits_job, run
 
 WORDFREQ = os.path.join(ROOT, "examples/jobs/wordfreq.yaml")
 ANSWER = {"job_id", "provider", "lane", "price_ut", "gas", "status", "duration_ms", "output_hash", "output", "receipt"}
@@ -55,7 +55,7 @@ class MainJob(Lab):
         self.assertEqual(len({a["job_id"] for a in answers}), 4)
 
     def test_unseen_digits_are_classified(self):
-        answer = self.submit(os.path.join(ROOT, "examples/digits/job.yaml"))
+        answer = self.submit(digits_job())
         checked = subprocess.run(["python3", os.path.join(ROOT, "examples/digits/check.py"), answer["output"]],
                                  capture_output=True, text=True, check=False)
         self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
@@ -108,7 +108,7 @@ class MainJob(Lab):
         self.assertEqual(self.ok("hanse", "status", "--dir", self.net)["balance_ut"], before)
 
     def test_the_deep_lane_is_refused_not_downgraded(self):
-        self.refused(1, "market.deep_lane", "hanse", "submit", WORDFREQ, "--dir", self.net, "--lane", "deep")
+        self.refused(1, "market.lane_unsupported", "hanse", "submit", WORDFREQ, "--dir", self.net, "--lane", "deep")
 
     def test_what_is_paid_is_what_the_balance_lost(self):
         before = self.ok("hanse", "status", "--dir", self.net)["balance_ut"]

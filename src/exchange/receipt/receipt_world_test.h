@@ -1,4 +1,4 @@
-// A settled job and its receipt bundle under a genesis of four validators, for tests of this room and above.
+// A settled job and its receipt bundle under a genesis of a few validators, for tests of this room.
 #pragma once
 
 #include "base/crypto/hash.h"
@@ -11,12 +11,12 @@ namespace hanse::receipt {
 
 class ReceiptWorld {
  public:
-  explicit ReceiptWorld(std::string name = "testnet") {
+  explicit ReceiptWorld(std::string name = "testnet", std::uint16_t validators = 4) {
     std::vector<light::Validator> set;
-    for (std::uint8_t i = 0; i < 4; ++i) {
+    for (std::uint16_t i = 0; i < validators; ++i) {
       const Bytes seed(32, static_cast<std::uint8_t>(0xa0 + i));
       keys.push_back(*crypto::SecretKey::from_seed(crypto::SigAlg::kMlDsa65, seed));
-      set.push_back({.key = keys.back().public_key(), .power_bp = 2500});
+      set.push_back({.key = keys.back().public_key(), .power_bp = static_cast<std::uint16_t>(light::kPowerTotalBp / validators)});
     }
     genesis.name = std::move(name);
     genesis.time_ms = 1;
@@ -63,8 +63,13 @@ class ReceiptWorld {
     EXPECT_EQ(market->call(1, market::Method::kJobReceipt, call).code, 0u);
   }
 
+  std::vector<std::uint16_t> everyone() const {
+    std::vector<std::uint16_t> out;
+    for (std::uint16_t i = 0; i < keys.size(); ++i) out.push_back(i);
+    return out;
+  }
   // The state as it stands, certified by the validators numbered in `signers`.
-  light::LightProof prove(const Bytes& key, std::vector<std::uint16_t> signers = {0, 1, 2, 3}) const {
+  light::LightProof prove(const Bytes& key, const std::vector<std::uint16_t>& signers) const {
     light::LightProof proof;
     proof.key = key;
     proof.value = *market->state.get(key);
@@ -86,7 +91,7 @@ class ReceiptWorld {
   }
   ReceiptBundle bundle() const {
     return {.signed_receipt = signed_receipt, .gxf = gxf,
-            .job_proof = light::encode(prove(market::job_key(order.job_id)))};
+            .job_proof = light::encode(prove(market::job_key(order.job_id), everyone()))};
   }
 
   light::Genesis genesis;

@@ -43,7 +43,7 @@ TEST(Verify, a_failed_run_has_a_true_receipt_too) {
 }
 
 TEST(Verify, no_byte_of_the_file_can_change) {
-  ReceiptWorld w;
+  ReceiptWorld w("testnet", 1);  // one validator: a third of the signatures to try
   w.settle_a_job();
   const Bytes file = encode(w.bundle());
   ASSERT_TRUE(verify(*decode_bundle(file), w.genesis).status);
@@ -95,11 +95,11 @@ TEST(Verify, the_proof_of_another_record_or_of_none_is_refused) {
   ReceiptWorld w;
   w.settle_a_job();
   ReceiptBundle bundle = w.bundle();
-  bundle.job_proof = light::encode(w.prove(to_bytes(market::kTotalsKey)));
+  bundle.job_proof = light::encode(w.prove(to_bytes(market::kTotalsKey), w.everyone()));
   EXPECT_EQ(verify(bundle, w.genesis).status.error().id(), "receipt.unrecorded");
   const Bytes key = market::job_key(w.order.job_id);
   w.market->state.erase(key);
-  bundle.job_proof = light::encode(w.prove(key));
+  bundle.job_proof = light::encode(w.prove(key, w.everyone()));
   EXPECT_EQ(verify(bundle, w.genesis).status.error().id(), "receipt.unrecorded");
 }
 

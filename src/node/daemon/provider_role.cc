@@ -23,9 +23,12 @@ class Role final : public ProviderRole {
 
   Status begin() {
     const auto& s = options_.settings;
-    TRY(pool_, runtime::Pool::start({.worker_path = s.worker, .plugin_dir = s.plugin_dir, .plugins = {},
-                                     .warm = s.warm_workers,
-                                     .running_max = s.parallel}));
+    runtime::PoolOptions pool;
+    pool.worker_path = s.worker;
+    pool.plugin_dir = s.plugin_dir;
+    pool.warm = s.warm_workers;
+    pool.running_max = s.parallel;
+    TRY(pool_, runtime::Pool::start(std::move(pool)));
     const auto found = pool_->report();
     for (const auto& failure : found.failed) report_.say(logging::Level::kWarn, "job kind not loaded", {{"why", failure}});
     std::string kinds;

@@ -38,6 +38,7 @@ class Child {
     std::vector<char*> argv;
     for (auto& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
+    ::unlink(out_.c_str());  // what an earlier process of that name said is not about this one
     pid_ = ::fork();
     if (pid_ == 0) {
       const int o = ::open(out_.c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600);
