@@ -3,9 +3,11 @@
 // Long messages are cut: the details travel in HTTP/2 headers, which hold 8 KiB.
 #pragma once
 
-#include <grpcpp/support/status.h>
-
 #include "base/core/result.h"
+
+namespace grpc {
+class Status;
+}
 
 namespace hanse::client {
 
