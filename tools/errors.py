@@ -2,8 +2,8 @@
 """Every error id of the sources has a row in docs/reference/errors.md and a test that provokes it.
 
 usage: errors.py [ROOT] [--list]
-An id is the string after a Kind in fail(Kind::kX, "room.what", ...) or Error(Kind::kX, "room.what", ...), or the first
-argument of fail_here("room.what", ...). --list prints id, kind and place. Exit 1 when a row or a test is missing, when a
+An id is the string after a Kind in fail(Kind::kX, "room.what", ...) or Error(Kind::kX, "room.what", ...), the first
+argument of fail_here("room.what", ...), or the first string of a fail() or Error() whose kind or id is computed. --list prints id, kind and place. Exit 1 when a row or a test is missing, when a
 row names an id that is gone, or when an id does not begin with the word of a room.
 """
 import os
@@ -12,6 +12,7 @@ import sys
 
 CALL = re.compile(r'Kind::k(\w+),\s*"([a-z0-9]+\.[a-z0-9_]+)"')
 HERE = re.compile(r'fail_here\(\s*"([a-z0-9]+\.[a-z0-9_]+)"')
+COMPUTED = re.compile(r'\b(?:fail|Error)\(([^";]{1,120}?)"([a-z0-9]+\.[a-z0-9_]+)"')
 ROW = re.compile(r"^\| `([a-z0-9]+\.[a-z0-9_]+)` \|")
 
 
@@ -41,6 +42,9 @@ def collect(root):
                     ids.setdefault(name, (snake(kind), where))
                 for name in HERE.findall(text):
                     ids.setdefault(name, ("invalid", where))
+                for before, name in COMPUTED.findall(text):
+                    kind = re.search(r"Kind::k(\w+)", before)
+                    ids.setdefault(name, (snake(kind.group(1)) if kind else "varies", where))
     return ids, tested
 
 
