@@ -39,8 +39,11 @@ room(chain/ledger 3 USES codec crypto kv journal light)
 
 # 4 exchange: jobs, prices, work, receipts
 room(exchange/gxf 4 USES codec crypto)
+if(HANSE_TESTS)
+  program(gxf_bad_jobs exchange/gxf/main_bad_jobs.cc ROOMS gxf light)
+endif()
 room(exchange/market 4 USES codec crypto gxf)
-room(exchange/auction 4 USES codec crypto gxf market ledger)
+room(exchange/auction 4 USES codec crypto gxf market ledger BENCH_LIBS GTest::gtest)
 room(exchange/runtime 4 USES codec crypto governor plugin exec gxf LIBS PkgConfig::SECCOMP
      TEST_NEEDS hanse-worker kind_echo kind_twin)
 program(hanse-worker exchange/runtime/main_worker.cc ROOMS runtime)
@@ -62,7 +65,7 @@ room(exchange/flow 4 USES codec crypto kv gxf market runtime receipt TEST_USES l
 # 6 node: one daemon, many roles
 hanse_proto(node hanse/node/v1/node.proto)
 room(node/client 6 USES codec crypto exec ledger LIBS hanse_proto_node)
-room(node/api 6 USES codec crypto client LIBS hanse_proto_node Boost::headers Threads::Threads
+room(node/api 6 USES codec crypto telemetry client LIBS hanse_proto_node Boost::headers Threads::Threads
      TEST_LIBS hanse_proto_node)
 room(node/roles 6 USES codec crypto logging telemetry exec blob ledger light market auction gxf runtime client api)
 room(node/daemon 6 USES codec crypto config logging telemetry exec kv blob light market gxf

@@ -72,7 +72,7 @@ def check(root):
                 errors.append(f"src/{path}:1: belongs to no room; name its folder in src/rooms.cmake")
                 continue
             allowed = {mine, "core"} | rooms[mine]["uses"] | sources.get(path, set())
-            if re.search(r"_(test|bench|fuzz)\.(cc|h)$", file):
+            if re.search(r"_(test|bench|fuzz|world)\.(cc|h)$|^test_", file):
                 allowed |= rooms[mine]["test_uses"]
             with open(full, encoding="utf-8") as f:
                 for number, line in enumerate(f, 1):

@@ -108,7 +108,7 @@ class MainJob(Lab):
         self.assertEqual(self.ok("hanse", "status", "--dir", self.net)["balance_ut"], before)
 
     def test_the_deep_lane_is_refused_not_downgraded(self):
-        self.refused(1, "market.deep_lane", "hanse", "submit", WORDFREQ, "--dir", self.net, "--lane", "deep")
+        self.refused(1, "market.lane_unsupported", "hanse", "submit", WORDFREQ, "--dir", self.net, "--lane", "deep")
 
     def test_what_is_paid_is_what_the_balance_lost(self):
         before = self.ok("hanse", "status", "--dir", self.net)["balance_ut"]

@@ -27,6 +27,7 @@ struct Chain::Rep {
   std::vector<std::unique_ptr<App>> apps;
   crypto::SecretKey key;
   Clock* clock = nullptr;
+  std::function<void(const ChainStats&)> on_block;
   std::unique_ptr<Ledger> ledger;
   std::unique_ptr<journal::Journal> journal;
   std::unique_ptr<Syncer> syncer;
@@ -73,6 +74,7 @@ Result<std::unique_ptr<Chain>> Chain::open(const std::string& dir, const light::
   TRY_OK(fs.mkdir(dir));         // of the journal, when it lies elsewhere
   auto rep = std::make_unique<Rep>(std::move(key));
   rep->clock = options.clock != nullptr ? options.clock : &system_clock();
+  rep->on_block = std::move(options.on_block);
   rep->apps = std::move(apps);
   std::vector<App*> borrowed;
   for (const auto& each : rep->apps) borrowed.push_back(each.get());
@@ -181,6 +183,11 @@ void Chain::Rep::produce() {
     deliver(*block);
     lock.lock();
     stats.block_ns_last = clock->mono_ns() - started;
+    if (!on_block) continue;
+    const ChainStats now = stats;
+    lock.unlock();
+    on_block(now);
+    lock.lock();
   }
   if (!halted) return;
   const Error reason = halted->clone();

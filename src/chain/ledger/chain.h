@@ -48,6 +48,7 @@ class Chain {
     Clock* clock = nullptr;    // nullptr: system_clock()
     Fs* fs = nullptr;          // of the journal; nullptr: real_fs()
     Random* random = nullptr;  // nullptr: system_random()
+    std::function<void(const ChainStats&)> on_block = {};  // after each block, on the chain's thread; for measuring
   };
   using Answer = std::function<void(Result<Applied>)>;
 

@@ -41,8 +41,9 @@ Bytes accounts_section(std::vector<std::pair<AccountId, std::uint64_t>> funds) {
 }
 
 // Blocks come every 50 ms while a timeout is pending, so jobs settle while a person watches.
-market::Params market_params() {
+market::Params market_params(const NetworkOptions& options) {
   market::Params params;
+  params.precisions = options.precisions;
   params.start_timeout = 100;
   params.run_timeout = 1'200;
   params.settle_window = 1;
@@ -130,7 +131,7 @@ Result<Network> make_network(const std::string& wanted, const NetworkOptions& op
   genesis.params.interval_ms = 50;
   genesis.validators = light::sorted_set({{.key = validator.mldsa().public_key(), .power_bp = light::kPowerTotalBp}});
   genesis.apps[ledger::kAccountsApp] = accounts_section(std::move(funds));
-  genesis.apps[market::kMarketApp] = market::encode_params(market_params());
+  genesis.apps[market::kMarketApp] = market::encode_params(market_params(options));
   TRY_OK(light::validate(genesis));
   TRY_OK(replace_file(real_fs(), dir + "/genesis.cbor", light::encode(genesis)));
   TRY_OK(write_text(dir + "/validator-0/node.toml", validator_toml(dir, options)));

@@ -12,6 +12,7 @@
 
 #include "base/plugin/verb.h"
 #include "cli/verbs/process.h"
+#include "exchange/market/records.h"
 
 namespace hanse::cli {
 
@@ -31,6 +32,7 @@ struct Network {
 struct NetworkOptions {
   std::size_t providers = 2;
   std::string http = "127.0.0.1:0";  // of the validator's API
+  std::uint8_t precisions = market::kPrecisionsAll;  // that jobs of this network may ask for
 };
 
 Result<Network> make_network(const std::string& dir, const NetworkOptions& options);

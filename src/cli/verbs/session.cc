@@ -35,12 +35,16 @@ Result<Session> open_session(const plugin::VerbArgs& args) {
                   text("found no network in {}, expected one made by: hanse up --dir {}", session.dir, session.dir));
     address = text("unix:{}/validator-0/api.sock", session.dir);
   }
-  TRY(session.client, client::Client::connect(address, {}));
-  auto info = session.client->info();
-  if (!info && info.error().kind() == Kind::kUnavailable && !session.dir.empty())
+  const auto reach = [&]() -> Status {
+    TRY(session.client, client::Client::connect(address, {}));
+    TRY(session.info, session.client->info());
+    return {};
+  };
+  Status reached = reach();
+  if (!reached && reached.error().kind() == Kind::kUnavailable && !session.dir.empty())
     return fail(Kind::kUnavailable, "cli.not_started",
                 text("the network in {} does not answer; start it with: hanse up --dir {}", session.dir, session.dir));
-  TRY(session.info, std::move(info));
+  TRY_OK(std::move(reached));
   return session;
 }
 

@@ -79,7 +79,8 @@ Result<Prepared> sign_draft(Session& session, const gxf::JobDraft& draft, const 
 }
 
 Result<plugin::Answer> dry_run(Session& session, const Prepared& prepared) {
-  TRY(const Bytes answer, market_query(session, "quote", prepared.gxf));
+  TRY(const Bytes answer, market_query(session, "quote", market::encode_query(market::QuoteQuery{
+                                             .height = session.info.height.plus(1), .gxf = prepared.gxf})));
   TRY(const market::Quote quote, market::decode_quote(answer));
   const std::string provider = codec::encode_id(quote.provider.view());
   codec::Json json = codec::Json::object();
@@ -147,11 +148,16 @@ Result<plugin::Answer> ended_answer(Session& session, const Prepared& prepared, 
                         .exit = job.result->status == market::RunStatus::kOk ? 0 : 1};
 }
 
-// A job as bytes (.gxf) goes as it is: what is wrong with it is for the network to say.
+// A job as bytes (.gxf) goes as it is: what is wrong with it is for the network to say, unless it is too large to send.
 Result<Prepared> read_gxf(const std::string& path) {
   Prepared prepared;
-  TRY(prepared.gxf, read_file(real_fs(), path, ledger::kTxBytesMax * 2));
-  if (auto job = gxf::decode(prepared.gxf)) prepared.job = std::move(*job);
+  TRY(prepared.gxf, read_file(real_fs(), path, 16u << 20));
+  auto job = gxf::decode(prepared.gxf);
+  if (job) {
+    prepared.job = std::move(*job);
+  } else if (job.error().code() == static_cast<std::uint32_t>(gxf::GxfCode::kTooLarge)) {
+    return std::unexpected(std::move(job).error());
+  }
   return prepared;
 }
 

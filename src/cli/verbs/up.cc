@@ -31,8 +31,24 @@ class Ends {
   sigset_t set_;
 };
 
+Result<std::uint8_t> parse_precisions(std::string_view list) {
+  std::uint8_t mask = 0;
+  for (std::string_view rest = list; !rest.empty();) {
+    const auto comma = rest.find(',');
+    const std::string_view name = rest.substr(0, comma);
+    const std::array<std::string_view, 4> names = {"int8", "e5m2", "fp8", "bf16"};
+    const auto at = std::find(names.begin(), names.end(), name);
+    if (at == names.end())
+      return fail(Kind::kInvalid, "cli.usage", text("found precision '{}', expected int8, e5m2, fp8 or bf16", name));
+    mask |= market::precision_bit(static_cast<gxf::Precision>(at - names.begin() + 1));
+    rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
+  }
+  return mask;
+}
+
 Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk& talk) {
   const std::string dir = network_dir(args);
+  TRY(const std::uint8_t precisions, parse_precisions(args.get("precisions")));
   TRY(const std::uint64_t providers, args.number("providers", 2, kProvidersMax));
   std::optional<Ends> ends;
   if (!args.has("detach")) ends.emplace();
@@ -42,7 +58,8 @@ Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk& talk) {
     talk.say(text("found a network in {}; its own number of providers is kept", dir));
   } else {
     talk.say(text("making a development network in {} (keys are stored unencrypted)", dir));
-    TRY(network, make_network(dir, {.providers = providers, .http = std::string(args.get("http"))}));
+    TRY(network, make_network(dir, {.providers = providers, .http = std::string(args.get("http")),
+                                    .precisions = precisions}));
   }
   if (auto started = start_network(network, talk); !started) {
     (void)stop_network(network, 5'000, talk);  // nothing half-started stays behind; the first error is the one to tell
@@ -78,6 +95,8 @@ plugin::Verb up_verb() {
                       {.name = "--providers", .value = "N", .help = "at the first start", .fallback = "2"},
                       {.name = "--http", .value = "ADDRESS", .help = "loopback address of the HTTP API at the first "
                        "start; port 0 picks one", .fallback = "127.0.0.1:0"},
+                      {.name = "--precisions", .value = "LIST", .help = "that jobs may ask for, at the first start",
+                       .fallback = "int8,e5m2,fp8,bf16"},
                       {.name = "--detach", .value = {}, .help = "return once it runs", .fallback = {}}},
           .run = run};
 }

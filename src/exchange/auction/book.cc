@@ -1,6 +1,7 @@
 #include "exchange/auction/book.h"
 
 #include <bit>
+#include <map>
 
 #include "base/core/check.h"
 #include "base/core/text.h"
@@ -42,14 +43,22 @@ Result<std::pair<AccountId, market::AskId>> ask_of_index(ByteView key) {
   return out;
 }
 
-Result<Offer> read_offer(const ledger::StateReader& state, const AccountId& provider, const market::AskId& id) {
+// Providers read once per order, however many asks they have.
+using KnownProviders = std::map<AccountId, market::Provider>;
+
+Result<Offer> read_offer(const ledger::StateReader& state, const AccountId& provider, const market::AskId& id,
+                         KnownProviders& known) {
   TRY(std::optional<market::Ask> ask, find_ask(state, provider, id));
   if (!ask) return fail(Kind::kCorrupt, "market.state", text("ask {} of {} is listed but missing", id, provider));
-  TRY(market::Provider record, read_provider(state, provider));
-  return Offer{.ask = *std::move(ask), .provider = std::move(record)};
+  auto it = known.find(provider);
+  if (it == known.end()) {
+    TRY(market::Provider record, read_provider(state, provider));
+    it = known.emplace(provider, std::move(record)).first;
+  }
+  return Offer{.ask = *std::move(ask), .provider = it->second};
 }
 
-Status scan_list(const ledger::StateReader& state, ByteView prefix, Matcher& matcher) {
+Status scan_list(const ledger::StateReader& state, ByteView prefix, KnownProviders& known, Matcher& matcher) {
   matcher.next_list();
   Status inner;
   TRY_OK(state.scan(prefix, {}, [&](ByteView key, ByteView) {
@@ -58,7 +67,7 @@ Status scan_list(const ledger::StateReader& state, ByteView prefix, Matcher& mat
       inner = std::unexpected(std::move(ids).error());
       return false;
     }
-    auto offer = read_offer(state, ids->first, ids->second);
+    auto offer = read_offer(state, ids->first, ids->second, known);
     if (!offer) {
       inner = std::unexpected(std::move(offer).error());
       return false;
@@ -83,7 +92,7 @@ Result<market::Unmatched> diagnose(const ledger::StateReader& state, const marke
       inner = std::unexpected(std::move(provider).error());
       return false;
     }
-    Match unused;
+    Terms unused;
     const std::uint32_t broken =
         violations(bid, {.ask = *std::move(ask), .provider = *std::move(provider)}, context, unused);
     for (std::size_t i = 0; i < market::kConstraints; ++i) out.counts[i] += broken >> i & 1;
@@ -204,11 +213,12 @@ Result<bool> any_deadline(const ledger::StateReader& state) {
 Result<std::variant<Match, market::Unmatched>> match_in(const ledger::StateReader& state, const market::Bid& bid,
                                                         const MatchContext& context) {
   Matcher matcher(bid, context);
+  KnownProviders known;
   const auto first = static_cast<gxf::Precision>(std::countr_zero(bid.precisions));
   for (std::uint16_t region = 0; region < market::kRegionsMax; ++region) {
     const bool wanted = (bid.region_mask >> region & 1) != 0;
     const bool resident = bid.residency == 0 || bid.residency == region + 1;
-    if (wanted && resident) TRY_OK(scan_list(state, market::ask_list_key(first, region), matcher));
+    if (wanted && resident) TRY_OK(scan_list(state, market::ask_list_key(first, region), known, matcher));
   }
   if (matcher.best()) return *matcher.best();
   TRY(market::Unmatched unmatched, diagnose(state, bid, context));

@@ -85,7 +85,7 @@ std::uint64_t gas_limit_of(const gxf::Job& job) {
 }
 
 std::uint32_t violations(const market::Bid& bid, const Offer& offer, const MatchContext& context,
-                         Match& match) {
+                         Terms& terms) {
   using enum market::Constraint;
   const market::Ask& ask = offer.ask;
   const market::Provider& provider = offer.provider;
@@ -105,7 +105,7 @@ std::uint32_t violations(const market::Bid& bid, const Offer& offer, const Match
     const bool bonded = Amount::sub(provider.bond, provider.bond_locked, unlocked) &&
                         share_up(*price, context.bond_ppm, bond) && bond <= unlocked;
     require(bonded, kBond);
-    match = Match{.offer = offer, .price = *price, .bond = bond};
+    terms = Terms{.price = *price, .bond = bond};
   }
   return broken;
 }
@@ -120,12 +120,12 @@ bool Matcher::consider(const Offer& offer) {
     const auto floor_price = posted_price(offer.ask.base_price, bid_.work, {.used = 0, .capacity = 1});
     if (!floor_price || *floor_price > best_->price) return false;
   }
-  Match match;
-  if (violations(bid_, offer, context_, match) != 0) return true;
-  if (best_ && best_->price < match.price) return true;
+  Terms terms;
+  if (violations(bid_, offer, context_, terms) != 0) return true;
+  if (best_ && best_->price < terms.price) return true;
   const Hash32 tie = tie_of(context_, offer.ask);
-  if (best_ && best_->price == match.price && best_tie_ <= tie) return true;
-  best_ = std::move(match);
+  if (best_ && best_->price == terms.price && best_tie_ <= tie) return true;
+  best_ = Match{.offer = offer, .price = terms.price, .bond = terms.bond};
   best_tie_ = tie;
   return true;
 }

@@ -34,14 +34,19 @@ struct MatchContext {
   std::optional<AccountId> excluded;  // the provider that failed the job before
 };
 
+struct Terms {
+  Amount price;
+  Amount bond;
+};
+
 struct Match {
   Offer offer;
   Amount price;
   Amount bond;
 };
 
-// Bit per market::Constraint that the offer breaks; 0 = feasible, and then price and bond are set.
-std::uint32_t violations(const market::Bid& bid, const Offer& offer, const MatchContext& context, Match& match);
+// Bit per market::Constraint that the offer breaks; 0 = feasible, and then the terms are set.
+std::uint32_t violations(const market::Bid& bid, const Offer& offer, const MatchContext& context, Terms& terms);
 
 class Matcher {
  public:

@@ -54,15 +54,15 @@ Offer fitting_offer(std::uint8_t number = 1) {
 const MatchContext kContext{.height = Height{10}, .beacon = {}, .bond_ppm = market::kPpm, .excluded = std::nullopt};
 
 std::uint32_t broken(const market::Bid& bid, const Offer& offer, const MatchContext& context = kContext) {
-  Match match;
-  return violations(bid, offer, context, match);
+  Terms terms;
+  return violations(bid, offer, context, terms);
 }
 
 TEST(Match, takes_an_offer_that_just_fits) {
-  Match match;
-  EXPECT_EQ(violations(plain_bid(), fitting_offer(), kContext, match), 0u);
-  EXPECT_EQ(match.price.value, 21'480u);
-  EXPECT_EQ(match.bond.value, 21'480u);
+  Terms terms;
+  EXPECT_EQ(violations(plain_bid(), fitting_offer(), kContext, terms), 0u);
+  EXPECT_EQ(terms.price.value, 21'480u);
+  EXPECT_EQ(terms.bond.value, 21'480u);
 }
 
 // One step beyond the bound of each constraint breaks that constraint and no other.

@@ -15,11 +15,11 @@ void same_again(const hanse::Result<T>& decoded, hanse::ByteView input, Encode e
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   namespace rc = hanse::receipt;
   const hanse::ByteView input(data, size);
-  same_again(decode_bundle(input), input, [](const auto& v) { return rc::encode(v); });
-  same_again(decode_signed_receipt(input), input, [](const auto& v) { return rc::encode(v); });
-  same_again(decode_envelope(input), input, [](const auto& v) { return rc::encode(v); });
-  same_again(decode_body(input), input, [](const auto& v) { return rc::encode_body(v); });
-  same_again(decode_claims(input), input, [](const auto& v) { return rc::encode_claims(v); });
+  same_again(rc::decode_bundle(input), input, [](const auto& v) { return rc::encode(v); });
+  same_again(rc::decode_signed_receipt(input), input, [](const auto& v) { return rc::encode(v); });
+  same_again(rc::decode_envelope(input), input, [](const auto& v) { return rc::encode(v); });
+  same_again(rc::decode_body(input), input, [](const auto& v) { return rc::encode_body(v); });
+  same_again(rc::decode_claims(input), input, [](const auto& v) { return rc::encode_claims(v); });
   same_again(hanse::market::decode_job(input), input, [](const auto& v) { return hanse::market::encode_job(v); });
   if (const auto bundle = rc::decode_bundle(input)) {
     if (const auto receipt = rc::decode_signed_receipt(bundle->signed_receipt)) (void)rc::open_receipt(*receipt);

@@ -58,6 +58,7 @@ struct Pool::Impl {
   std::unique_ptr<Nursery> nursery;
   std::vector<std::string> kinds;
   std::uint8_t level = 0;
+  const std::uint64_t processors = static_cast<std::uint64_t>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
   std::atomic<std::uint64_t> runs{0}, crashes{0}, timeouts{0}, cancelled{0}, hits{0}, misses{0};
 
   // One call being answered by one worker.
@@ -92,7 +93,6 @@ CallOrder Pool::Impl::order_of(CallOp op, const RunRequest& request, std::size_t
   order.prepare = prepare;
   order.data_max = options.memory_overhead_bytes + kPageBytes * request.limits.mem_pages + kCopiesOfRequest * call_size;
   const std::uint64_t wall_ms = request.limits.wall_ms + (prepare ? options.prepare_ms_max : 0) + options.grace_ms;
-  const auto processors = static_cast<std::uint64_t>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
   order.cpu_s_max = static_cast<std::uint32_t>(std::min<std::uint64_t>(wall_ms * processors / 1000 + 2, 1u << 30));
   if (op == CallOp::kCheck) order.prepare = false;
   return order;
@@ -199,7 +199,8 @@ Result<Answer> Pool::Impl::call(CallOp op, const RunRequest& request, ByteView c
         answer =
             std::unexpected(crashed(*worker, text("answered an outcome that cannot be: {}", fits.error().message())));
     }
-    nursery->give_back(std::move(worker));
+    const bool answered = answer && answer->end == End::kDone;
+    nursery->give_back(std::move(worker), answered ? Nursery::Left::kAnswered : Nursery::Left::kUnfinished);
     // A worker that died before it had the call died of something else: nothing of the job has run.
     const bool untouched = !answer && !x.taken && answer.error().id() == "runtime.worker_crashed";
     if (!untouched || attempt == kAttemptsMax) return answer;

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <thread>
 #include <vector>
 
 #include <poll.h>
@@ -25,7 +24,10 @@ using hanse::runtime::Pool;
 constexpr int kRounds = 1000;
 
 // Lets what the last call left behind be cleared away.
-void rest_ms(int ms) { poll(nullptr, 0, ms); }
+void rest_us(long us) {
+  const timespec time{.tv_sec = 0, .tv_nsec = us * 1000};
+  ppoll(nullptr, 0, &time, nullptr);
+}
 
 double percentile(std::vector<std::int64_t>& sorted_ns, double share) {
   std::ranges::sort(sorted_ns);
@@ -50,7 +52,7 @@ std::vector<std::int64_t> ping_pong() {
     char c = 'x';
     if (write(pair[0], &c, 1) != 1 || read(pair[0], &c, 1) != 1) break;
     out.push_back(hanse::system_clock().mono_ns() - start_ns);
-    rest_ms(1);  // the worker of a pool is asleep too when its call comes
+    rest_us(1000);  // the worker of a pool is asleep too when its call comes
   }
   close(pair[0]);
   waitpid(child, nullptr, 0);
@@ -76,8 +78,9 @@ std::vector<std::int64_t> hand_overs(const hanse::runtime::PoolOptions& options)
   const auto order = encode_order({.data_max = 1u << 29, .cpu_s_max = 10, .prepare = false, .kind = "echo/v1"});
   std::vector<std::int64_t> out;
   for (int i = 0; i < kRounds; ++i) {
-    do rest_ms(2);
-    while ((*nursery)->warm_now() < options.warm);
+    do {
+      rest_us(2000);
+    } while ((*nursery)->warm_now() < options.warm);
     const auto start_ns = clock.mono_ns();
     auto worker = (*nursery)->take(control);
     if (!worker) return {};
@@ -89,7 +92,7 @@ std::vector<std::int64_t> hand_overs(const hanse::runtime::PoolOptions& options)
       if (*arrived) break;
     }
     out.push_back(clock.mono_ns() - start_ns);
-    (*nursery)->give_back(std::move(*worker));
+    (*nursery)->give_back(std::move(*worker), Nursery::Left::kUnfinished);
   }
   return out;
 }
@@ -122,9 +125,9 @@ int main() {
   std::vector<std::int64_t> calls, spawns;
   for (int i = 0; i < kRounds; ++i) {
     const auto spawn_ns = hanse::system_clock().mono_ns();
-    while ((*pool)->warm_now() < options.warm) std::this_thread::yield();
+    while ((*pool)->warm_now() < options.warm) rest_us(100);
     if (i > 0) spawns.push_back(hanse::system_clock().mono_ns() - spawn_ns);
-    rest_ms(2);
+    rest_us(2000);
     const auto start_ns = hanse::system_clock().mono_ns();
     const auto outcome = (*pool)->run(request, (*pool)->level(), control);
     calls.push_back(hanse::system_clock().mono_ns() - start_ns);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/core/text.h"
+#include "base/telemetry/metrics.h"
 #include "node/api/listen.h"
 #include "node/client/rpc_error.h"
 
@@ -57,12 +58,20 @@ class Seat {
   const bool taken_;
 };
 
-grpc::Status busy(const Seats& seats, std::string_view what) {
-  return to_rpc(Error(Kind::kExhausted, "api.busy", text("found {} {} running, the most there may be", seats.max(), what)));
+std::unexpected<Error> busy(const Seats& seats, std::string_view what) {
+  return fail(Kind::kExhausted, "api.busy", text("found {} {} running, the most there may be", seats.max(), what));
 }
 
-grpc::Status bad_request(std::string message) {
-  return to_rpc(Error(Kind::kInvalid, "api.bad_request", message));
+std::unexpected<Error> bad_request(std::string_view message) {
+  return fail(Kind::kInvalid, "api.bad_request", message);
+}
+
+// Counts the call and gives its status.
+grpc::Status counted(std::string_view method, const Status& status) {
+  telemetry::registry()
+      .counter(telemetry::Metric::kApiRequests, {method, status ? "ok" : kind_name(status.error().kind())})
+      .add();
+  return status ? grpc::Status::OK : to_rpc(status.error());
 }
 
 class Service final : public wire::Node::Service {
@@ -73,7 +82,7 @@ class Service final : public wire::Node::Service {
   void close() { closing_ = true; }
 
   grpc::Status Info(grpc::ServerContext*, const wire::InfoRequest*, wire::InfoReply* reply) override {
-    return call([&]() -> Status {
+    return call("info", [&]() -> Status {
       TRY(const auto info, backend_.info());
       reply->set_version(info.version);
       reply->set_network(to_string(info.network.view()));
@@ -86,10 +95,10 @@ class Service final : public wire::Node::Service {
   }
 
   grpc::Status Submit(grpc::ServerContext* context, const wire::SubmitRequest* request, wire::SubmitReply* reply) override {
-    if (request->app() > 255) return bad_request(text("found app {}, expected at most 255", request->app()));
-    if (request->body().size() > ledger::kTxBytesMax)
-      return bad_request(text("found a body of {} bytes, expected at most {}", request->body().size(), ledger::kTxBytesMax));
-    return call([&]() -> Status {
+    return call("submit", [&]() -> Status {
+      if (request->app() > 255) return bad_request(text("found app {}, expected at most 255", request->app()));
+      if (request->body().size() > ledger::kTxBytesMax)
+        return bad_request(text("found a body of {} bytes, expected at most {}", request->body().size(), ledger::kTxBytesMax));
       const ledger::Tx tx{.app = static_cast<std::uint8_t>(request->app()), .body = to_bytes(request->body())};
       TRY(const auto applied, backend_.submit(tx, wait_ms(*context)));
       reply->set_tx_id(to_string(applied.tx_id.view()));
@@ -106,10 +115,10 @@ class Service final : public wire::Node::Service {
   }
 
   grpc::Status Query(grpc::ServerContext*, const wire::QueryRequest* request, wire::QueryReply* reply) override {
-    if (request->app() > 255) return bad_request(text("found app {}, expected at most 255", request->app()));
-    if (request->path().size() > kQueryPathBytesMax)
-      return bad_request(text("found a path of {} bytes, expected at most {}", request->path().size(), kQueryPathBytesMax));
-    return call([&]() -> Status {
+    return call("query", [&]() -> Status {
+      if (request->app() > 255) return bad_request(text("found app {}, expected at most 255", request->app()));
+      if (request->path().size() > kQueryPathBytesMax)
+        return bad_request(text("found a path of {} bytes, expected at most {}", request->path().size(), kQueryPathBytesMax));
       TRY(const Bytes data, backend_.query(static_cast<std::uint8_t>(request->app()), request->path(),
                                            as_bytes(request->argument())));
       reply->set_data(to_string(data));
@@ -118,7 +127,7 @@ class Service final : public wire::Node::Service {
   }
 
   grpc::Status Prove(grpc::ServerContext*, const wire::ProveRequest* request, wire::ProveReply* reply) override {
-    return call([&]() -> Status {
+    return call("prove", [&]() -> Status {
       TRY(const Bytes proof, backend_.prove(as_bytes(request->state_key())));
       reply->set_proof(to_string(proof));
       return {};
@@ -126,7 +135,7 @@ class Service final : public wire::Node::Service {
   }
 
   grpc::Status PutBlob(grpc::ServerContext*, grpc::ServerReader<wire::BlobPiece>* reader, wire::PutBlobReply* reply) override {
-    return call([&]() -> Status {
+    return call("put_blob", [&]() -> Status {
       Bytes data;
       wire::BlobPiece piece;
       while (reader->Read(&piece)) {
@@ -143,7 +152,7 @@ class Service final : public wire::Node::Service {
 
   grpc::Status GetBlob(grpc::ServerContext*, const wire::GetBlobRequest* request,
                        grpc::ServerWriter<wire::BlobPiece>* writer) override {
-    return call([&]() -> Status {
+    return call("get_blob", [&]() -> Status {
       TRY(const BlobId id, blob_id(request->id()));
       TRY(const Bytes data, backend_.get_blob(id));
       wire::BlobPiece piece;
@@ -156,7 +165,7 @@ class Service final : public wire::Node::Service {
   }
 
   grpc::Status HasBlob(grpc::ServerContext*, const wire::HasBlobRequest* request, wire::HasBlobReply* reply) override {
-    return call([&]() -> Status {
+    return call("has_blob", [&]() -> Status {
       TRY(const BlobId id, blob_id(request->id()));
       TRY(const bool present, backend_.has_blob(id));
       reply->set_present(present);
@@ -166,33 +175,38 @@ class Service final : public wire::Node::Service {
 
   grpc::Status Watch(grpc::ServerContext* context, const wire::WatchRequest* request,
                      grpc::ServerWriter<wire::WatchReply>* writer) override {
-    if (request->topic_prefix().size() > kTopicBytesMax)
-      return bad_request(text("found a topic of {} bytes, expected at most {}", request->topic_prefix().size(), kTopicBytesMax));
-    const Seat seat(watches_);
-    if (!seat) return busy(watches_, "watches");
-    Height from{request->from()};
-    while (!context->IsCancelled() && !closing_) {
-      const auto page = backend_.events(from, request->topic_prefix(), kEventsPage);
-      if (!page) return to_rpc(page.error());
-      for (const auto& e : page->events) {
-        wire::WatchReply reply;
-        reply.set_height(e.height.value);
-        put_event(*reply.mutable_event(), e.event);
-        if (!writer->Write(reply)) return grpc::Status::OK;
-      }
-      if (page->next == from) (void)backend_.wait_height(from, kWatchWaitMs);
-      from = page->next;
-    }
-    return to_rpc(Error(Kind::kUnavailable, "api.closing", "the node is shutting down"));
+    return counted("watch", watch(*context, *request, *writer));
   }
 
  private:
   template <class Body>
-  grpc::Status call(Body&& body) {
+  grpc::Status call(std::string_view method, Body&& body) {
     const Seat seat(calls_);
-    if (!seat) return busy(calls_, "calls");
-    const Status status = body();
-    return status ? grpc::Status::OK : to_rpc(status.error());
+    return counted(method, seat ? body() : Status(busy(calls_, "calls")));
+  }
+
+  // Ends well when the caller goes.
+  Status watch(const grpc::ServerContext& context, const wire::WatchRequest& request,
+               grpc::ServerWriter<wire::WatchReply>& writer) {
+    const std::string& prefix = request.topic_prefix();
+    if (prefix.size() > kTopicBytesMax)
+      return bad_request(text("found a topic of {} bytes, expected at most {}", prefix.size(), kTopicBytesMax));
+    const Seat seat(watches_);
+    if (!seat) return busy(watches_, "watches");
+    Height from{request.from()};
+    while (!context.IsCancelled()) {
+      if (closing_) return fail(Kind::kUnavailable, "api.closing", "the node is shutting down");
+      TRY(const auto page, backend_.events(from, prefix, kEventsPage));
+      for (const auto& e : page.events) {
+        wire::WatchReply reply;
+        reply.set_height(e.height.value);
+        put_event(*reply.mutable_event(), e.event);
+        if (!writer.Write(reply)) return {};
+      }
+      if (page.next == from) (void)backend_.wait_height(from, kWatchWaitMs);
+      from = page.next;
+    }
+    return {};
   }
 
   static void put_event(wire::Event& out, const ledger::Event& event) {

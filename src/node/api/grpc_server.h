@@ -4,7 +4,8 @@
 // client::kBlobBytesMax; a call that names no deadline gets wait_ms_max.
 // Threads: start and stop from one thread; calls run on the server's own threads and reach the Backend from there.
 // Errors of start: api.port_in_use (conflict), api.bad_socket_dir (denied), api.listen (internal), client.bad_address.
-// Errors in answers: api.busy (exhausted), api.bad_request (invalid), api.too_large (exhausted).
+// Errors in answers: api.busy (exhausted), api.bad_request (invalid), api.too_large (exhausted),
+// api.closing (unavailable).
 #pragma once
 
 #include <cstdint>

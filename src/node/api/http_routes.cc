@@ -4,6 +4,7 @@
 
 #include "base/codec/hex.h"
 #include "base/core/text.h"
+#include "base/telemetry/metrics.h"
 
 namespace hanse::api {
 namespace {
@@ -51,6 +52,26 @@ HttpReply ready_reply(Probe& probe) {
   return reply;
 }
 
+HttpReply route(Probe& probe, Backend* backend, std::string_view method, std::string_view target) {
+  constexpr std::string_view kJobs = "/api/v1/jobs/", kBlocks = "/api/v1/blocks/";
+  if (method != "GET") {
+    HttpReply reply = http_error(Error(Kind::kUnsupported, "api.bad_method",
+                                       text("found method {}, expected GET", method.substr(0, 40))));
+    reply.status = 405;
+    return reply;
+  }
+  const std::string_view path = target.substr(0, target.find('?'));
+  if (path == "/health/live") return {.status = 200, .type = "text/plain; charset=utf-8", .body = "live\n"};
+  if (path == "/health/ready") return ready_reply(probe);
+  if (path == "/metrics") return {.status = 200, .type = "text/plain; version=0.0.4; charset=utf-8", .body = probe.metrics()};
+  if (backend != nullptr) {
+    if (path == "/api/v1/info") return answer(info_document(*backend));
+    if (path.starts_with(kJobs)) return answer(job_document(*backend, path.substr(kJobs.size())));
+    if (path.starts_with(kBlocks)) return answer(block_document(*backend, path.substr(kBlocks.size())));
+  }
+  return http_error(Error(Kind::kNotFound, "api.no_route", text("found no route {}", path.substr(0, 80))));
+}
+
 }  // namespace
 
 unsigned http_status(Kind kind) {
@@ -80,23 +101,9 @@ HttpReply http_error(const Error& error) {
 }
 
 HttpReply http_reply(Probe& probe, Backend* backend, std::string_view method, std::string_view target) {
-  constexpr std::string_view kJobs = "/api/v1/jobs/", kBlocks = "/api/v1/blocks/";
-  if (method != "GET") {
-    HttpReply reply = http_error(Error(Kind::kUnsupported, "api.bad_method",
-                                       text("found method {}, expected GET", method.substr(0, 40))));
-    reply.status = 405;
-    return reply;
-  }
-  const std::string_view path = target.substr(0, target.find('?'));
-  if (path == "/health/live") return {.status = 200, .type = "text/plain; charset=utf-8", .body = "live\n"};
-  if (path == "/health/ready") return ready_reply(probe);
-  if (path == "/metrics") return {.status = 200, .type = "text/plain; version=0.0.4; charset=utf-8", .body = probe.metrics()};
-  if (backend != nullptr) {
-    if (path == "/api/v1/info") return answer(info_document(*backend));
-    if (path.starts_with(kJobs)) return answer(job_document(*backend, path.substr(kJobs.size())));
-    if (path.starts_with(kBlocks)) return answer(block_document(*backend, path.substr(kBlocks.size())));
-  }
-  return http_error(Error(Kind::kNotFound, "api.no_route", text("found no route {}", path.substr(0, 80))));
+  HttpReply reply = route(probe, backend, method, target);
+  telemetry::registry().counter(telemetry::Metric::kApiRequests, {"http", text("{}", reply.status)}).add();
+  return reply;
 }
 
 }  // namespace hanse::api

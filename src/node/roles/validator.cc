@@ -6,12 +6,16 @@
 #include "chain/ledger/accounts.h"
 #include "exchange/auction/market_app.h"
 #include "exchange/market/calls.h"
+#include "exchange/market/events.h"
 #include "exchange/market/view.h"
 
 namespace hanse::roles {
 namespace {
 
 using codec::Json;
+
+constexpr int kMatchPagesMax = 100;  // a scrape counts at most so many pages; the next one goes on
+constexpr std::size_t kMatchesPage = 256;
 
 std::string shown(const AccountId& id) { return id.is_zero() ? "" : codec::encode_id(id.view()); }
 
@@ -48,7 +52,14 @@ Result<std::unique_ptr<Validator>> Validator::open(const light::Genesis& genesis
   chain.ledger.cache_bytes = v->options_.cache_bytes;
   chain.ledger.write_buffer_bytes = v->options_.write_buffer_bytes;
   chain.journal_segment_bytes = v->options_.journal_segment_bytes;
+  chain.on_block = [](const ledger::ChainStats& stats) {
+    static auto& block = telemetry::registry().histogram(telemetry::Metric::kLedgerBlockSeconds);
+    static auto& fsync = telemetry::registry().histogram(telemetry::Metric::kJournalFsyncSeconds);
+    block.observe(stats.block_ns_last);
+    fsync.observe(stats.sync_ns_last);
+  };
   TRY(v->chain_, ledger::Chain::open(v->options_.dir, genesis, std::move(apps), std::move(key), std::move(chain)));
+  v->counted_ = v->chain_->height();
   return v;
 }
 
@@ -150,12 +161,25 @@ Result<Json> Validator::job_document(const JobId& id) {
   return out;
 }
 
+void Validator::count_matches() {
+  for (int page = 0; page < kMatchPagesMax; ++page) {
+    const auto found = events(counted_.plus(1), market::topic_name(market::Topic::kMatched), kMatchesPage);
+    if (!found) return;
+    for (const auto& e : found->events)
+      if (const auto match = market::decode_event(e.event.topic, e.event.data))
+        telemetry::registry().counter(telemetry::Metric::kAuctionMatches, {shown(match->provider)}).add();
+    if (found->next.value <= counted_.value + 1) return;
+    counted_ = Height{found->next.value - 1};
+  }
+}
+
 void Validator::refresh_metrics() {
   using telemetry::Metric;
   auto& registry = telemetry::registry();
   const auto stats = chain_->stats();
   registry.gauge(Metric::kLedgerHeight).set(static_cast<std::int64_t>(stats.height.value));
   registry.counter(Metric::kLedgerTxs).raise_to(stats.txs);
+  count_matches();
   const auto answer = query(market::kMarketApp, "totals", {});
   if (!answer) return;
   if (const auto totals = market::decode_totals(*answer))

@@ -43,16 +43,19 @@ class Validator final : public api::Backend {
   Result<codec::Json> job_document(const JobId& id) override;
 
   Status ready() const { return chain_->health(); }
-  void refresh_metrics();  // copies what the chain and the market count into the registry
+  void refresh_metrics();  // copies what the chain and the market count into the registry; one thread
   const NetworkId& network() const { return chain_->network(); }
   void stop() { chain_->stop(); }
 
  private:
+  void count_matches();
+
   Validator(blob::BlobStore& blobs, ValidatorOptions options) : blobs_(blobs), options_(std::move(options)) {}
 
   blob::BlobStore& blobs_;
   const ValidatorOptions options_;
   client::NodeInfo facts_;  // all but the height
+  Height counted_;          // up to here matches are in the registry
   std::unique_ptr<ledger::Chain> chain_;
 };
 

@@ -99,8 +99,9 @@ Result<std::unique_ptr<Worker>> Nursery::take(const RunControl& control) {
   }
 }
 
-void Nursery::give_back(std::unique_ptr<Worker> worker) {
+void Nursery::give_back(std::unique_ptr<Worker> worker, Left left) {
   const auto id = worker->id();
+  if (left == Left::kUnfinished) worker->kill();
   {
     const std::lock_guard lock(mutex_);
     used_.push_back(std::move(worker));
@@ -109,7 +110,7 @@ void Nursery::give_back(std::unique_ptr<Worker> worker) {
     ended_.erase(id);
   }
   changed_.notify_all();
-  wake();
+  if (left == Left::kUnfinished) wake();
 }
 
 std::string Nursery::how_it_ended(std::uint64_t worker_id) {

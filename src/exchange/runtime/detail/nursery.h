@@ -22,7 +22,10 @@ class Nursery {
 
   // A warm worker, waited for in order of arrival. Errors: runtime.busy, runtime.no_worker, runtime.cancelled.
   Result<std::unique_ptr<Worker>> take(const RunControl& control);
-  void give_back(std::unique_ptr<Worker> worker);  // ends it and lets the next call in
+  // Lets the next call in. A worker that has answered ends by itself and the zygote's word of it wakes the thread, so
+  // the caller need not, and is not pushed off its processor; any other is ended at once.
+  enum class Left : std::uint8_t { kAnswered, kUnfinished };
+  void give_back(std::unique_ptr<Worker> worker, Left left);
   // "signal 11", "exit status 7", or "" when nobody knows after a short wait.
   std::string how_it_ended(std::uint64_t worker_id);
 

@@ -1,0 +1,108 @@
+// What one order costs. Prints one JSON object a line.
+//   match      one bid against a list of 64 fitting asks of different prices; floor: 64 price computations alone
+//   order      check of a job transaction and its apply on a market of 64 asks; floor: one ML-DSA-65 verification
+#include <cstdio>
+
+#include "base/core/check.h"
+#include "base/core/clock.h"
+#include "base/core/text.h"
+#include "exchange/auction/market_world.h"
+
+namespace hanse::auction {
+namespace {
+
+void report(std::string_view name, double value, std::string_view unit, double floor, std::string_view floor_what) {
+  const std::string line = text(
+      "{{\"room\":\"auction\",\"name\":\"{}\",\"value\":{:.3f},\"unit\":\"{}\",\"floor\":{:.3f},\"floor_what\":\"{}\","
+      "\"ratio\":{:.2f}}}\n",
+      name, value, unit, floor, floor_what, value / floor);
+  std::fwrite(line.data(), 1, line.size(), stdout);
+}
+
+template <class F>
+double ns_each(int times, F f) {
+  const std::int64_t start = system_clock().mono_ns();
+  for (int i = 0; i < times; ++i) f(i);
+  return static_cast<double>(system_clock().mono_ns() - start) / times;
+}
+
+volatile std::uint64_t g_sink = 0;
+
+void bench_match() {
+  market::Bid bid;
+  bid.precisions = market::precision_bit(gxf::Precision::kInt8);
+  bid.seq = 1024;
+  bid.batch = 1;
+  bid.region_mask = 1;
+  check(add_load(bid.work, {gxf::Precision::kInt8, 1024, 1}).has_value(), "the load fits");
+  bid.cu = 1;
+  bid.limit_total = Amount{1'000'000};
+  std::vector<Offer> offers(kScanMax);
+  for (std::size_t i = 0; i < offers.size(); ++i) {
+    market::Ask& ask = offers[i].ask;
+    ask.id.data[0] = static_cast<std::uint8_t>(i);
+    ask.precisions = market::kPrecisionsAll;
+    ask.level_max = 3;
+    ask.max_seq = 4096;
+    ask.max_batch = 8;
+    ask.isolation = 3;
+    ask.base_price = Amount{1000};
+    ask.capacity_cu = 100;
+    ask.valid_until = Height{100};
+    offers[i].provider.capacity = 100;
+    offers[i].provider.used = static_cast<std::uint32_t>(kScanMax - i);
+    offers[i].provider.bond = Amount{1'000'000};
+  }
+  const MatchContext context{.height = Height{1}, .beacon = {}, .bond_ppm = market::kPpm, .excluded = std::nullopt};
+  constexpr int kTimes = 20'000;
+  const double match = ns_each(kTimes, [&](int) {
+    Matcher matcher(bid, context);
+    for (const Offer& offer : offers) matcher.consider(offer);
+    g_sink = g_sink + matcher.best()->price.value;
+  });
+  const double floor = ns_each(kTimes, [&](int) {
+    for (const Offer& offer : offers) {
+      g_sink = g_sink + posted_price(offer.ask.base_price, bid.work,
+                                     {.used = offer.provider.used, .capacity = offer.provider.capacity})->value;
+    }
+  });
+  report("match_64_asks", match / 1000, "us", floor / 1000, "64 price computations");
+}
+
+void bench_order() {
+  MarketWorld world({}, 6, 1'000'000'000'000);
+  for (std::size_t p = 1; p <= 4; ++p) {
+    world.add_provider(p, 0, 1000, 100'000'000'000);
+    for (std::uint64_t i = 0; i < 16; ++i) world.add_ask(p, 1000 + 10 * i + p);
+  }
+  constexpr int kOrders = 1000;
+  std::vector<ledger::Tx> orders;
+  for (int i = 0; i < kOrders; ++i) {
+    gxf::Job job = world.plain_job(0);
+    orders.push_back(world.job_tx(0, job));
+  }
+  int matched = 0;
+  const double order = ns_each(kOrders, [&](int i) {
+    const ledger::Tx& tx = orders[static_cast<std::size_t>(i)];
+    check(world.app->check(tx, world.context(), world.state).has_value(), "the order is good");
+    matched += world.app->apply(tx, world.context(), world.state).code == 0;
+  });
+  check(matched == kOrders, "every order finds an ask");
+  const auto& key = world.who[0].mldsa();
+  const Bytes message(32, 1), signature = key.sign("hanse/gxf/4", message);
+  const auto verifier = crypto::Verifier::create(key.public_key());
+  check(verifier.has_value(), "the key is good");
+  const double floor = ns_each(kOrders, [&](int) {
+    check(verifier->verify("hanse/gxf/4", message, signature).has_value(), "the signature is good");
+  });
+  report("order_check_and_apply", order / 1000, "us", floor / 1000, "one ML-DSA-65 verification");
+}
+
+}  // namespace
+}  // namespace hanse::auction
+
+int main() {
+  hanse::auction::bench_match();
+  hanse::auction::bench_order();
+  return 0;
+}
