@@ -174,7 +174,8 @@ Result<Bytes> read_file(Fs& fs, const std::string& path, std::size_t size_max) {
   TRY(const auto file, fs.open(path, OpenMode::kRead));
   TRY(const std::uint64_t size, file->size());
   if (size > size_max)
-    return fail(Kind::kExhausted, "core.fs_full", text("found {} bytes in {}, expected at most {}", size, path, size_max));
+    return fail(Kind::kExhausted, "core.fs_full",
+                text("found {} bytes in {}, expected at most {}", size, path, size_max));
   Bytes bytes(size);
   TRY(const std::size_t got, file->read_at(0, bytes));
   bytes.resize(got);

@@ -46,7 +46,8 @@ Result<Amount> read_amount(const StateReader& state, std::string_view key) {
   codec::CborReader r(*bytes);
   auto value = r.u64("amount");
   if (!value || !r.finish())
-    return fail(Kind::kCorrupt, "ledger.account_corrupt", text("found {} under {}, expected an integer", ByteView(*bytes), key));
+    return fail(Kind::kCorrupt, "ledger.account_corrupt",
+                text("found {} under {}, expected an integer", ByteView(*bytes), key));
   return Amount{*value};
 }
 
@@ -118,7 +119,8 @@ class AccountsApp final : public App {
     if (path == "account") {
       AccountId id;
       if (!AccountId::from(argument, id))
-        return fail(Kind::kInvalid, "ledger.query", text("found an argument of {} bytes, expected 32", argument.size()));
+        return fail(Kind::kInvalid, "ledger.query",
+                    text("found an argument of {} bytes, expected 32", argument.size()));
       TRY(const Account account, read_account(state, id));
       return encode_account(account);
     }
@@ -143,7 +145,8 @@ class AccountsApp final : public App {
   static Result<Transfer> open(const SignedCall& call, const BlockContext& context) {
     TRY_OK(check_call(call, kAccountsApp, context));
     if (call.method != kMethodTransfer)
-      return fail(Kind::kUnsupported, "ledger.method", text("found method {}, expected {}", call.method, kMethodTransfer));
+      return fail(Kind::kUnsupported, "ledger.method",
+                  text("found method {}, expected {}", call.method, kMethodTransfer));
     return decode_transfer(call.args);
   }
 

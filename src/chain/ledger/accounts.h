@@ -26,7 +26,7 @@ Status debit(State& state, const AccountId& id, Amount amount);
 Status use_nonce(State& state, const AccountId& id, std::uint64_t nonce);     // must exceed the one recorded
 
 // The application number 1: method 1 = transfer {1: to, 2: amount}. Genesis section: {1: [[account id, amount], ...]},
-// ids ascending. Queries: "account" (argument: 32 bytes of id) -> {0: balance, 1: nonce}; "total" and "supply" -> integer.
+// ids ascending. Queries: "account" (argument: 32 bytes of id) -> {0: balance, 1: nonce}; "total", "supply" -> integer.
 // Event "accounts.transfer": {0: from, 1: to, 2: amount}.
 constexpr std::uint8_t kAccountsApp = 1;
 constexpr std::uint16_t kMethodTransfer = 1;

@@ -30,9 +30,15 @@ BlockContext context_at(std::uint64_t height) {
 }
 
 SignedCall transfer_call(const crypto::SecretKey& key, const AccountId& to, std::uint64_t amount, std::uint64_t nonce) {
-  SignedCall call{.network = network_of(7), .app = kAccountsApp, .sender = {}, .nonce = nonce, .expires = Height{100},
-                  .method = kMethodTransfer, .args = encode_transfer({.to = to, .amount = Amount{amount}}),
-                  .key = {}, .signature = {}};
+  SignedCall call{.network = network_of(7),
+                  .app = kAccountsApp,
+                  .sender = {},
+                  .nonce = nonce,
+                  .expires = Height{100},
+                  .method = kMethodTransfer,
+                  .args = encode_transfer({.to = to, .amount = Amount{amount}}),
+                  .key = {},
+                  .signature = {}};
   sign_call(call, key);
   return call;
 }
@@ -45,7 +51,8 @@ struct Fixture : testing::Test {
   MemState state;
 
   void SetUp() override {
-    ASSERT_TRUE(app->genesis(encode_accounts_genesis({{alice_id, Amount{1000}}, {bob_id, Amount{5}}}), network_of(7), state));
+    ASSERT_TRUE(
+        app->genesis(encode_accounts_genesis({{alice_id, Amount{1000}}, {bob_id, Amount{5}}}), network_of(7), state));
   }
   TxResult apply(const SignedCall& call, std::uint64_t height = 1) {
     Overlay overlay(state);
@@ -133,8 +140,10 @@ TEST(AccountsGenesis, refuses_unsorted_ids_and_sums_beyond_64_bits) {
   };
   EXPECT_TRUE(load(encode_accounts_genesis({})));
   EXPECT_TRUE(load(encode_accounts_genesis({{id_of(2), Amount{~0ull}}, {id_of(1), Amount{0}}})));
-  EXPECT_EQ(load(encode_accounts_genesis({{id_of(2), Amount{~0ull}}, {id_of(1), Amount{1}}})).error().id(), "ledger.genesis");
-  EXPECT_EQ(load(encode_accounts_genesis({{id_of(1), Amount{1}}, {id_of(1), Amount{2}}})).error().id(), "ledger.genesis");
+  EXPECT_EQ(load(encode_accounts_genesis({{id_of(2), Amount{~0ull}}, {id_of(1), Amount{1}}})).error().id(),
+            "ledger.genesis");
+  EXPECT_EQ(load(encode_accounts_genesis({{id_of(1), Amount{1}}, {id_of(1), Amount{2}}})).error().id(),
+            "ledger.genesis");
 }
 
 TEST(Call, survives_encoding_and_refuses_trailing_and_missing_bytes) {

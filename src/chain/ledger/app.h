@@ -36,8 +36,8 @@ struct BlockContext {
   Height height;
   std::int64_t time_ms = 0;  // agreed block time, strictly increasing
   AccountId leader;
-  // BLAKE3("hanse/beacon/1", parent header hash || height), the only randomness. Over the header and not over its
-  // certificate, because ML-DSA signatures are hedged and signer sets differ: replaying a cut must give the same beacon.
+  // BLAKE3("hanse/beacon/1", parent header hash || height), the only randomness. Over the header, not over its
+  // certificate: ML-DSA signatures are hedged and signer sets differ, and a replayed cut must give the same beacon.
   Hash32 beacon;
 };
 

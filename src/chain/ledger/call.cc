@@ -75,8 +75,8 @@ Status read_field(codec::CborReader& r, std::uint64_t key, SignedCall& call) {
       if (key_bytes.empty()) return r.fail_here("codec.type", "found an empty key, expected algorithm and key bytes");
       TRY(const crypto::SigSizes sizes, crypto::sig_sizes(key_bytes[0]));
       if (key_bytes.size() != sizes.public_key + 1)
-        return r.fail_here("codec.type", text("found a key of {} bytes, expected {}", key_bytes.size() - 1,
-                                              sizes.public_key));
+        return r.fail_here("codec.type",
+                           text("found a key of {} bytes, expected {}", key_bytes.size() - 1, sizes.public_key));
       call.key.alg = static_cast<crypto::SigAlg>(key_bytes[0]);
       call.key.bytes = to_bytes(key_bytes.subspan(1));
       return {};
@@ -155,7 +155,8 @@ Result<SignedCall> decode_call(ByteView bytes) {
   }
   TRY_OK(r.leave());
   TRY_OK(r.finish());
-  if (seen != kFields) return fail(Kind::kInvalid, "codec.missing", text("found {} call fields, expected {}", seen, kFields));
+  if (seen != kFields)
+    return fail(Kind::kInvalid, "codec.missing", text("found {} call fields, expected {}", seen, kFields));
   return call;
 }
 
@@ -172,9 +173,9 @@ Status check_call(const SignedCall& call, std::uint8_t app, const BlockContext& 
   if (call.app != app)
     return fail(Kind::kInvalid, "ledger.call_app", text("found a call for application {}, expected {}", call.app, app));
   if (call.expires < context.height)
-    return fail(Kind::kInvalid, "ledger.call_expired",
-                text("found a call that expired at height {}, expected at least {}", call.expires.value,
-                     context.height.value));
+    return fail(
+        Kind::kInvalid, "ledger.call_expired",
+        text("found a call that expired at height {}, expected at least {}", call.expires.value, context.height.value));
   if (call.key.alg != crypto::SigAlg::kMlDsa65 && call.key.alg != crypto::SigAlg::kMlDsa87)
     return fail(Kind::kDenied, "ledger.call_key",
                 text("found a key of type {}, expected mldsa65 or mldsa87", crypto::sig_alg_name(call.key.alg)));

@@ -67,8 +67,9 @@ Result<std::unique_ptr<Chain>> Chain::open(const std::string& dir, const light::
                 text("found {} validators, expected 1", genesis.validators.validators.size()));
   const light::Validator& validator = genesis.validators.validators[0];
   if (validator.key != key.public_key())
-    return fail(Kind::kInvalid, "ledger.not_validator",
-                text("found the key of {}, expected the validator {}", crypto::account_id(key.public_key()), validator.id()));
+    return fail(
+        Kind::kInvalid, "ledger.not_validator",
+        text("found the key of {}, expected the validator {}", crypto::account_id(key.public_key()), validator.id()));
   Fs& fs = options.fs != nullptr ? *options.fs : real_fs();
   TRY_OK(real_fs().mkdir(dir));  // of the store
   TRY_OK(fs.mkdir(dir));         // of the journal, when it lies elsewhere
@@ -105,7 +106,8 @@ Status Chain::Rep::open_journal(Fs& fs, const std::string& dir, Random& random, 
     return ledger->put_note(kNonceNote, journal->nonce().view());
   }
   if (!there) {
-    abstain_reason = text("found no journal in {}, though the store has block {}", dir, ledger->tip().header.height.value);
+    abstain_reason =
+        text("found no journal in {}, though the store has block {}", dir, ledger->tip().header.height.value);
     return {};
   }
   auto opened = journal::Journal::open(fs, dir);
@@ -137,7 +139,8 @@ Status Chain::Rep::replay() {
   }));
   const Height have = ledger->tip().header.height;
   if (newest < have && have.value > 0)
-    abstain_reason = text("found the journal ending at block {}, though the store has block {}", newest.value, have.value);
+    abstain_reason =
+        text("found the journal ending at block {}, though the store has block {}", newest.value, have.value);
   return {};
 }
 
@@ -173,7 +176,8 @@ void Chain::Rep::produce() {
       halted.emplace(Kind::kInternal, "ledger.halted", block.error().str());
       break;
     }
-    sequencer->committed({.height = block->header.height, .time_ms = block->header.time_ms, .wants_block = block->wants_block});
+    sequencer->committed(
+        {.height = block->header.height, .time_ms = block->header.time_ms, .wants_block = block->wants_block});
     stats.height = block->header.height;
     stats.blocks += 1;
     stats.txs += block->tx_ids.size();
@@ -231,8 +235,9 @@ void Chain::Rep::deliver(const Executed& block) {
     };
     for (std::uint32_t i = 0; i < block.tx_ids.size(); ++i)
       take(block.tx_ids[i], [&](Answer answer) {
-        ready.emplace_back(std::move(answer), Applied{.tx_id = block.tx_ids[i], .height = block.header.height,
-                                                      .index = i, .result = block.results[i]});
+        ready.emplace_back(
+            std::move(answer),
+            Applied{.tx_id = block.tx_ids[i], .height = block.header.height, .index = i, .result = block.results[i]});
       });
     for (const Hash32& id : block.skipped) take(id, [&](Answer answer) { again.emplace_back(std::move(answer), id); });
   }
@@ -326,7 +331,8 @@ Result<Applied> Chain::submit(const Tx& tx, std::int64_t deadline_ms) {
   }));
   std::unique_lock lock(slot->mutex);
   if (!slot->done.wait_for(lock, std::chrono::milliseconds(deadline_ms), [&] { return slot->answer.has_value(); }))
-    return fail(Kind::kTimeout, "ledger.timeout", text("no block within {} ms, the transaction may still be applied", deadline_ms));
+    return fail(Kind::kTimeout, "ledger.timeout",
+                text("no block within {} ms, the transaction may still be applied", deadline_ms));
   return *std::move(slot->answer);
 }
 

@@ -82,7 +82,8 @@ TEST_F(ChainTest, applies_many_concurrent_submissions_once_each) {
       threads.emplace_back([&, t] {
         // Two threads share an account's nonces: each nonce is submitted by both.
         for (std::uint64_t n = 1; n <= kEach; ++n) {
-          const auto done = chain->submit(net.transfer(static_cast<std::size_t>(t % 3), net.user((t + 1) % 3), 1, n), kDeadlineMs);
+          const auto done =
+              chain->submit(net.transfer(static_cast<std::size_t>(t % 3), net.user((t + 1) % 3), 1, n), kDeadlineMs);
           if (done && done->result.code == 0) ++applied;
         }
       });
@@ -128,7 +129,8 @@ TEST_F(ChainTest, goes_on_after_reopening_and_reuses_its_journal) {
     ASSERT_TRUE(block);
     EXPECT_GT(block->header.time_ms, last);
     EXPECT_EQ(block->header.parent, light::header_hash(view->block(Height{h - 1})->header));
-    EXPECT_TRUE(light::verify_certificate(block->header, block->certificate, net.genesis.validators, net.genesis.params));
+    EXPECT_TRUE(
+        light::verify_certificate(block->header, block->certificate, net.genesis.validators, net.genesis.params));
     last = block->header.time_ms;
   }
 }
@@ -158,7 +160,8 @@ TEST(ChainPower, a_power_cut_takes_nothing_acknowledged) {
     TempDir dir(testing::TempDir());
     TestNet net;
     MemFs disk;  // of the journal; the store's unsynced writes are lost as a whole
-    for (std::size_t slash = dir.path().find('/', 1); slash != std::string::npos; slash = dir.path().find('/', slash + 1))
+    for (std::size_t slash = dir.path().find('/', 1); slash != std::string::npos;
+         slash = dir.path().find('/', slash + 1))
       ASSERT_TRUE(disk.mkdir(dir.path().substr(0, slash)));
     auto options = ChainTest::options();
     options.fs = &disk;
@@ -210,7 +213,8 @@ TEST_F(ChainTest, abstains_when_its_journal_is_gone_damaged_or_foreign) {
   };
   std::filesystem::rename(folder, kept);
   expect_abstaining("missing");
-  ASSERT_TRUE(journal::Journal::create(real_fs(), folder, {.segment_bytes = 256u << 10, .segments = 4}, system_random()));
+  ASSERT_TRUE(
+      journal::Journal::create(real_fs(), folder, {.segment_bytes = 256u << 10, .segments = 4}, system_random()));
   expect_abstaining("another instance");
   std::filesystem::remove_all(folder);
   std::filesystem::copy(kept, folder);
@@ -250,9 +254,7 @@ TEST_F(ChainTest, refuses_the_wrong_key_folder_and_several_validators) {
   EXPECT_EQ(with(other, TestNet::validator_key()).id(), "ledger.one_validator");
 }
 
-TEST_F(ChainTest, refuses_a_second_process_in_the_same_folder) {
-  EXPECT_EQ(try_open().error().id(), "kv.locked");
-}
+TEST_F(ChainTest, refuses_a_second_process_in_the_same_folder) { EXPECT_EQ(try_open().error().id(), "kv.locked"); }
 
 TEST_F(ChainTest, answers_stopped_and_timeouts) {
   EXPECT_EQ(chain->submit(net.transfer(0, net.user(1), 1, 1), 0).error().id(), "ledger.timeout");

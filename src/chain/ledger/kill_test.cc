@@ -62,10 +62,11 @@ void send_user(Chain& chain, const TestNet& net, std::size_t user, std::uint64_t
   }
 }
 
-// Run by the tests below in a process of its own; ends by being killed.
-TEST(KillChild, DISABLED_runs_until_killed) {
+// The child's side: started by the test below in a process of its own, with a folder, and ended by its kill. Without a
+// folder nobody asked for it.
+TEST(KillChild, sends_transfers_until_killed) {
   const char* dir = std::getenv("HANSE_KILL_DIR");
-  ASSERT_NE(dir, nullptr);
+  if (dir == nullptr) return;
   auto chain = open_chain(dir);
   ASSERT_TRUE(chain) << chain.error().str();
   const TestNet net = kill_net();
@@ -86,10 +87,13 @@ class Child {
     ::posix_spawn_file_actions_init(&actions);
     ::posix_spawn_file_actions_adddup2(&actions, fds[1], kAckFd);
     ::posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-    ::setenv("HANSE_KILL_DIR", dir.c_str(), 1);
-    std::string self = "/proc/self/exe", filter = "--gtest_filter=KillChild.*", disabled = "--gtest_also_run_disabled_tests";
-    char* const argv[] = {self.data(), filter.data(), disabled.data(), nullptr};
-    EXPECT_EQ(::posix_spawn(&pid_, self.c_str(), &actions, nullptr, argv, environ), 0);
+    std::string self = "/proc/self/exe", filter = "--gtest_filter=KillChild.*", folder = "HANSE_KILL_DIR=" + dir;
+    char* const argv[] = {self.data(), filter.data(), nullptr};
+    std::vector<char*> env;
+    for (char** each = environ; *each != nullptr; ++each) env.push_back(*each);
+    env.push_back(folder.data());
+    env.push_back(nullptr);
+    EXPECT_EQ(::posix_spawn(&pid_, self.c_str(), &actions, nullptr, argv, env.data()), 0);
     ::posix_spawn_file_actions_destroy(&actions);
     ::close(fds[1]);
     fd_ = fds[0];
@@ -173,9 +177,9 @@ TEST(Kill, loses_nothing_acknowledged_over_many_kills) {
     const Status audited = (*chain)->audit();
     EXPECT_TRUE(audited) << audited.error().str();
   }
-  printf("seed %llu: %llu kills, %zu acknowledged, height %llu, %llu blocks replayed\n", static_cast<unsigned long long>(seed),
-         static_cast<unsigned long long>(kill_count()), acks.size(), static_cast<unsigned long long>(height),
-         static_cast<unsigned long long>(replayed));
+  printf("seed %llu: %llu kills, %zu acknowledged, height %llu, %llu blocks replayed\n",
+         static_cast<unsigned long long>(seed), static_cast<unsigned long long>(kill_count()), acks.size(),
+         static_cast<unsigned long long>(height), static_cast<unsigned long long>(replayed));
   EXPECT_GT(acks.size(), kill_count());
 }
 

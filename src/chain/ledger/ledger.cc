@@ -108,10 +108,12 @@ BlockContext Ledger::context_of(const Cut& cut) const {
 Status Ledger::check_cut(const Cut& cut) const {
   const Height expected = tip_.header.height.plus(1);
   if (cut.height != expected)
-    return fail(Kind::kInvalid, "ledger.cut", text("found a cut for height {}, expected {}", cut.height.value, expected.value));
-  if (cut.time_ms <= tip_.header.time_ms)
     return fail(Kind::kInvalid, "ledger.cut",
-                text("found time {} at height {}, expected later than {}", cut.time_ms, cut.height.value, tip_.header.time_ms));
+                text("found a cut for height {}, expected {}", cut.height.value, expected.value));
+  if (cut.time_ms <= tip_.header.time_ms)
+    return fail(
+        Kind::kInvalid, "ledger.cut",
+        text("found time {} at height {}, expected later than {}", cut.time_ms, cut.height.value, tip_.header.time_ms));
   if (cut.txs.size() > genesis_.params.block_txs_max)
     return fail(Kind::kInvalid, "ledger.cut",
                 text("found {} transactions, expected at most {}", cut.txs.size(), genesis_.params.block_txs_max));
@@ -128,7 +130,8 @@ Result<Executed> Ledger::execute(const Cut& cut) const {
     TRY_OK(with_context(each->begin(context, state), text("begin of {} at height {}", each->name(), cut.height.value)));
   TRY_OK(run_txs(cut, context, state, out));
   for (const auto& [number, each] : apps_) {
-    TRY(EndResult end, with_context(each->end(context, state), text("end of {} at height {}", each->name(), cut.height.value)));
+    TRY(EndResult end,
+        with_context(each->end(context, state), text("end of {} at height {}", each->name(), cut.height.value)));
     for (Event& event : end.events) {
       check(event.topic.size() <= kTopicMax && event.data.size() <= kResultDataMax, "event is beyond its limits");
       out.events.push_back(std::move(event));
@@ -204,9 +207,10 @@ Status Ledger::commit(const Executed& executed, light::Certificate certificate) 
     }
   }
   for (std::uint32_t i = 0; i < executed.txs.size(); ++i)
-    batch.put(kTxs, executed.tx_ids[i].view(),
-              encode_stored_tx({.height = height, .index = i, .tx = encode_tx(executed.txs[i]),
-                                .result = executed.result_bytes[i]}));
+    batch.put(
+        kTxs, executed.tx_ids[i].view(),
+        encode_stored_tx(
+            {.height = height, .index = i, .tx = encode_tx(executed.txs[i]), .result = executed.result_bytes[i]}));
   Block block{.header = executed.header,
               .certificate = std::move(certificate),
               .tx_ids = executed.tx_ids,
@@ -249,10 +253,13 @@ Status Ledger::check_determinism(const Cut& cut) const {
 Status Ledger::audit() const {
   const kv::Snapshot snapshot = store_->snapshot();
   std::map<Hash32, std::optional<Hash32>> all;
-  TRY_OK(store_->scan(kStateFamily, {}, {}, [&](ByteView key, ByteView value) {
-    all[light::state_key_hash(key)] = light::state_value_hash(value);
-    return true;
-  }, &snapshot));
+  TRY_OK(store_->scan(
+      kStateFamily, {}, {},
+      [&](ByteView key, ByteView value) {
+        all[light::state_key_hash(key)] = light::state_value_hash(value);
+        return true;
+      },
+      &snapshot));
   const NodeGet nothing = [](ByteView) { return Result<std::optional<Bytes>>(std::nullopt); };
   TRY(const TreeUpdate rebuilt, update_tree(nothing, all));
   TRY(const Hash32 stored, tree_root(node_get(&snapshot)));

@@ -30,8 +30,10 @@ struct Line {
 };
 void print(const Line& l) {
   const double ratio = l.floor > 0 ? l.value / l.floor : 0;
-  std::printf("{\"room\":\"ledger\",\"name\":\"%s\",\"value\":%.2f,\"unit\":\"%s\",\"floor\":%.2f,\"floor_what\":\"%s\",\"ratio\":%.2f}\n",
-              l.name, l.value, l.unit, l.floor, l.floor_what, ratio);
+  std::printf(
+      "{\"room\":\"ledger\",\"name\":\"%s\",\"value\":%.2f,\"unit\":\"%s\",\"floor\":%.2f,\"floor_what\":\"%s\","
+      "\"ratio\":%.2f}\n",
+      l.name, l.value, l.unit, l.floor, l.floor_what, ratio);
   std::fflush(stdout);
 }
 
@@ -109,7 +111,8 @@ void throughput(Chain& chain, const TestNet& net) {
   done.wait();
   const double seconds = static_cast<double>(now_ns() - start) / 1e9;
   const double blocks = static_cast<double>(chain.stats().blocks - blocks_before);
-  print({"durable_signed_txs", kTxs / seconds, "tx/s", 2 * verify_per_s, "signature checks a second of two cores, nothing else"});
+  print({"durable_signed_txs", kTxs / seconds, "tx/s", 2 * verify_per_s,
+         "signature checks a second of two cores, nothing else"});
   print({"txs_per_block", kTxs / blocks, "tx", 0, "none"});
 }
 

@@ -13,7 +13,7 @@ constexpr std::uint8_t kProbeApp = 9;
 // Does what its one-byte body says; remembers nothing outside the state.
 class ProbeApp final : public App {
  public:
-  bool flaky = false;       // writes something else each time it is executed
+  bool flaky = false;  // writes something else each time it is executed
   bool fail_end = false;
   std::uint8_t number() const override { return kProbeApp; }
   std::string_view name() const override { return "probe"; }
@@ -33,7 +33,12 @@ class ProbeApp final : public App {
     TxResult result;
     result.data = to_bytes("data");
     result.events = {{.topic = "probe.a", .data = tx.body}, {.topic = "probe.ab", .data = {}}};
-    if (what == 'f') return [&] { auto r = failed(Error(Kind::kInvalid, "probe.no", "no")); r.events = result.events; return r; }();
+    if (what == 'f')
+      return [&] {
+        auto r = failed(Error(Kind::kInvalid, "probe.no", "no"));
+        r.events = result.events;
+        return r;
+      }();
     if (flaky) state.put(as_bytes("probe/flaky"), Bytes{static_cast<std::uint8_t>(++runs_)});
     return result;
   }
@@ -69,7 +74,9 @@ struct LedgerTest : testing::Test {
   }
   Cut cut_of(std::vector<Tx> txs) {
     const light::BlockHeader& tip = ledger->tip().header;
-    return {.height = tip.height.plus(1), .time_ms = tip.time_ms + 5, .leader = net.genesis.validators.validators[0].id(),
+    return {.height = tip.height.plus(1),
+            .time_ms = tip.time_ms + 5,
+            .leader = net.genesis.validators.validators[0].id(),
             .txs = std::move(txs)};
   }
   light::Certificate certify(const light::BlockHeader& header) {

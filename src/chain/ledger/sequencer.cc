@@ -12,7 +12,8 @@ Status Sequencer::submit(const Hash32& id, Tx tx, const std::optional<AccountId>
   if (size > kTxBytesMax)
     return fail(Kind::kExhausted, "ledger.tx_too_large",
                 text("found a transaction of {} bytes, expected at most {}", size, kTxBytesMax));
-  if (pending_.contains(id)) return fail(Kind::kConflict, "ledger.tx_pending", text("transaction {} waits already", id));
+  if (pending_.contains(id))
+    return fail(Kind::kConflict, "ledger.tx_pending", text("transaction {} waits already", id));
   if (queue_.size() >= limits_.txs_max || bytes_ + size > limits_.bytes_max)
     return fail(Kind::kExhausted, "ledger.pool_full",
                 text("found {} transactions of {} bytes waiting, at most {} and {}", queue_.size(), bytes_,

@@ -1,5 +1,5 @@
 // Sequencer: decides the order of transactions for a network with one validator. Pure: no clock, thread or disk; the
-// driver (chain.h) tells it the time and carries out what it decides. Several validators replace this class, nothing else:
+// driver (chain.h) tells it the time and carries out what it decides. Several validators replace this class only:
 // cuts, headers and certificates are the same.
 //
 // A block is cut when a transaction waits and none is being made; while one is made durable the pool fills the next.

@@ -20,7 +20,9 @@ struct Fixture : testing::Test {
   Sequencer make(bool wants_block = false) {
     return Sequencer(params, account(1), limits, {.height = Height{5}, .time_ms = 1'000, .wants_block = wants_block});
   }
-  static Status submit(Sequencer& s, const Tx& tx, std::uint8_t payer = 7) { return s.submit(tx_id(tx), tx, account(payer)); }
+  static Status submit(Sequencer& s, const Tx& tx, std::uint8_t payer = 7) {
+    return s.submit(tx_id(tx), tx, account(payer));
+  }
 };
 using SequencerTest = Fixture;
 

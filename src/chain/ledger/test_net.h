@@ -41,9 +41,15 @@ struct TestNet {
   NetworkId network() const { return light::network_id(genesis); }
 
   Tx transfer(std::size_t from, const AccountId& to, std::uint64_t amount, std::uint64_t nonce) const {
-    SignedCall call{.network = network(), .app = kAccountsApp, .sender = {}, .nonce = nonce, .expires = Height{1u << 30},
-                    .method = kMethodTransfer, .args = encode_transfer({.to = to, .amount = Amount{amount}}),
-                    .key = {}, .signature = {}};
+    SignedCall call{.network = network(),
+                    .app = kAccountsApp,
+                    .sender = {},
+                    .nonce = nonce,
+                    .expires = Height{1u << 30},
+                    .method = kMethodTransfer,
+                    .args = encode_transfer({.to = to, .amount = Amount{amount}}),
+                    .key = {},
+                    .signature = {}};
     sign_call(call, users[from]);
     return call_tx(call);
   }

@@ -51,7 +51,8 @@ Result<Node> load(const NodeGet& get, const Path& path) {
   if (!bytes) return Node{};
   Node node;
   if (bytes->size() != 65 || (*bytes)[0] < 1 || (*bytes)[0] > 2)
-    return fail(Kind::kCorrupt, "ledger.tree_corrupt", text("found a node of {} bytes at depth {}", bytes->size(), path.depth));
+    return fail(Kind::kCorrupt, "ledger.tree_corrupt",
+                text("found a node of {} bytes at depth {}", bytes->size(), path.depth));
   node.type = static_cast<Node::Type>((*bytes)[0]);
   Hash32::from(ByteView(*bytes).subspan(1, 32), node.a);
   Hash32::from(ByteView(*bytes).subspan(33, 32), node.b);

@@ -48,7 +48,8 @@ Status View::check(const Tx& tx, std::int64_t next_time_ms) const {
 Result<light::LightProof> View::prove(ByteView key) const {
   if (certificate().attests.empty())
     return fail(Kind::kUnavailable, "ledger.uncertified", text("found no certificate for block {}", height().value));
-  light::LightProof proof{.header = header(), .certificate = certificate(), .key = to_bytes(key), .value = {}, .path = {}};
+  light::LightProof proof{
+      .header = header(), .certificate = certificate(), .key = to_bytes(key), .value = {}, .path = {}};
   TRY(proof.value, get(key));
   TRY(proof.path, prove_in_tree(ledger_.node_get(&snapshot_), light::state_key_hash(key)));
   return proof;
@@ -68,7 +69,8 @@ Result<std::optional<Applied>> View::tx_result(const Hash32& id) const {
   TRY(const StoredTx stored, decode_stored_tx(*bytes));
   auto result = decode_result(stored.result);
   if (!result) return bad_record("transaction result", result.error());
-  return std::optional(Applied{.tx_id = id, .height = stored.height, .index = stored.index, .result = *std::move(result)});
+  return std::optional(
+      Applied{.tx_id = id, .height = stored.height, .index = stored.index, .result = *std::move(result)});
 }
 
 Result<Tx> View::tx(const Hash32& id) const {
@@ -84,10 +86,15 @@ Result<light::TxProof> View::prove_tx(const Hash32& id) const {
   TRY(StoredTx stored, decode_stored_tx(*bytes));
   TRY(Block in, block(stored.height));
   if (in.certificate.attests.empty())
-    return fail(Kind::kUnavailable, "ledger.uncertified", text("found no certificate for block {}", stored.height.value));
-  light::TxProof proof{.header = in.header, .certificate = std::move(in.certificate), .tx_id = id,
-                       .result = std::move(stored.result), .place = {stored.index, in.tx_ids.size()},
-                       .tx_path = {}, .receipt_path = {}};
+    return fail(Kind::kUnavailable, "ledger.uncertified",
+                text("found no certificate for block {}", stored.height.value));
+  light::TxProof proof{.header = in.header,
+                       .certificate = std::move(in.certificate),
+                       .tx_id = id,
+                       .result = std::move(stored.result),
+                       .place = {stored.index, in.tx_ids.size()},
+                       .tx_path = {},
+                       .receipt_path = {}};
   TRY(proof.tx_path, light::list_path(in.tx_ids, stored.index));
   TRY(proof.receipt_path, light::list_path(in.result_hashes, stored.index));
   return proof;
@@ -98,27 +105,36 @@ Result<std::vector<LedgerEvent>> View::events(EventsFrom from, std::string_view 
   const Bytes start = event_key(from.height, from.skip);
   std::vector<Place> places;
   if (topic_prefix.empty()) {
-    TRY_OK(store.scan(kEvents, {}, start, [&](ByteView key, ByteView) {
-      if (places.size() < limit) places.push_back(place_of(key));
-      return places.size() < limit;
-    }, &snapshot_));
+    TRY_OK(store.scan(
+        kEvents, {}, start,
+        [&](ByteView key, ByteView) {
+          if (places.size() < limit) places.push_back(place_of(key));
+          return places.size() < limit;
+        },
+        &snapshot_));
   } else {
     // Per topic the first `limit` places; merged, the first `limit` of all are among them.
     Bytes seek = to_bytes(topic_prefix);
     for (std::size_t topics = 0; topics < kTopicsMax; ++topics) {
       std::optional<Bytes> topic;
-      TRY_OK(store.scan(kTopics, as_bytes(topic_prefix), seek, [&](ByteView key, ByteView) {
-        topic = to_bytes(key.first(key.size() - kPlaceSize));  // with its zero byte
-        return false;
-      }, &snapshot_));
+      TRY_OK(store.scan(
+          kTopics, as_bytes(topic_prefix), seek,
+          [&](ByteView key, ByteView) {
+            topic = to_bytes(key.first(key.size() - kPlaceSize));  // with its zero byte
+            return false;
+          },
+          &snapshot_));
       if (!topic) break;
       Bytes first = *topic;
       append(first, start);
       std::size_t taken = 0;
-      TRY_OK(store.scan(kTopics, *topic, first, [&](ByteView key, ByteView) {
-        if (taken < limit) places.push_back(place_of(key.last(kPlaceSize)));
-        return ++taken < limit;
-      }, &snapshot_));
+      TRY_OK(store.scan(
+          kTopics, *topic, first,
+          [&](ByteView key, ByteView) {
+            if (taken < limit) places.push_back(place_of(key.last(kPlaceSize)));
+            return ++taken < limit;
+          },
+          &snapshot_));
       seek = std::move(*topic);
       seek.back() = 1;  // past every key of this topic: topics hold no zero byte
     }
@@ -128,7 +144,9 @@ Result<std::vector<LedgerEvent>> View::events(EventsFrom from, std::string_view 
   std::vector<LedgerEvent> out;
   for (const Place& place : places) {
     TRY(const auto bytes, store.get(kEvents, event_key(place.height, place.index), &snapshot_));
-    if (!bytes) return fail(Kind::kCorrupt, "ledger.record", text("found no event {} of block {}", place.index, place.height.value));
+    if (!bytes)
+      return fail(Kind::kCorrupt, "ledger.record",
+                  text("found no event {} of block {}", place.index, place.height.value));
     TRY(Event event, decode_event(*bytes));
     out.push_back({.height = place.height, .index = place.index, .event = std::move(event)});
   }

@@ -26,7 +26,8 @@ struct Net {
   }
   Certificate certify(const BlockHeader& header, const std::vector<std::uint16_t>& signers) const {
     Certificate out;
-    for (const std::uint16_t s : signers) out.attests.push_back({.validator = s, .signature = sign_header(header, keys[s])});
+    for (const std::uint16_t s : signers)
+      out.attests.push_back({.validator = s, .signature = sign_header(header, keys[s])});
     return out;
   }
   Result<Grade> grade(const BlockHeader& header, const std::vector<std::uint16_t>& signers) const {
@@ -41,8 +42,15 @@ Hash32 hash_of(std::uint8_t n) {
 }
 
 BlockHeader header_of(const Net& net) {
-  return {.network = network_id(net.genesis), .epoch = 0, .height = Height{9}, .parent = hash_of(1), .tx_root = hash_of(2),
-          .receipt_root = hash_of(3), .state_root = hash_of(4), .time_ms = 77, .leader = {}};
+  return {.network = network_id(net.genesis),
+          .epoch = 0,
+          .height = Height{9},
+          .parent = hash_of(1),
+          .tx_root = hash_of(2),
+          .receipt_root = hash_of(3),
+          .state_root = hash_of(4),
+          .time_ms = 77,
+          .leader = {}};
 }
 
 TEST(Certificate, grades_by_power_at_both_sides_of_each_threshold) {
@@ -72,7 +80,9 @@ TEST(Certificate, refuses_repeated_unordered_unknown_and_false_signers) {
   EXPECT_EQ(net.grade(header, {0, 0}).error().id(), "light.cert_signer");
   EXPECT_EQ(net.grade(header, {1, 0}).error().id(), "light.cert_signer");
   Certificate certificate = net.certify(header, {0, 1});
-  const auto verdict = [&] { return verify_certificate(header, certificate, net.genesis.validators, net.genesis.params); };
+  const auto verdict = [&] {
+    return verify_certificate(header, certificate, net.genesis.validators, net.genesis.params);
+  };
   ASSERT_TRUE(verdict());
   certificate.attests[1].signature[5] ^= 1;
   EXPECT_EQ(verdict().error().id(), "light.cert_signature");
@@ -84,8 +94,9 @@ TEST(Certificate, refuses_repeated_unordered_unknown_and_false_signers) {
   EXPECT_EQ(verdict().error().id(), "light.cert_signer");
   BlockHeader other = header;
   other.time_ms += 1;
-  EXPECT_EQ(verify_certificate(other, net.certify(header, {0, 1}), net.genesis.validators, net.genesis.params).error().id(),
-            "light.cert_signature");
+  EXPECT_EQ(
+      verify_certificate(other, net.certify(header, {0, 1}), net.genesis.validators, net.genesis.params).error().id(),
+      "light.cert_signature");
 }
 
 TEST(BlockHeader, every_field_changes_the_hash_and_survives_encoding) {
@@ -136,7 +147,8 @@ TEST(Genesis, refuses_every_broken_rule_at_its_boundary) {
   EXPECT_EQ(with([](Genesis& g) { g.params.quorum_bp = 6'667; }), "");
   EXPECT_EQ(with([](Genesis& g) { g.params.quorum_bp = 6'666; }), "light.genesis params.quorum_bp");
   EXPECT_EQ(with([](Genesis& g) { g.params.quorum_bp = 8'200, g.params.economic_bp = 8'200; }), "");
-  EXPECT_EQ(with([](Genesis& g) { g.params.quorum_bp = g.params.economic_bp = 8'201; }), "light.genesis params.quorum_bp");
+  EXPECT_EQ(with([](Genesis& g) { g.params.quorum_bp = g.params.economic_bp = 8'201; }),
+            "light.genesis params.quorum_bp");
   EXPECT_EQ(with([](Genesis& g) { g.params.economic_bp = 6'699; }), "light.genesis params.economic_bp");
   EXPECT_EQ(with([](Genesis& g) { g.params.economic_bp = 10'000; }), "");
   EXPECT_EQ(with([](Genesis& g) { g.params.economic_bp = 10'001; }), "light.genesis params.economic_bp");
@@ -154,9 +166,8 @@ TEST(Genesis, refuses_every_broken_rule_at_its_boundary) {
             "light.genesis validators[1]");
   EXPECT_EQ(with([](Genesis& g) { g.validators.validators[1].key = g.validators.validators[0].key; }),
             "light.genesis validators[1]");
-  EXPECT_EQ(with([](Genesis& g) {
-              g.validators.validators[0].key = key_of(9, crypto::SigAlg::kEd25519).public_key();
-            }), "light.genesis validators[0]");
+  EXPECT_EQ(with([](Genesis& g) { g.validators.validators[0].key = key_of(9, crypto::SigAlg::kEd25519).public_key(); }),
+            "light.genesis validators[0]");
   Genesis unsorted = net.genesis;
   std::swap(unsorted.validators.validators[0], unsorted.validators.validators[1]);
   EXPECT_TRUE(validate(sorted_set(unsorted.validators.validators)));
@@ -242,7 +253,10 @@ TEST(Sparse, absence_cannot_be_shown_with_the_own_leaf_or_one_off_the_path) {
 }
 
 LightProof proof_of(const Net& net, const TwoKeys& t, const std::vector<std::uint16_t>& signers) {
-  LightProof proof{.header = header_of(net), .certificate = {}, .key = t.keys[0], .value = t.values[0],
+  LightProof proof{.header = header_of(net),
+                   .certificate = {},
+                   .key = t.keys[0],
+                   .value = t.values[0],
                    .path = {.other = {}, .siblings = t.siblings[0]}};
   proof.header.state_root = t.root;
   proof.certificate = net.certify(proof.header, signers);
@@ -282,7 +296,8 @@ TEST(LightProof, survives_encoding_and_no_changed_byte_verifies) {
   SeededRandom random(3);
   for (int n = 0; n < 400; ++n) {
     Bytes changed = bytes;
-    changed[n < 300 ? static_cast<std::size_t>(n) : random.below(bytes.size())] ^= static_cast<std::uint8_t>(1u << random.below(8));
+    changed[n < 300 ? static_cast<std::size_t>(n) : random.below(bytes.size())] ^=
+        static_cast<std::uint8_t>(1u << random.below(8));
     const auto proof = decode_light_proof(changed);
     EXPECT_FALSE(proof && verify(*proof, net.genesis)) << n;
   }
@@ -302,8 +317,13 @@ TEST(TxProof, verifies_place_result_and_certificate) {
     results.push_back(Bytes(n, n));
     result_hashes.push_back(result_hash(results.back()));
   }
-  TxProof proof{.header = header_of(net), .certificate = {}, .tx_id = ids[3], .result = results[3], .place = {3, 5},
-                .tx_path = *list_path(ids, 3), .receipt_path = *list_path(result_hashes, 3)};
+  TxProof proof{.header = header_of(net),
+                .certificate = {},
+                .tx_id = ids[3],
+                .result = results[3],
+                .place = {3, 5},
+                .tx_path = *list_path(ids, 3),
+                .receipt_path = *list_path(result_hashes, 3)};
   proof.header.tx_root = list_root(ids);
   proof.header.receipt_root = list_root(result_hashes);
   proof.certificate = net.certify(proof.header, {0});

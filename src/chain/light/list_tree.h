@@ -1,7 +1,8 @@
 // Merkle tree over a list of hashes, in the shape of RFC 6962 section 2.1 with BLAKE3 contexts instead of prefix bytes:
 //   leaf = BLAKE3("hanse/list-leaf/1", item)   node = BLAKE3("hanse/list-node/1", left || right), split at the largest
 //   power of two below the count
-// The root covers the count: list_root = BLAKE3("hanse/list-root/1", count as u64 big-endian || top), top of nothing zero.
+// The root covers the count: list_root = BLAKE3("hanse/list-root/1", count as u64 big-endian || top), where the top of
+// an empty list is zero.
 // Pure; any thread. Errors: light.list (denied), light.list_index (invalid: no such place).
 #pragma once
 

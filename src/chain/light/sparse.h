@@ -1,6 +1,6 @@
 // The sparse Merkle tree over replicated state, as a verifier needs it (chain/ledger/tree.h stores and updates it).
 // A compact binary tree over the bits of BLAKE3("hanse/state-key/1", key), most significant first, in the manner of the
-// Jellyfish Merkle tree (Gao, Hu, Wu 2021): a subtree with one key is that key's leaf, an empty subtree is 32 zero bytes.
+// Jellyfish Merkle tree (Gao, Hu, Wu 2021): a subtree with one key is its leaf, an empty one is 32 zero bytes.
 //   leaf = BLAKE3("hanse/state-leaf/1", key hash || value hash)     value hash = BLAKE3("hanse/state-value/1", value)
 //   node = BLAKE3("hanse/state-node/1", left || right)
 // The contexts keep a leaf from posing as a node; the leaf holds the whole key hash, so its position is checked.

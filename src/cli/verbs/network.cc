@@ -61,15 +61,28 @@ std::string validator_toml(const std::string& dir, const NetworkOptions& options
       dir, dir, dir, dir, options.http);
 }
 
-std::string provider_toml(const std::string& dir, std::size_t number) {
+std::string precision_list(std::uint8_t precisions) {
+  std::string out;
+  const std::array<std::pair<gxf::Precision, std::string_view>, 4> names = {{{gxf::Precision::kInt8, "int8"},
+                                                                            {gxf::Precision::kE5m2, "e5m2"},
+                                                                            {gxf::Precision::kFp8, "fp8"},
+                                                                            {gxf::Precision::kBf16, "bf16"}}};
+  for (const auto& [precision, name] : names)
+    if ((precisions & market::precision_bit(precision)) != 0) out += text("{}\"{}\"", out.empty() ? "" : ", ", name);
+  return out;
+}
+
+std::string provider_toml(const std::string& dir, std::size_t number, const NetworkOptions& options) {
   return text(
       "# Provider {} of the development network in this folder.\n"
       "[identity]\nkey = \"{}/provider-{}/key.json\"\nallow_unencrypted = true\n\n"
       "[network]\ngenesis = \"{}/genesis.cbor\"\n\n"
       "[roles]\nenabled = [\"provider\"]\n\n"
       "[storage]\npath = \"{}/provider-{}/data\"\n\n"
-      "[provider]\nnode = \"unix:{}/validator-0/api.sock\"\nregion = \"{}\"\nbond_ut = {}\nbase_price_ut = {}\n",
-      number, dir, number, dir, dir, number, dir, number % 2 == 0 ? "US" : "EU", kBondUt, 1000 + 200 * number);
+      "[provider]\nnode = \"unix:{}/validator-0/api.sock\"\nregion = \"{}\"\nbond_ut = {}\nbase_price_ut = {}\n"
+      "precisions = [{}]\n",
+      number, dir, number, dir, dir, number, dir, number % 2 == 0 ? "US" : "EU", kBondUt, 1000 + 200 * number,
+      precision_list(options.precisions));
 }
 
 Status write_text(const std::string& path, std::string_view content) {
@@ -123,7 +136,7 @@ Result<Network> make_network(const std::string& wanted, const NetworkOptions& op
     TRY(const auto identity, seeds.identity());
     funds.emplace_back(identity.id(), kProviderFundsUt);
     network.nodes.push_back({name, "provider", codec::encode_id(identity.id().view())});
-    TRY_OK(write_text(text("{}/{}/node.toml", dir, name), provider_toml(dir, i)));
+    TRY_OK(write_text(text("{}/{}/node.toml", dir, name), provider_toml(dir, i, options)));
   }
   light::Genesis genesis;
   genesis.name = "development";

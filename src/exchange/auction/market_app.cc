@@ -82,12 +82,19 @@ struct Order {
   std::optional<market::Unmatched> unmatched;
 };
 
+std::unexpected<Error> nonce_reused(const gxf::Job& job, const ledger::Account& account) {
+  return gxf::fail_gxf(gxf::GxfCode::kNonceReused, "nonce",
+                       text("found nonce {} of {}, expected more than {}", job.nonce, job.payer, account.nonce));
+}
+
 Result<Order> run_job(ByteView gxf_bytes, const market::Params& params, const BlockContext& context,
                       ledger::State& state, std::vector<ledger::Event>& events) {
   TRY(const gxf::Job job, gxf::validate(gxf_bytes, context.height, job_params(params, context.network)));
   TRY(const market::Bid bid, bid_of(job, params));
   TRY(const std::optional<market::Job> known, find_job(state, job.job_id));
   if (known) return fail(Kind::kConflict, "market.job_exists", text("job {} was ordered before", job.job_id));
+  TRY(const ledger::Account account, ledger::read_account(state, job.payer));
+  if (job.nonce <= account.nonce) return nonce_reused(job, account);
   TRY_OK(ledger::use_nonce(state, job.payer, job.nonce));
   const MatchContext match_context{.height = context.height, .beacon = context.beacon,
                                    .bond_ppm = params.bond_ppm, .excluded = std::nullopt};
@@ -129,23 +136,19 @@ class MarketApp final : public ledger::App {
 
   Status check(const ledger::Tx& tx, const BlockContext& next, const ledger::StateReader& state) const override {
     TRY(const market::Body body, market::decode_body(tx.body));
-    AccountId sender;
-    std::uint64_t nonce = 0;
     if (body.kind == market::BodyKind::kCall) {
       TRY(const ledger::SignedCall call, open_call(body.bytes, next));
-      sender = call.sender;
-      nonce = call.nonce;
-    } else {
-      TRY(const market::Params params, read_params(state));
-      TRY(const gxf::Job job, gxf::validate(body.bytes, next.height, job_params(params, next.network)));
-      TRY_OK(bid_of(job, params));
-      sender = job.payer;
-      nonce = job.nonce;
+      TRY(const ledger::Account account, ledger::read_account(state, call.sender));
+      if (call.nonce > account.nonce) return {};
+      return fail(Kind::kConflict, "ledger.nonce_reused",
+                  text("found nonce {} of {}, expected more than {}", call.nonce, call.sender, account.nonce));
     }
-    TRY(const ledger::Account account, ledger::read_account(state, sender));
-    if (nonce > account.nonce) return {};
-    return fail(Kind::kConflict, "ledger.nonce_reused",
-                text("found nonce {} of {}, expected more than {}", nonce, sender, account.nonce));
+    TRY(const market::Params params, read_params(state));
+    TRY(const gxf::Job job, gxf::validate(body.bytes, next.height, job_params(params, next.network)));
+    TRY_OK(bid_of(job, params));
+    TRY(const ledger::Account account, ledger::read_account(state, job.payer));
+    if (job.nonce <= account.nonce) return nonce_reused(job, account);
+    return {};
   }
 
   Status begin(const BlockContext&, ledger::State&) override { return {}; }

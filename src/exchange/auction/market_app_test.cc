@@ -126,7 +126,7 @@ TEST(Market, a_job_is_ordered_once) {
   EXPECT_EQ(w.apply(tx).error_id, "market.job_exists");
   const auto checked = w.app->check(tx, w.context(), w.state);
   ASSERT_FALSE(checked);
-  EXPECT_EQ(checked.error().id(), "ledger.nonce_reused");
+  EXPECT_EQ(checked.error().id(), "gxf.nonce_reused");
   EXPECT_EQ(w.app->payer(tx), w.who[kPayer].id());
 }
 

@@ -13,10 +13,11 @@ class ReceiptWorld {
  public:
   explicit ReceiptWorld(std::string name = "testnet", std::uint16_t validators = 4) {
     std::vector<light::Validator> set;
+    const auto power_bp = static_cast<std::uint16_t>(light::kPowerTotalBp / validators);
     for (std::uint16_t i = 0; i < validators; ++i) {
       const Bytes seed(32, static_cast<std::uint8_t>(0xa0 + i));
       keys.push_back(*crypto::SecretKey::from_seed(crypto::SigAlg::kMlDsa65, seed));
-      set.push_back({.key = keys.back().public_key(), .power_bp = static_cast<std::uint16_t>(light::kPowerTotalBp / validators)});
+      set.push_back({.key = keys.back().public_key(), .power_bp = power_bp});
     }
     genesis.name = std::move(name);
     genesis.time_ms = 1;

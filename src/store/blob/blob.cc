@@ -113,7 +113,8 @@ Status Writer::append(ByteView bytes) {
   Rep& w = *rep_;
   if (bytes.size() > w.store.options.blob_bytes_max - w.size)
     return fail(Kind::kExhausted, "blob.too_large",
-                text("found a blob of at least {} bytes, expected at most {}", w.size + bytes.size(), w.store.options.blob_bytes_max));
+                text("found a blob of at least {} bytes, expected at most {}", w.size + bytes.size(),
+                     w.store.options.blob_bytes_max));
   TRY_OK(w.store.reserve(bytes.size()));
   w.reserved += bytes.size();
   TRY_OK(w.file->write_at(w.size, bytes));
@@ -237,7 +238,9 @@ Status BlobStore::remove(const BlobId& id) {
   return rep_->fs.sync_dir(parent_dir(path));
 }
 
-Status BlobStore::list(const std::function<bool(const BlobId&, std::uint64_t)>& visit) const { return rep_->each(visit); }
+Status BlobStore::list(const std::function<bool(const BlobId&, std::uint64_t)>& visit) const {
+  return rep_->each(visit);
+}
 
 Usage BlobStore::usage() const {
   const std::lock_guard lock(rep_->mutex);

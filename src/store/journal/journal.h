@@ -1,6 +1,6 @@
 // Journal: an append-only log that survives crashes and says so when it did not. For what must never be forgotten
-// silently: votes, transactions that were acknowledged. Not a database: RocksDB's own log opens "successfully" with half
-// of its records after one flipped byte (consensus.md 5.6), which is why this exists.
+// silently: votes, transactions that were acknowledged. Not a database: RocksDB's own log opens without an error and
+// with half of its records after one flipped byte (consensus.md 5.6), which is why this exists.
 //
 // Layout (docs/internals/journal.md): two mirrors ("a", "b") of `segments` prewritten files of segment_bytes each, in
 // 4 KiB blocks that are never rewritten after a sync. Records are chained by CRC-32C keyed with the journal's secret

@@ -30,13 +30,16 @@ struct Line {
   const char* floor_what;
 };
 void print(const Line& l) {
-  std::printf("{\"room\":\"journal\",\"name\":\"%s\",\"value\":%.2f,\"unit\":\"%s\",\"floor\":%.2f,\"floor_what\":\"%s\",\"ratio\":%.2f}\n",
-              l.name, l.value, l.unit, l.floor, l.floor_what, l.floor > 0 ? l.value / l.floor : 0);
+  std::printf(
+      "{\"room\":\"journal\",\"name\":\"%s\",\"value\":%.2f,\"unit\":\"%s\",\"floor\":%.2f,\"floor_what\":\"%s\","
+      "\"ratio\":%.2f}\n",
+      l.name, l.value, l.unit, l.floor, l.floor_what, l.floor > 0 ? l.value / l.floor : 0);
 }
 
 void run() {
   const char* base = std::getenv("HANSE_BENCH_DIR");
-  const std::string dir = text("{}/hanse_journal_bench_{}", base != nullptr ? base : ".", static_cast<std::int64_t>(::getpid()));
+  const std::string dir =
+      text("{}/hanse_journal_bench_{}", base != nullptr ? base : ".", static_cast<std::int64_t>(::getpid()));
   std::filesystem::create_directories(dir);
   auto raw = real_fs().open(dir + "/raw", OpenMode::kCreate);
   check(raw && (*raw)->write_at(0, Bytes(4u << 20)) && (*raw)->sync(), "prewrite");
@@ -59,7 +62,8 @@ void run() {
   }
   const double floor50 = quantile(raw_us, 0.5), floor99 = quantile(raw_us, 0.99);
   print({"raw_fdatasync_p50", floor50, "us", floor50, "itself"});
-  print({"durable_record_p50", quantile(sync_us, 0.5), "us", floor50, "raw fdatasync p50; two mirrors are two of them"});
+  print(
+      {"durable_record_p50", quantile(sync_us, 0.5), "us", floor50, "raw fdatasync p50; two mirrors are two of them"});
   print({"durable_record_p99", quantile(sync_us, 0.99), "us", floor99, "raw fdatasync p99"});
   print({"durable_group_of_100_p50", quantile(group_us, 0.5), "us", floor50, "raw fdatasync p50"});
   journal->reset();

@@ -1,5 +1,5 @@
-// Recovery from arbitrary files: the input is laid out as the files of a small journal. Whatever it holds, recovery ends
-// with a history or an error, and a journal that opened takes a record and gives it back.
+// Recovery from arbitrary files: the input is laid out as the files of a small journal. Whatever it holds, recovery
+// ends with a history or an error, and a journal that opened takes a record and gives it back.
 #include "base/core/check.h"
 #include "base/core/mem_fs.h"
 #include "store/journal/format.h"
@@ -16,8 +16,7 @@ void run(ByteView input) {
   {
     auto journal = Journal::create(fs, "j", kOptions, random);
     check(journal.has_value(), "create");
-    for (std::uint8_t n = 0; n < 3; ++n)
-      check((*journal)->append(n, Bytes(2000, n)) && (*journal)->sync(), "append");
+    for (std::uint8_t n = 0; n < 3; ++n) check((*journal)->append(n, Bytes(2000, n)) && (*journal)->sync(), "append");
   }
   while (input.size() >= 4) {
     const unsigned file = input[0] % 6u;
@@ -39,10 +38,15 @@ void run(ByteView input) {
   if (!seq) return;
   check((*journal)->sync().has_value(), "sync after recovery");
   bool seen = false;
-  check((*journal)->replay(*seq, [&](const Record& record) -> Status {
-          seen = seen || (record.seq == *seq && as_text(record.payload) == "after");
-          return {};
-        }).has_value() && seen, "the new record is there");
+  check((*journal)
+                ->replay(*seq,
+                         [&](const Record& record) -> Status {
+                           seen = seen || (record.seq == *seq && as_text(record.payload) == "after");
+                           return {};
+                         })
+                .has_value() &&
+            seen,
+        "the new record is there");
 }
 
 }  // namespace

@@ -157,7 +157,8 @@ struct Damage : testing::Test {
 
 TEST_F(Damage, in_one_mirror_is_repaired) {
   for (std::uint32_t slot = 0; slot < 3; ++slot) {
-    for (std::uint64_t at = 0; at < 7 * kBlock; at += 1000) ASSERT_TRUE(fs.flip(segment_path("j", slot % 2, slot), at, 3));
+    for (std::uint64_t at = 0; at < 7 * kBlock; at += 1000)
+      ASSERT_TRUE(fs.flip(segment_path("j", slot % 2, slot), at, 3));
   }
   const auto checked = check_journal(fs, "j");
   ASSERT_TRUE(checked);
@@ -263,7 +264,8 @@ TEST(Journal, a_payload_cannot_pose_as_a_later_record) {
   EXPECT_EQ((*again)->last_seq(), 0u);
 }
 
-// Random appends, syncs, releases, faults and crashes: every acknowledged record is there, nothing else is in its place.
+// Random appends, syncs, releases, faults and crashes: every acknowledged record is there, nothing else is in its
+// place.
 void crash_run(std::uint64_t seed) {
   SCOPED_TRACE(text("seed {}", seed));
   SeededRandom random(seed, "journal crash");
@@ -273,7 +275,8 @@ void crash_run(std::uint64_t seed) {
   auto journal = must_create(fs);
   for (int life = 0; life < 4; ++life) {
     const std::uint64_t steps = 1 + random.below(25);
-    if (random.below(2) == 0) fs.fail_at(1 + random.below(40), random.below(2) == 0 ? MemFs::Fault::kIo : MemFs::Fault::kFull);
+    if (random.below(2) == 0)
+      fs.fail_at(1 + random.below(40), random.below(2) == 0 ? MemFs::Fault::kIo : MemFs::Fault::kFull);
     for (std::uint64_t step = 0; step < steps; ++step) {
       Bytes payload(random.below(random.below(4) == 0 ? 12'000 : 600));
       random.fill(payload);

@@ -105,8 +105,8 @@ class Walk {
                           out_.meta.options.segments));
     for (std::uint64_t index = newest.oldest; index <= newest_; ++index)
       if (!headers_.contains(index))
-        return damaged(text("found no readable header of segment {} in {}, needed {} to {}", index, dir_,
-                            newest.oldest, newest_));
+        return damaged(
+            text("found no readable header of segment {} in {}, needed {} to {}", index, dir_, newest.oldest, newest_));
     out_.tail.newest = newest;
     out_.tail.oldest = newest.oldest;
     out_.tail.next_seq = headers_.at(newest.oldest).first_seq;
@@ -175,8 +175,9 @@ class Walk {
         for (std::size_t at = kBlock; at < image.bytes.size(); at += kBlock) {
           const auto parsed = parse_record(ByteView(image.bytes).subspan(at), out_.meta.nonce);
           if (parsed && parsed->durable_seq >= missing)
-            return damaged(text("found record {} in {} unreadable in both mirrors, though record {} says it was durable",
-                                missing, dir_, parsed->record.seq));
+            return damaged(
+                text("found record {} in {} unreadable in both mirrors, though record {} says it was durable", missing,
+                     dir_, parsed->record.seq));
         }
       }
     }
@@ -223,7 +224,8 @@ class Walk {
     TRY(const bool there, fs_.exists(path));
     TRY(auto file, fs_.open(path, there ? OpenMode::kWrite : OpenMode::kCreate));
     TRY(const std::uint64_t size, file->size());
-    if (size < out_.meta.options.segment_bytes) TRY_OK(file->write_at(size, Bytes(out_.meta.options.segment_bytes - size)));
+    if (size < out_.meta.options.segment_bytes)
+      TRY_OK(file->write_at(size, Bytes(out_.meta.options.segment_bytes - size)));
     if (!there) TRY_OK(fs_.sync_dir(dir_));
     return file;
   }

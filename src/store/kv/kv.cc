@@ -166,7 +166,8 @@ Store::~Store() = default;
 
 Result<std::unique_ptr<Store>> Store::open(const std::string& path, Options options) {
   if (options.families.empty() || options.families.size() > kFamiliesMax)
-    return fail(Kind::kInvalid, "kv.limit", text("found {} families, expected 1 to {}", options.families.size(), kFamiliesMax));
+    return fail(Kind::kInvalid, "kv.limit",
+                text("found {} families, expected 1 to {}", options.families.size(), kFamiliesMax));
   auto rep = std::make_unique<Rep>();
   rep->path = path;
   const rocksdb::Options opts = make_options(options, rep->errors);
@@ -192,14 +193,15 @@ rocksdb::ReadOptions read_options(const SnapshotRep* at) {
 
 Result<std::optional<Bytes>> Store::get(Family family, ByteView key, const Snapshot* at) const {
   rocksdb::PinnableSlice value;
-  const auto status = rep_->db->Get(read_options(at ? at->rep_.get() : nullptr), rep_->handle(family), slice(key), &value);
+  const auto status =
+      rep_->db->Get(read_options(at ? at->rep_.get() : nullptr), rep_->handle(family), slice(key), &value);
   if (status.IsNotFound()) return std::optional<Bytes>();
   if (!status.ok()) return rep_->error(status, "read");
   return std::optional<Bytes>(to_bytes(view(value)));
 }
 
-Status Store::scan(Family family, ByteView prefix, ByteView from,
-                   const std::function<bool(ByteView, ByteView)>& visit, const Snapshot* at) const {
+Status Store::scan(Family family, ByteView prefix, ByteView from, const std::function<bool(ByteView, ByteView)>& visit,
+                   const Snapshot* at) const {
   const std::unique_ptr<rocksdb::Iterator> it(
       rep_->db->NewIterator(read_options(at ? at->rep_.get() : nullptr), rep_->handle(family)));
   const bool from_later = std::ranges::lexicographical_compare(prefix, from);
@@ -231,7 +233,8 @@ Result<std::optional<std::pair<Bytes, Bytes>>> Store::last(Family family, ByteVi
 Status Store::write(Batch batch, Sync sync) {
   TRY_OK(health());
   if (batch.size_bytes() > kBatchMax)
-    return fail(Kind::kInvalid, "kv.limit", text("found a batch of {} bytes, expected at most {}", batch.size_bytes(), kBatchMax));
+    return fail(Kind::kInvalid, "kv.limit",
+                text("found a batch of {} bytes, expected at most {}", batch.size_bytes(), kBatchMax));
   rocksdb::WriteBatch& out = batch.rep_->batch;
   for (const Batch::Rep::Op& op : batch.rep_->ops) {
     if (op.key.size() > kKeyMax || op.value.size() > kValueMax)

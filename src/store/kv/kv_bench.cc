@@ -30,8 +30,10 @@ struct Line {
   const char* floor_what;
 };
 void print(const Line& l) {
-  std::printf("{\"room\":\"kv\",\"name\":\"%s\",\"value\":%.2f,\"unit\":\"%s\",\"floor\":%.2f,\"floor_what\":\"%s\",\"ratio\":%.2f}\n",
-              l.name, l.value, l.unit, l.floor, l.floor_what, l.floor > 0 ? l.value / l.floor : 0);
+  std::printf(
+      "{\"room\":\"kv\",\"name\":\"%s\",\"value\":%.2f,\"unit\":\"%s\",\"floor\":%.2f,\"floor_what\":\"%s\",\"ratio\":%"
+      ".2f}\n",
+      l.name, l.value, l.unit, l.floor, l.floor_what, l.floor > 0 ? l.value / l.floor : 0);
 }
 
 Bytes key_of(std::uint64_t n) {
@@ -42,7 +44,8 @@ Bytes key_of(std::uint64_t n) {
 
 void run() {
   const char* base = std::getenv("HANSE_BENCH_DIR");
-  const std::string dir = text("{}/hanse_kv_bench_{}", base != nullptr ? base : ".", static_cast<std::int64_t>(::getpid()));
+  const std::string dir =
+      text("{}/hanse_kv_bench_{}", base != nullptr ? base : ".", static_cast<std::int64_t>(::getpid()));
   std::filesystem::create_directories(dir);
   auto raw = real_fs().open(dir + "/raw", OpenMode::kCreate);
   check(raw && (*raw)->write_at(0, Bytes(4u << 20)) && (*raw)->sync(), "prewrite");

@@ -27,7 +27,8 @@ struct Kv : testing::Test {
   }
   void TearDown() override { fs::remove_all(dir); }
   static Options options() {
-    return {.families = {"a", "b"}, .create = Create::kIfMissing, .cache_bytes = 8u << 20, .write_buffer_bytes = 8u << 20};
+    return {
+        .families = {"a", "b"}, .create = Create::kIfMissing, .cache_bytes = 8u << 20, .write_buffer_bytes = 8u << 20};
   }
   std::unique_ptr<Store> open() {
     auto store = Store::open(dir + "/db", options());
@@ -146,7 +147,8 @@ TEST_F(Kv, refuses_keys_and_batches_beyond_the_limits) {
 std::string newest(const std::string& dir, std::string_view extension) {
   std::string found;
   for (const auto& entry : fs::directory_iterator(dir))
-    if (entry.path().extension() == extension && entry.file_size() > 0 && entry.path().string() > found) found = entry.path();
+    if (entry.path().extension() == extension && entry.file_size() > 0 && entry.path().string() > found)
+      found = entry.path();
   return found;
 }
 
@@ -182,7 +184,8 @@ TEST_F(Kv, a_torn_log_tail_loses_whole_batches_from_the_end_only) {
 TEST_F(Kv, a_flipped_byte_in_a_table_is_reported_by_read_and_scrub) {
   {
     auto store = open();
-    for (int n = 0; n < 2000; ++n) ASSERT_TRUE(put(*store, kA, text("key {}", n), text("value {}", n * 7919), Sync::kNo));
+    for (int n = 0; n < 2000; ++n)
+      ASSERT_TRUE(put(*store, kA, text("key {}", n), text("value {}", n * 7919), Sync::kNo));
     ASSERT_TRUE(store->flush());
   }
   const std::string table = newest(dir + "/db", ".sst");
@@ -204,13 +207,15 @@ TEST_F(Kv, a_flipped_byte_in_a_table_is_reported_by_read_and_scrub) {
 
 // Writes batches that touch both families until the disk says no. Gives the count written, or a negative number.
 int fill(const std::string& path) {
-  Options o{.families = {"a", "b"}, .create = Create::kIfMissing, .cache_bytes = 1u << 20, .write_buffer_bytes = 1u << 20};
+  Options o{
+      .families = {"a", "b"}, .create = Create::kIfMissing, .cache_bytes = 1u << 20, .write_buffer_bytes = 1u << 20};
   auto store = Store::open(path, o);
   if (!store) return -1;
   for (int n = 0; n < 4000; ++n) {
     Batch batch;
     Bytes noise(4096);
-    for (std::size_t i = 0; i < noise.size(); ++i) noise[i] = static_cast<std::uint8_t>((i * 131 + static_cast<std::size_t>(n) * 7) ^ (i >> 3));
+    for (std::size_t i = 0; i < noise.size(); ++i)
+      noise[i] = static_cast<std::uint8_t>((i * 131 + static_cast<std::size_t>(n) * 7) ^ (i >> 3));
     batch.put(kA, b(text("{:>5}", n)), noise);
     batch.put(kB, b(text("{:>5}", n)), b("x"));
     const Status status = (*store)->write(std::move(batch), Sync::kYes);
