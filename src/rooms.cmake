@@ -70,7 +70,7 @@ room(node/api 6 USES codec crypto telemetry client LIBS hanse_proto_node Boost::
 room(node/roles 6 USES codec crypto logging telemetry exec blob ledger light market auction gxf runtime client api)
 room(node/daemon 6 USES codec crypto config logging telemetry exec kv blob ledger light market gxf
      runtime flow client api roles
-     TEST_NEEDS hansed hanse-worker kind_echo)
+     TEST_USES ledger TEST_NEEDS hansed hanse-worker kind_echo)
 program(hansed node/daemon/main_hansed.cc ROOMS daemon)
 
 # 8 cli

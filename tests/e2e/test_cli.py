@@ -1,5 +1,7 @@
 """The command line itself: help, errors, exit codes, completion. No network."""
 import json
+import os
+import shutil
 import subprocess
 import unittest
 
@@ -62,6 +64,79 @@ COMP_WORDS=(hanse receipt get --js); COMP_CWORD=3; _hanse; echo "${COMPREPLY[*]}
         done = run("hanse", "submit", self.path("absent.yaml"), "--json")
         self.assertNotEqual(done.returncode, 0)
         self.assertEqual(list(json.loads(done.stdout)), ["error"])
+
+    def test_a_passphrase_needs_a_terminal_or_a_descriptor(self):
+        error = self.refused(2, "cli.passphrase", "hanse", "keygen", "--out", self.path("key.json"),
+                             start_new_session=True)
+        self.assertIn("--passphrase-fd", error["message"])
+        self.assertFalse(os.path.exists(self.path("key.json")))
+
+    def test_a_passphrase_is_read_from_a_descriptor_up_to_1024_bytes(self):
+        for size, fits in ((1024, True), (1025, False)):
+            out = self.path(f"{size}.json")
+            with open(self.write("secret", "x" * size + "\n"), encoding="utf-8") as secret:
+                args = ("hanse", "keygen", "--out", out, "--passphrase-fd", secret.fileno())
+                if fits:
+                    self.assertTrue(self.ok(*args, pass_fds=(secret.fileno(),))["encrypted"])
+                else:
+                    self.refused(2, "cli.passphrase", *args, pass_fds=(secret.fileno(),))
+            self.assertEqual(os.path.exists(out), fits)
+
+    def test_a_descriptor_that_is_not_open_is_refused(self):
+        error = self.refused(2, "cli.passphrase", "hanse", "keygen", "--out", self.path("key.json"),
+                             "--passphrase-fd", "999")
+        self.assertIn("999", error["message"])
+
+    def test_a_network_needs_an_empty_folder_with_a_short_path(self):
+        self.write("letter.txt", "not a network")
+        error = self.refused(1, "cli.network_folder", "hanse", "up", "--dir", self.folder, "--detach")
+        self.assertIn("1 other entries", error["message"])
+        self.assertEqual(os.listdir(self.folder), ["letter.txt"])
+        self.refused(1, "cli.network_folder", "hanse", "up", "--dir", self.path("x" * 81), "--detach")
+
+    def test_a_damaged_network_file_is_corrupt_and_a_node_name_cannot_lead_out_of_the_folder(self):
+        for content in ({}, {"nodes": [{"name": "a", "role": "validator"}]},
+                        {"nodes": [{"name": "../a", "role": "validator", "id": "b"}]}):
+            self.write("network.json", json.dumps(content))
+            self.refused(5, "cli.network_folder", "hanse", "down", "--dir", self.folder)
+
+    def test_a_daemon_that_is_missing_beside_hanse_is_named(self):
+        alone = shutil.copy(os.path.join(BIN, "hanse"), self.path("hanse"))
+        error = self.refused(3, "cli.start_failed", alone, "node", "run", "--config", self.path("node.toml"))
+        self.assertIn(self.path("hansed"), error["message"])
+
+    def test_explain_gives_the_exit_code_of_the_kind(self):
+        for name, code in (("cli.usage", 2), ("client.timeout", 3), ("receipt.signature", 4), ("kv.corrupt", 5),
+                           ("ledger.halted", 70), ("market.unmatched", 1)):
+            answer = self.ok("hanse", "explain", name)
+            self.assertEqual(answer["exit_code"], code, name)
+            self.assertTrue(answer["meaning"] and answer["remedy"], name)
+
+
+class OtherPrograms(Lab):
+    def test_the_verifier_says_what_it_was_not_given(self):
+        self.refused(2, "receipt.usage", "hanse-verify")
+        self.refused(2, "receipt.usage", "hanse-verify", "a", "b")
+        self.refused(2, "receipt.usage", "hanse-verify", self.path("absent.receipt"))
+
+    def test_the_verifier_refuses_a_file_that_is_no_genesis(self):
+        receipt = self.write("a.receipt", b"receipt")
+        genesis = self.write("genesis.cbor", b"no genesis")
+        self.refused(5, "receipt.genesis", "hanse-verify", receipt, "--genesis", genesis)
+
+    def test_the_daemon_refuses_a_command_line_it_does_not_know(self):
+        for args in ((), ("--frobnicate",), ("--config",)):
+            done = run("hansed", *args)
+            self.assertEqual(done.returncode, 2, args)
+            self.assertIn("daemon.usage", done.stderr)
+
+    def test_the_daemon_refuses_a_data_folder_that_others_may_write(self):
+        config = self.write("node.toml", "[storage]\npath = \"data\"\n")
+        os.mkdir(self.path("data"))
+        os.chmod(self.path("data"), 0o722)
+        done = run("hansed", "--config", config)
+        self.assertEqual(done.returncode, 4, done.stdout + done.stderr)
+        self.assertIn("daemon.folder", done.stderr)
 
 
 if __name__ == "__main__":
