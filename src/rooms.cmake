@@ -68,9 +68,9 @@ room(node/client 6 USES codec crypto exec ledger LIBS hanse_proto_node)
 room(node/api 6 USES codec crypto telemetry client LIBS hanse_proto_node Boost::headers Threads::Threads
      TEST_LIBS hanse_proto_node)
 room(node/roles 6 USES codec crypto logging telemetry exec blob ledger light market auction gxf runtime client api)
-room(node/daemon 6 USES codec crypto config logging telemetry exec kv blob light market gxf
+room(node/daemon 6 USES codec crypto config logging telemetry exec kv blob ledger light market gxf
      runtime flow client api roles
-     TEST_NEEDS hansed hanse-worker kind_echo)
+     TEST_USES ledger TEST_NEEDS hansed hanse-worker kind_echo)
 program(hansed node/daemon/main_hansed.cc ROOMS daemon)
 
 # 8 cli

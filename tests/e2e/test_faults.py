@@ -52,7 +52,7 @@ class Faults(Lab):
         net = self.up(providers=2)
         before = self.ok("hanse", "status", "--dir", net)["balance_ut"]
         slow = self.write("slow.yaml", f"kind: wasm/v1\nartifact: {ROOT}/examples/wasm/spin.wasm\n"
-                          "limits: {gas: 6000M, memory: 4MiB, time: 60s, output: 1KiB}\nlimit: 1000000\nisolation: 2\n")
+                          "limits: {gas: 60000M, memory: 4MiB, time: 60s, output: 1KiB}\nlimit: 1000000\nisolation: 2\n")
         job = self.ok("hanse", "submit", slow, "--dir", net)["job_id"]
         shown = self.wait_for("the start", lambda: (lambda j: j if j["state"] == "started" else None)(
             self.ok("hanse", "status", job, "--dir", net)), 20)

@@ -61,7 +61,8 @@ std::string quoted(std::string_view s) {
 
 std::string expectation(const Key& key) {
   switch (key.type) {
-    case Type::kNumber: return text("a whole number from {} to {}{}{}", key.min, key.max, key.unit.empty() ? "" : " ", key.unit);
+    case Type::kNumber:
+      return text("a whole number from {} to {}{}{}", key.min, key.max, key.unit.empty() ? "" : " ", key.unit);
     case Type::kBool: return "true or false";
     case Type::kChoice: return text("one of {}", key.choices);
     case Type::kTextList: return text("a list of at most {} texts", kListItemsMax);
@@ -253,8 +254,9 @@ std::string Config::print() const {
 }
 
 std::unexpected<Error> Config::refuse(std::string_view path, std::string_view expected) const {
-  return fail(Kind::kInvalid, "config.bad_value",
-              hanse::text("{}: found a value of {} that cannot be used, expected {}", origin(path).where, path, expected));
+  return fail(
+      Kind::kInvalid, "config.bad_value",
+      hanse::text("{}: found a value of {} that cannot be used, expected {}", origin(path).where, path, expected));
 }
 
 std::string_view type_name(Type type) {
@@ -299,16 +301,18 @@ std::string reference_page(std::string_view title, std::string_view intro, std::
   for (const Key& key : schema) {
     if (section_of(key.path) != section) {
       section = section_of(key.path);
-      out += text("\n## [{}]\n\n| key | type | default | range | unit | meaning |\n|---|---|---|---|---|---|\n", section);
+      out +=
+          text("\n## [{}]\n\n| key | type | default | range | unit | meaning |\n|---|---|---|---|---|---|\n", section);
     }
     std::string range;
-    if (key.type == Type::kNumber) range = key.max == ~std::uint64_t{0} ? text("{} or more", key.min) : text("{}-{}", key.min, key.max);
+    if (key.type == Type::kNumber)
+      range = key.max == ~std::uint64_t{0} ? text("{} or more", key.min) : text("{}-{}", key.min, key.max);
     if (key.type == Type::kChoice) {
       for (const char c : key.choices) range += c == '|' ? std::string(", ") : std::string(1, c);
     }
     const std::string fallback = key.fallback.empty() ? "" : text("`{}`", key.fallback);
-    out += text("| `{}` | {} | {} | {} | {} | {}{} |\n", name_of(key.path), type_name(key.type), fallback, range, key.unit,
-                key.help, key.secret ? " (secret: printed masked)" : "");
+    out += text("| `{}` | {} | {} | {} | {} | {}{} |\n", name_of(key.path), type_name(key.type), fallback, range,
+                key.unit, key.help, key.secret ? " (secret: printed masked)" : "");
   }
   return out;
 }

@@ -14,7 +14,13 @@ namespace {
 constexpr Key kSchema[] = {
     {.path = "node.name", .fallback = "lone", .help = "name"},
     {.path = "storage.path", .fallback = "/var/lib/hanse", .help = "data folder"},
-    {.path = "storage.cache_bytes", .type = Type::kNumber, .fallback = "64", .help = "cache", .unit = "bytes", .min = 8, .max = 128},
+    {.path = "storage.cache_bytes",
+     .type = Type::kNumber,
+     .fallback = "64",
+     .help = "cache",
+     .unit = "bytes",
+     .min = 8,
+     .max = 128},
     {.path = "logging.level", .type = Type::kChoice, .fallback = "info", .help = "level", .choices = "off|info|debug"},
     {.path = "roles.names", .type = Type::kTextList, .fallback = "gateway", .help = "roles"},
     {.path = "api.enabled", .type = Type::kBool, .fallback = "true", .help = "serve"},
@@ -72,7 +78,8 @@ TEST(Config, names_the_nearest_key_and_the_line_of_an_unknown_one) {
   const auto file = write_file("typo.toml", "[node]\nname = \"n\"\n[storage]\ncache_byte = 9\n");
   const Error e = load_error({.files = {file}});
   EXPECT_EQ(e.id(), "config.unknown_key");
-  EXPECT_EQ(e.message(), file + ":4: found unknown key storage.cache_byte, the nearest known one is storage.cache_bytes");
+  EXPECT_EQ(e.message(),
+            file + ":4: found unknown key storage.cache_byte, the nearest known one is storage.cache_bytes");
   EXPECT_EQ(load_error({.environment = {{"HANSE_STORAGE__PTH", "x"}}}).message(),
             "HANSE_STORAGE__PTH: found unknown key storage.pth, the nearest known one is storage.path");
   EXPECT_EQ(load_error({.flags = {"node.cache_bytes=9"}}).message(),
@@ -104,15 +111,18 @@ TEST(Config, limits_values_and_lists) {
   EXPECT_EQ(load_error({.flags = {"roles.names=" + items + ",a"}}).id(), "config.bad_value");
   std::string array = "\"a\"";
   for (std::size_t i = 0; i < kListItemsMax; ++i) array += ",\"a\"";
-  EXPECT_EQ(load_error({.files = {write_file("list.toml", "[roles]\nnames = [" + array + "]")}}).id(), "config.bad_value");
+  EXPECT_EQ(load_error({.files = {write_file("list.toml", "[roles]\nnames = [" + array + "]")}}).id(),
+            "config.bad_value");
 }
 
 TEST(Config, does_not_take_text_for_a_number_in_a_file) {
   const Error e = load_error({.files = {write_file("type.toml", "[storage]\n\ncache_bytes = \"16\"\n")}});
   EXPECT_EQ(e.id(), "config.bad_value");
-  EXPECT_NE(e.message().find("type.toml:3: found \"16\" for storage.cache_bytes"), std::string_view::npos) << e.message();
+  EXPECT_NE(e.message().find("type.toml:3: found \"16\" for storage.cache_bytes"), std::string_view::npos)
+      << e.message();
   EXPECT_EQ(load_error({.files = {write_file("type2.toml", "[storage]\npath = 4\n")}}).id(), "config.bad_value");
-  EXPECT_EQ(load_error({.files = {write_file("type3.toml", "[storage]\ncache_bytes = 1.5\n")}}).id(), "config.bad_value");
+  EXPECT_EQ(load_error({.files = {write_file("type3.toml", "[storage]\ncache_bytes = 1.5\n")}}).id(),
+            "config.bad_value");
   EXPECT_EQ(load_error({.files = {write_file("type4.toml", "[roles]\nnames = [1]\n")}}).id(), "config.bad_value");
   EXPECT_EQ(load_error({.files = {write_file("type5.toml", "a.b.c.d.e.f = 1\n")}}).id(), "config.bad_value");
 }
@@ -121,7 +131,8 @@ TEST(Config, says_where_the_syntax_breaks) {
   const Error e = load_error({.files = {write_file("syntax.toml", "[storage]\npath = \n")}});
   EXPECT_EQ(e.id(), "config.syntax");
   EXPECT_NE(e.message().find("syntax.toml:2:"), std::string_view::npos) << e.message();
-  EXPECT_EQ(load_error({.files = {write_file("twice.toml", "[storage]\npath=\"a\"\npath=\"b\"\n")}}).id(), "config.syntax");
+  EXPECT_EQ(load_error({.files = {write_file("twice.toml", "[storage]\npath=\"a\"\npath=\"b\"\n")}}).id(),
+            "config.syntax");
 }
 
 TEST(Config, refuses_files_it_cannot_read_whole) {
@@ -135,7 +146,8 @@ TEST(Config, refuses_files_it_cannot_read_whole) {
 }
 
 TEST(Config, prints_what_loads_again_and_masks_secrets) {
-  const auto c = Config::load(kSchema, {.flags = {"storage.path=/a \"b\"\\c", "api.token=open sesame", "roles.names=a, b"}});
+  const auto c =
+      Config::load(kSchema, {.flags = {"storage.path=/a \"b\"\\c", "api.token=open sesame", "roles.names=a, b"}});
   ASSERT_TRUE(c) << c.error().str();
   const std::string printed = c->print();
   EXPECT_EQ(printed.find("sesame"), std::string::npos);

@@ -77,7 +77,10 @@ grpc::Status counted(std::string_view method, const Status& status) {
 class Service final : public wire::Node::Service {
  public:
   Service(Backend& backend, const GrpcOptions& options)
-      : backend_(backend), calls_(options.calls_max), watches_(options.watches_max), wait_ms_max_(options.wait_ms_max) {}
+      : backend_(backend),
+        calls_(options.calls_max),
+        watches_(options.watches_max),
+        wait_ms_max_(options.wait_ms_max) {}
 
   void close() { closing_ = true; }
 
@@ -94,11 +97,13 @@ class Service final : public wire::Node::Service {
     });
   }
 
-  grpc::Status Submit(grpc::ServerContext* context, const wire::SubmitRequest* request, wire::SubmitReply* reply) override {
+  grpc::Status Submit(grpc::ServerContext* context, const wire::SubmitRequest* request,
+                      wire::SubmitReply* reply) override {
     return call("submit", [&]() -> Status {
       if (request->app() > 255) return bad_request(text("found app {}, expected at most 255", request->app()));
       if (request->body().size() > ledger::kTxBytesMax)
-        return bad_request(text("found a body of {} bytes, expected at most {}", request->body().size(), ledger::kTxBytesMax));
+        return bad_request(
+            text("found a body of {} bytes, expected at most {}", request->body().size(), ledger::kTxBytesMax));
       const ledger::Tx tx{.app = static_cast<std::uint8_t>(request->app()), .body = to_bytes(request->body())};
       TRY(const auto applied, backend_.submit(tx, wait_ms(*context)));
       reply->set_tx_id(to_string(applied.tx_id.view()));
@@ -118,9 +123,10 @@ class Service final : public wire::Node::Service {
     return call("query", [&]() -> Status {
       if (request->app() > 255) return bad_request(text("found app {}, expected at most 255", request->app()));
       if (request->path().size() > kQueryPathBytesMax)
-        return bad_request(text("found a path of {} bytes, expected at most {}", request->path().size(), kQueryPathBytesMax));
-      TRY(const Bytes data, backend_.query(static_cast<std::uint8_t>(request->app()), request->path(),
-                                           as_bytes(request->argument())));
+        return bad_request(
+            text("found a path of {} bytes, expected at most {}", request->path().size(), kQueryPathBytesMax));
+      TRY(const Bytes data,
+          backend_.query(static_cast<std::uint8_t>(request->app()), request->path(), as_bytes(request->argument())));
       reply->set_data(to_string(data));
       return {};
     });
@@ -134,7 +140,8 @@ class Service final : public wire::Node::Service {
     });
   }
 
-  grpc::Status PutBlob(grpc::ServerContext*, grpc::ServerReader<wire::BlobPiece>* reader, wire::PutBlobReply* reply) override {
+  grpc::Status PutBlob(grpc::ServerContext*, grpc::ServerReader<wire::BlobPiece>* reader,
+                       wire::PutBlobReply* reply) override {
     return call("put_blob", [&]() -> Status {
       Bytes data;
       wire::BlobPiece piece;
@@ -217,7 +224,8 @@ class Service final : public wire::Node::Service {
   static Result<BlobId> blob_id(const std::string& bytes) {
     BlobId id;
     if (BlobId::from(as_bytes(bytes), id)) return id;
-    return fail(Kind::kInvalid, "api.bad_request", text("found a blob id of {} bytes, expected {}", bytes.size(), BlobId::kSize));
+    return fail(Kind::kInvalid, "api.bad_request",
+                text("found a blob id of {} bytes, expected {}", bytes.size(), BlobId::kSize));
   }
 
   std::int64_t wait_ms(const grpc::ServerContext& context) const {
@@ -241,6 +249,7 @@ class Server final : public GrpcServer {
 
   Status listen() {
     TRY_OK(prepare_socket(options_.socket));
+    client::keep_rpc_library();
     grpc::ResourceQuota quota("api");
     // One thread a call and a watch, two that wait for new ones, and a few so that refusing the next one needs no luck.
     quota.SetMaxThreads(static_cast<int>(options_.calls_max + options_.watches_max + 8));
@@ -252,14 +261,16 @@ class Server final : public GrpcServer {
     builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
     builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 2);
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-    builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, static_cast<int>(options_.calls_max + options_.watches_max + 8));
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
+                               static_cast<int>(options_.calls_max + options_.watches_max + 8));
     builder.RegisterService(&service_);
     int bound_socket = 0;
     builder.AddListeningPort("unix:" + options_.socket, grpc::InsecureServerCredentials(), &bound_socket);
     if (!options_.tcp.empty()) {
       TRY(const auto address, client::parse_address(options_.tcp));
       if (!address.path.empty())
-        return fail(Kind::kInvalid, "client.bad_address", text("found {} for the port, expected 127.0.0.1:PORT", options_.tcp));
+        return fail(Kind::kInvalid, "client.bad_address",
+                    text("found {} for the port, expected 127.0.0.1:PORT", options_.tcp));
       TRY_OK(port_is_free(address));
       builder.AddListeningPort(address.shown(), grpc::InsecureServerCredentials(), &port_);
     }

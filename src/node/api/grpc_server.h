@@ -35,7 +35,8 @@ class GrpcServer {
   static Result<std::unique_ptr<GrpcServer>> start(Backend& backend, GrpcOptions options);
   virtual ~GrpcServer() = default;
   virtual std::uint16_t tcp_port() const = 0;  // 0 without TCP
-  // No new calls; those that run get grace_ms before they are cancelled. Removes the socket. A second call does nothing.
+  // No new calls; those that run get grace_ms before they are cancelled. Removes the socket. A second call does
+  // nothing.
   virtual void stop(std::int64_t grace_ms) = 0;
 };
 

@@ -149,15 +149,16 @@ TEST(Grpc, refuses_one_byte_past_each_size_limit) {
 TEST(Grpc, server_refuses_what_a_careful_client_would_not_send) {
   namespace wire = hanse::node::v1;
   Served s;
-  const auto stub = wire::Node::NewStub(
-      grpc::CreateChannel("unix:" + s.dir + "/api.sock", grpc::InsecureChannelCredentials()));
+  const auto stub =
+      wire::Node::NewStub(grpc::CreateChannel("unix:" + s.dir + "/api.sock", grpc::InsecureChannelCredentials()));
   grpc::ClientContext put;
   wire::PutBlobReply reply;
   const auto writer = stub->PutBlob(&put, &reply);
   wire::BlobPiece piece;
   piece.set_data(std::string(512 * 1024, 'x'));
   bool open = true;
-  for (std::size_t sent = 0; open && sent <= client::kBlobBytesMax; sent += piece.data().size()) open = writer->Write(piece);
+  for (std::size_t sent = 0; open && sent <= client::kBlobBytesMax; sent += piece.data().size())
+    open = writer->Write(piece);
   writer->WritesDone();
   EXPECT_EQ(writer->Finish().error_message(), "api.too_large");
 
@@ -180,16 +181,20 @@ TEST(Grpc, watch_gives_past_and_coming_events_once_and_in_order) {
   const auto c = s.connect();
   std::vector<int> seen;
   std::thread later;
-  const Status ended = c->watch(Height{1}, "a.", [&](const client::LedgerEvent& e) {
-    seen.push_back(e.event.data.at(0));
-    if (seen.size() == 2)
-      later = std::thread([&] {
-        s.backend.add_height({{.topic = "b.q", .data = {9}}});
-        s.backend.add_height({{.topic = "a.w", .data = {4}}});
-      });
-    if (e.event.data[0] == 4) { EXPECT_EQ(e.height.value, 3u); }
-    return seen.size() < 3;
-  }, {});
+  const Status ended = c->watch(Height{1}, "a.",
+                                [&](const client::LedgerEvent& e) {
+                                  seen.push_back(e.event.data.at(0));
+                                  if (seen.size() == 2)
+                                    later = std::thread([&] {
+                                      s.backend.add_height({{.topic = "b.q", .data = {9}}});
+                                      s.backend.add_height({{.topic = "a.w", .data = {4}}});
+                                    });
+                                  if (e.event.data[0] == 4) {
+                                    EXPECT_EQ(e.height.value, 3u);
+                                  }
+                                  return seen.size() < 3;
+                                },
+                                {});
   later.join();
   EXPECT_TRUE(ended) << ended.error().str();
   EXPECT_EQ(seen, (std::vector<int>{1, 3, 4}));
@@ -202,10 +207,12 @@ TEST(Grpc, watch_ends_when_idle_says_so_and_when_the_node_stops) {
   EXPECT_TRUE(c->watch({}, "", [](const auto&) { return true; }, [&] { return ++asked < 2; }));
   EXPECT_EQ(asked, 2);
   std::thread stopper;
-  const Status lost = c->watch({}, "", [](const auto&) { return true; }, [&] {
-    if (!stopper.joinable()) stopper = std::thread([&] { s.server->stop(2000); });
-    return true;
-  });
+  const Status lost = c->watch(
+      {}, "", [](const auto&) { return true; },
+      [&] {
+        if (!stopper.joinable()) stopper = std::thread([&] { s.server->stop(2000); });
+        return true;
+      });
   stopper.join();
   ASSERT_FALSE(lost);
   EXPECT_EQ(lost.error().kind(), Kind::kUnavailable) << lost.error().str();
@@ -231,12 +238,14 @@ TEST(Grpc, refuses_one_watch_past_its_limit_while_calls_go_on) {
   Served s({.socket = {}, .tcp = {}, .watches_max = 1});
   const auto c = s.connect();
   std::string refused;
-  EXPECT_TRUE(c->watch({}, "", [](const auto&) { return true; }, [&] {
-    const Status second = c->watch({}, "", [](const auto&) { return true; }, {});
-    refused = second ? "accepted" : std::string(second.error().id());
-    EXPECT_TRUE(c->info());
-    return false;
-  }));
+  EXPECT_TRUE(c->watch(
+      {}, "", [](const auto&) { return true; },
+      [&] {
+        const Status second = c->watch({}, "", [](const auto&) { return true; }, {});
+        refused = second ? "accepted" : std::string(second.error().id());
+        EXPECT_TRUE(c->info());
+        return false;
+      }));
   EXPECT_EQ(refused, "api.busy");
 }
 
@@ -311,7 +320,8 @@ TEST(Grpc, never_takes_the_socket_or_port_of_another) {
   const auto same = GrpcServer::start(s.backend, {.socket = s.dir + "/api.sock", .tcp = {}});
   ASSERT_FALSE(same);
   EXPECT_EQ(same.error().id(), "api.port_in_use");
-  const auto port = GrpcServer::start(s.backend, {.socket = s.dir + "/other.sock", .tcp = text("127.0.0.1:{}", s.server->tcp_port())});
+  const auto port = GrpcServer::start(
+      s.backend, {.socket = s.dir + "/other.sock", .tcp = text("127.0.0.1:{}", s.server->tcp_port())});
   ASSERT_FALSE(port);
   EXPECT_EQ(port.error().id(), "api.port_in_use");
   EXPECT_EQ(port.error().kind(), Kind::kConflict);

@@ -32,7 +32,8 @@ Result<Json> block_document(Backend& backend, std::string_view given) {
   Height height;
   const auto [end, ec] = std::from_chars(given.data(), given.data() + given.size(), height.value);
   if (ec != std::errc{} || end != given.data() + given.size())
-    return fail(Kind::kInvalid, "api.bad_request", text("found height \"{}\", expected a whole number", given.substr(0, 40)));
+    return fail(Kind::kInvalid, "api.bad_request",
+                text("found height \"{}\", expected a whole number", given.substr(0, 40)));
   return backend.block_document(height);
 }
 
@@ -55,15 +56,16 @@ HttpReply ready_reply(Probe& probe) {
 HttpReply route(Probe& probe, Backend* backend, std::string_view method, std::string_view target) {
   constexpr std::string_view kJobs = "/api/v1/jobs/", kBlocks = "/api/v1/blocks/";
   if (method != "GET") {
-    HttpReply reply = http_error(Error(Kind::kUnsupported, "api.bad_method",
-                                       text("found method {}, expected GET", method.substr(0, 40))));
+    HttpReply reply = http_error(
+        Error(Kind::kUnsupported, "api.bad_method", text("found method {}, expected GET", method.substr(0, 40))));
     reply.status = 405;
     return reply;
   }
   const std::string_view path = target.substr(0, target.find('?'));
   if (path == "/health/live") return {.status = 200, .type = "text/plain; charset=utf-8", .body = "live\n"};
   if (path == "/health/ready") return ready_reply(probe);
-  if (path == "/metrics") return {.status = 200, .type = "text/plain; version=0.0.4; charset=utf-8", .body = probe.metrics()};
+  if (path == "/metrics")
+    return {.status = 200, .type = "text/plain; version=0.0.4; charset=utf-8", .body = probe.metrics()};
   if (backend != nullptr) {
     if (path == "/api/v1/info") return answer(info_document(*backend));
     if (path.starts_with(kJobs)) return answer(job_document(*backend, path.substr(kJobs.size())));

@@ -45,26 +45,31 @@ class Session final : public std::enable_shared_from_this<Session> {  // shared:
     parser_->header_limit(static_cast<std::uint32_t>(kHeadBytesMax));
     parser_->body_limit(0);
     stream_.expires_after(std::chrono::milliseconds(shared_.options.idle_ms));
-    http::async_read(stream_, buffer_, *parser_, [self = shared_from_this()](error_code ec, std::size_t) { self->on_read(ec); });
+    http::async_read(stream_, buffer_, *parser_,
+                     [self = shared_from_this()](error_code ec, std::size_t) { self->on_read(ec); });
   }
 
  private:
   void on_read(error_code ec) {
     if (ec == http::error::header_limit || ec == http::error::body_limit || ec == http::error::buffer_overflow) {
-      HttpReply reply = http_error(Error(Kind::kExhausted, "api.too_large",
-                                         text("found a request of more than {} bytes of head or with a body", kHeadBytesMax)));
+      HttpReply reply =
+          http_error(Error(Kind::kExhausted, "api.too_large",
+                           text("found a request of more than {} bytes of head or with a body", kHeadBytesMax)));
       reply.status = ec == http::error::body_limit ? 413 : 431;
       return write(reply, false);
     }
     const bool gone = ec && ec.category() == asio::error::get_system_category();  // reset, aborted, ...
     if (gone || ec == http::error::end_of_stream || ec == beast::error::timeout) return close();
-    if (ec) return write(http_error(Error(Kind::kInvalid, "api.bad_request", text("found no HTTP: {}", ec.message()))), false);
+    if (ec)
+      return write(http_error(Error(Kind::kInvalid, "api.bad_request", text("found no HTTP: {}", ec.message()))),
+                   false);
     const auto& request = parser_->get();
     const std::string_view host(request[http::field::host].data(), request[http::field::host].size());
     if (!is_loopback_host(host))
-      return write(http_error(Error(Kind::kDenied, "api.bad_host",
-                                    text("found host \"{}\", expected 127.0.0.1, [::1] or localhost", host.substr(0, 80)))),
-                   false);
+      return write(
+          http_error(Error(Kind::kDenied, "api.bad_host",
+                           text("found host \"{}\", expected 127.0.0.1, [::1] or localhost", host.substr(0, 80)))),
+          false);
     const std::string_view method(request.method_string().data(), request.method_string().size());
     const std::string_view target(request.target().data(), request.target().size());
     write(shared_.handler(method, target), request.keep_alive());
@@ -94,7 +99,8 @@ class Session final : public std::enable_shared_from_this<Session> {  // shared:
 
   beast::tcp_stream stream_;
   Shared& shared_;
-  beast::flat_buffer buffer_{2 * kHeadBytesMax};  // past the limit, so that a head one byte too long is read and answered
+  beast::flat_buffer buffer_{2 *
+                             kHeadBytesMax};  // past the limit, so that a head one byte too long is read and answered
   std::optional<http::request_parser<http::empty_body>> parser_;
   http::response<http::string_body> response_;
 };
@@ -107,7 +113,8 @@ class Server final : public HttpServer {
   Status listen() {
     TRY(const auto address, client::parse_address(shared_.options.address));
     if (!address.path.empty())
-      return fail(Kind::kInvalid, "client.bad_address", text("found {} for HTTP, expected 127.0.0.1:PORT", address.shown()));
+      return fail(Kind::kInvalid, "client.bad_address",
+                  text("found {} for HTTP, expected 127.0.0.1:PORT", address.shown()));
     TRY_OK(port_is_free(address));
     error_code ec;
     const tcp::endpoint endpoint(asio::ip::make_address(address.host, ec), address.port);

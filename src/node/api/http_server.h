@@ -1,10 +1,10 @@
 // HttpServer: HTTP/1.1 on a loopback port, one thread, for the routes of http_routes.h.
-// Limits: connections_max at a time (the next one is closed), kHeadBytesMax of headers, no request body, and idle_ms for
-// every read and write. A Host other than a loopback name is refused, so that a web page in a browser on this machine
-// cannot read the node under a name of its own (DNS rebinding).
-// Threads: start and stop from one thread; the handler runs on the server's own thread, one request at a time.
-// Errors of start: api.port_in_use (conflict), api.listen (internal), client.bad_address (invalid).
-// Errors in answers: api.bad_host (denied), api.bad_request (invalid), api.too_large (exhausted).
+// Limits: connections_max at a time (the next one is closed), kHeadBytesMax of headers, no request body, and idle_ms
+// for every read and write. A Host other than a loopback name is refused, so that a web page in a browser on this
+// machine cannot read the node under a name of its own (DNS rebinding). Threads: start and stop from one thread; the
+// handler runs on the server's own thread, one request at a time. Errors of start: api.port_in_use (conflict),
+// api.listen (internal), client.bad_address (invalid). Errors in answers: api.bad_host (denied), api.bad_request
+// (invalid), api.too_large (exhausted).
 #pragma once
 
 #include <cstdint>

@@ -19,7 +19,8 @@ TEST(HttpRoutes, answer_what_the_backend_says) {
   b.is_ready = false;
   const auto unready = http_reply(b, &b, "GET", "/health/ready");
   EXPECT_EQ(unready.status, 503u);
-  EXPECT_EQ(unready.body, "{\"error\":{\"kind\":\"unavailable\",\"id\":\"ledger.starting\",\"message\":\"found no block yet\"}}\n");
+  EXPECT_EQ(unready.body,
+            "{\"error\":{\"kind\":\"unavailable\",\"id\":\"ledger.starting\",\"message\":\"found no block yet\"}}\n");
   EXPECT_EQ(http_reply(b, &b, "GET", "/metrics").body, "hanse_up 1\n");
   EXPECT_EQ(http_reply(b, &b, "GET", "/metrics").type, "text/plain; version=0.0.4; charset=utf-8");
   EXPECT_EQ(http_reply(b, &b, "GET", "/api/v1/blocks/5?pretty").body, "{\"height\":5}\n");
@@ -33,8 +34,9 @@ TEST(HttpRoutes, answer_what_the_backend_says) {
 TEST(HttpRoutes, refuse_what_is_not_there) {
   HandBackend b;
   EXPECT_EQ(http_reply(b, &b, "GET", "/api/v1/blocks/6").status, 404u);
-  for (const char* bad : {"/api/v1/blocks/", "/api/v1/blocks/x", "/api/v1/blocks/-1", "/api/v1/blocks/18446744073709551616",
-                          "/api/v1/jobs/", "/api/v1/jobs/00", "/api/v1/jobs/zz0102030405060708090a0b0c0d0e0f"}) {
+  for (const char* bad :
+       {"/api/v1/blocks/", "/api/v1/blocks/x", "/api/v1/blocks/-1", "/api/v1/blocks/18446744073709551616",
+        "/api/v1/jobs/", "/api/v1/jobs/00", "/api/v1/jobs/zz0102030405060708090a0b0c0d0e0f"}) {
     const auto r = http_reply(b, &b, "GET", bad);
     EXPECT_EQ(r.status, 400u) << bad;
     EXPECT_NE(r.body.find("api.bad_request"), std::string::npos) << bad;
@@ -69,7 +71,8 @@ TEST(HttpRoutes, give_each_kind_its_status) {
 struct Served {
   explicit Served(HttpOptions options = {}) {
     options.address = "127.0.0.1:0";
-    auto started = HttpServer::start(options, [this](std::string_view m, std::string_view t) { return http_reply(backend, &backend, m, t); });
+    auto started = HttpServer::start(
+        options, [this](std::string_view m, std::string_view t) { return http_reply(backend, &backend, m, t); });
     EXPECT_TRUE(started) << started.error().str();
     server = std::move(*started);
   }
@@ -103,7 +106,8 @@ std::string ask(std::uint16_t port, const std::string& request) {
 
 TEST(HttpServer, serves_and_closes_when_asked) {
   Served s;
-  const auto reply = ask(s.server->port(), "GET /metrics HTTP/1.1\r\nHost: localhost:8080\r\nConnection: close\r\n\r\n");
+  const auto reply =
+      ask(s.server->port(), "GET /metrics HTTP/1.1\r\nHost: localhost:8080\r\nConnection: close\r\n\r\n");
   EXPECT_TRUE(reply.starts_with("HTTP/1.1 200 OK\r\n")) << reply;
   EXPECT_TRUE(reply.ends_with("\r\n\r\nhanse_up 1\n")) << reply;
 }
@@ -111,8 +115,8 @@ TEST(HttpServer, serves_and_closes_when_asked) {
 TEST(HttpServer, answers_several_requests_on_one_connection) {
   Served s;
   const auto reply = ask(s.server->port(),
-                              "GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
-                              "GET /health/ready HTTP/1.1\r\nHost: [::1]:9\r\nConnection: close\r\n\r\n");
+                         "GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+                         "GET /health/ready HTTP/1.1\r\nHost: [::1]:9\r\nConnection: close\r\n\r\n");
   EXPECT_NE(reply.find("live\n"), std::string::npos) << reply;
   EXPECT_NE(reply.find("ready\n"), std::string::npos) << reply;
 }
@@ -129,7 +133,7 @@ TEST(HttpServer, refuses_other_hosts_bodies_and_long_heads) {
   EXPECT_TRUE(body.starts_with("HTTP/1.1 413")) << body;
   EXPECT_NE(body.find("api.too_large"), std::string::npos);
   const auto fits = ask(port, "GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX: " +
-                                       std::string(kHeadBytesMax - 100, 'x') + "\r\n\r\n");
+                                  std::string(kHeadBytesMax - 100, 'x') + "\r\n\r\n");
   EXPECT_TRUE(fits.starts_with("HTTP/1.1 200")) << fits;
   const auto head = ask(port, "GET / HTTP/1.1\r\nHost: localhost\r\nX: " + std::string(kHeadBytesMax, 'x'));
   EXPECT_TRUE(head.starts_with("HTTP/1.1 431")) << head;

@@ -35,9 +35,12 @@ Result<Address> parse_address(std::string_view given) {
   const auto colon = given.rfind(':');
   if (colon == given.npos) return refuse("no port");
   const std::string_view host = given.substr(0, colon);
-  if (host == "127.0.0.1" || host == "localhost") out.host = "127.0.0.1";
-  else if (host == "[::1]") out.host = "::1";
-  else return refuse("not a loopback address");
+  if (host == "127.0.0.1" || host == "localhost")
+    out.host = "127.0.0.1";
+  else if (host == "[::1]")
+    out.host = "::1";
+  else
+    return refuse("not a loopback address");
   const std::string_view port = given.substr(colon + 1);
   const auto [end, ec] = std::from_chars(port.data(), port.data() + port.size(), out.port);
   if (ec != std::errc{} || end != port.data() + port.size()) return refuse("no port number");
@@ -67,7 +70,8 @@ Status probe(const Address& address) {
   }
   const int fd = ::socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return fail(Kind::kInternal, "client.unreachable", text("socket: {}", std::strerror(errno)));
-  // Non-blocking: a Unix socket whose backlog is full answers EAGAIN, a loopback port EINPROGRESS; both have a listener.
+  // Non-blocking: a Unix socket whose backlog is full answers EAGAIN, a loopback port EINPROGRESS; both have a
+  // listener.
   const int rc = ::connect(fd, reinterpret_cast<const sockaddr*>(&storage), size);
   const int why = errno;
   ::close(fd);

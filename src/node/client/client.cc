@@ -51,13 +51,14 @@ class GrpcClient final : public Client {
       : where_(address.shown()),
         deadline_(options.deadline_ms),
         random_(options.random != nullptr ? *options.random : system_random()) {
+    keep_rpc_library();
     grpc::ChannelArguments args;
     args.SetMaxReceiveMessageSize(static_cast<int>(kReplyBytesMax));
-    args.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);           // loopback only, whatever http_proxy says
+    args.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);  // loopback only, whatever http_proxy says
     args.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
     args.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 50);
     args.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
-    args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);   // one object is one connection
+    args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // one object is one connection
     stub_ = wire::Node::NewStub(grpc::CreateCustomChannel(where_, grpc::InsecureChannelCredentials(), args));
   }
 
@@ -84,8 +85,12 @@ class GrpcClient final : public Client {
     TRY_OK(take_fixed(reply.tx_id(), "transaction id", out.tx_id));
     out.height = Height{reply.height()};
     const auto& r = reply.result();
-    out.result = {.code = r.code(), .error_id = r.error_id(), .message = r.message(), .path = r.path(),
-                  .data = to_bytes(r.data()), .events = {}};
+    out.result = {.code = r.code(),
+                  .error_id = r.error_id(),
+                  .message = r.message(),
+                  .path = r.path(),
+                  .data = to_bytes(r.data()),
+                  .events = {}};
     for (const auto& e : r.events()) out.result.events.push_back({.topic = e.topic(), .data = to_bytes(e.data())});
     return out;
   }
@@ -124,7 +129,8 @@ class GrpcClient final : public Client {
     BlobId id;
     TRY_OK(take_fixed(reply.id(), "blob id", id));
     if (id != crypto::blob_id(data))
-      return fail(Kind::kCorrupt, "client.bad_reply", text("found blob id {} for bytes that hash to {}", id, crypto::blob_id(data)));
+      return fail(Kind::kCorrupt, "client.bad_reply",
+                  text("found blob id {} for bytes that hash to {}", id, crypto::blob_id(data)));
     return id;
   }
 
@@ -150,7 +156,8 @@ class GrpcClient final : public Client {
     }));
     if (over) return too_large(kBlobBytesMax + 1);
     if (crypto::blob_id(out) != id)
-      return fail(Kind::kCorrupt, "client.bad_reply", text("found bytes that hash to {} for blob {}", crypto::blob_id(out), id));
+      return fail(Kind::kCorrupt, "client.bad_reply",
+                  text("found bytes that hash to {} for blob {}", crypto::blob_id(out), id));
     return out;
   }
 
@@ -214,7 +221,8 @@ class GrpcClient final : public Client {
   };
 
   static std::unexpected<Error> too_large(std::size_t found) {
-    return fail(Kind::kExhausted, "client.too_large", text("found a blob of {} bytes, the most is {}", found, kBlobBytesMax));
+    return fail(Kind::kExhausted, "client.too_large",
+                text("found a blob of {} bytes, the most is {}", found, kBlobBytesMax));
   }
 
   // Every call of this interface may be repeated: reads, content-addressed writes, transactions known by their id.

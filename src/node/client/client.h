@@ -66,10 +66,9 @@ class Client {
   virtual Result<Bytes> get_blob(const BlobId& id) = 0;
   virtual Result<bool> has_blob(const BlobId& id) = 0;
   // Events whose topic starts with topic_prefix, from height `from` on, past ones first, each once and in order, until
-  // visit returns false (Ok) or the connection ends (an error). While nothing arrives `idle` is asked about every 200 ms,
-  // and false from it ends the watch as well; it may be empty.
-  virtual Status watch(Height from, std::string_view topic_prefix,
-                       const std::function<bool(const LedgerEvent&)>& visit,
+  // visit returns false (Ok) or the connection ends (an error). While nothing arrives `idle` is asked about every 200
+  // ms, and false from it ends the watch as well; it may be empty.
+  virtual Status watch(Height from, std::string_view topic_prefix, const std::function<bool(const LedgerEvent&)>& visit,
                        const std::function<bool()>& idle) = 0;
 };
 

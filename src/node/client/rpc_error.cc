@@ -3,6 +3,8 @@
 #include "base/core/text.h"
 
 #include "hanse/node/v1/node.pb.h"
+#include <grpc/grpc.h>
+#include <grpcpp/support/status.h>
 
 namespace hanse::client {
 namespace {
@@ -55,6 +57,13 @@ Kind kind_of(grpc::StatusCode code) {
 
 }  // namespace
 
+void keep_rpc_library() {
+  [[maybe_unused]] static const bool kept = [] {
+    grpc_init();
+    return true;
+  }();
+}
+
 grpc::Status to_rpc(const Error& error) {
   hanse::node::v1::ErrorDetail detail;
   detail.set_kind(std::string(kind_name(error.kind())));
@@ -85,7 +94,8 @@ Error from_rpc(const grpc::Status& status, std::string_view where) {
     return error;
   }
   if (status.error_code() == grpc::StatusCode::UNAVAILABLE)
-    return Error(Kind::kUnavailable, "client.unreachable", text("lost the node at {}: {}", where, status.error_message()));
+    return Error(Kind::kUnavailable, "client.unreachable",
+                 text("lost the node at {}: {}", where, status.error_message()));
   if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED)
     return Error(Kind::kTimeout, "client.timeout", text("found no answer of {} in time", where));
   return Error(kind_of(status.error_code()), "client.rpc",

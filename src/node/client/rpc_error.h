@@ -1,12 +1,19 @@
-// An Error in a gRPC status and back. Private to node: only client and api include it, in their .cc files.
+// What client and api share of gRPC: an Error in a status and back, and the library's life. Only their .cc files
+// include it.
 // Long messages are cut: the details travel in HTTP/2 headers, which hold 8 KiB.
 #pragma once
 
-#include <grpcpp/support/status.h>
-
 #include "base/core/result.h"
 
+namespace grpc {
+class Status;
+}
+
 namespace hanse::client {
+
+// Keeps the library up until the process ends. Its own shutdown, when the last object goes, was seen to wait for the
+// client channel's backup poller for 10 s.
+void keep_rpc_library();
 
 grpc::Status to_rpc(const Error& error);
 bool has_detail(const grpc::Status& status);

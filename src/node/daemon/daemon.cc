@@ -25,7 +25,8 @@ constexpr std::int64_t kGraceMs = 2'000;  // for API calls that run when the nod
 
 class LogReport final : public roles::Report {
  public:
-  void say(logging::Level level, std::string_view event, logging::Fields fields, const std::source_location& where) override {
+  void say(logging::Level level, std::string_view event, logging::Fields fields,
+           const std::source_location& where) override {
     switch (level) {
       case logging::Level::kTrace: return logging::log_trace(event, fields, where);
       case logging::Level::kDebug: return logging::log_debug(event, fields, where);
@@ -56,8 +57,8 @@ class Process final : public Daemon, public api::Probe {
     TRY(auto folder, Folder::hold(settings_.dir));
     folder_.emplace(std::move(folder));
     TRY_OK(read_identity());
-    TRY(const Bytes genesis_bytes, with_context(read_file(real_fs(), settings_.genesis_file, light::kGenesisBytesMax),
-                                                "read the genesis file"));
+    TRY(const Bytes genesis_bytes,
+        with_context(read_file(real_fs(), settings_.genesis_file, light::kGenesisBytesMax), "read the genesis file"));
     TRY(genesis_, with_context(light::decode_genesis(genesis_bytes), settings_.genesis_file));
     network_ = light::network_id(genesis_);
     if (settings_.validator) {
@@ -68,14 +69,16 @@ class Process final : public Daemon, public api::Probe {
     TRY_OK(begin_http());
     if (settings_.provider) {
       TRY(auto role, ProviderRole::start(*identity_, report_,
-                                         {.settings = settings_.offer, .jobs_dir = folder_->path("jobs"),
+                                         {.settings = settings_.offer,
+                                          .jobs_dir = folder_->path("jobs"),
                                           .network = network_,
                                           .on_end = [this](Status s) { ended(std::move(s)); }}));
       const std::lock_guard lock(mutex_);  // probes are answered already
       provider_ = std::move(role);
     }
-    logging::log_info("node ready",
-                      {{"version", version()}, {"node", codec::encode_id(identity_->id().view())}, {"network", network_}});
+    logging::log_info(
+        "node ready",
+        {{"version", version()}, {"node", codec::encode_id(identity_->id().view())}, {"network", network_}});
     return folder_->write_ready(ready_line() + "\n");
   }
 
@@ -120,7 +123,8 @@ class Process final : public Daemon, public api::Probe {
     TRY_OK(failed());
     if (validator_) TRY_OK(validator_->ready());
     const std::lock_guard lock(mutex_);
-    if (settings_.provider && !provider_) return fail(Kind::kUnavailable, "daemon.not_standing", "found no provider yet");
+    if (settings_.provider && !provider_)
+      return fail(Kind::kUnavailable, "daemon.not_standing", "found no provider yet");
     return provider_ ? provider_->ready() : Status();
   }
   std::string metrics() override {
@@ -132,23 +136,26 @@ class Process final : public Daemon, public api::Probe {
  private:
   Status read_identity() {
     TRY(const std::string passphrase, read_passphrase(settings_.passphrase_file));
-    TRY(seeds_, crypto::open_key_file(settings_.key_file, passphrase,
-                                      {.allow_unencrypted = settings_.allow_unencrypted}));
+    TRY(seeds_,
+        crypto::open_key_file(settings_.key_file, passphrase, {.allow_unencrypted = settings_.allow_unencrypted}));
     TRY(auto identity, seeds_.identity());
     identity_.emplace(std::move(identity));
     return {};
   }
 
   Status begin_validator() {
-    TRY(blobs_, blob::BlobStore::open(real_fs(), folder_->path("blobs"),
-                                      {.blob_bytes_max = client::kBlobBytesMax, .quota_bytes = settings_.blob_bytes_max},
-                                      system_random()));
+    TRY(blobs_,
+        blob::BlobStore::open(real_fs(), folder_->path("blobs"),
+                              {.blob_bytes_max = client::kBlobBytesMax, .quota_bytes = settings_.blob_bytes_max},
+                              system_random()));
     TRY(auto key, crypto::SecretKey::from_seed(seeds_.alg, seeds_.signing.view()));
     TRY(validator_, roles::Validator::open(genesis_, std::move(key), *blobs_,
-                                           {.dir = folder_->path("chain"), .cache_bytes = settings_.cache_bytes,
+                                           {.dir = folder_->path("chain"),
+                                            .cache_bytes = settings_.cache_bytes,
                                             .write_buffer_bytes = settings_.write_buffer_bytes,
                                             .journal_segment_bytes = settings_.journal_segment_bytes,
-                                            .version = std::string(version()), .roles = settings_.role_names}));
+                                            .version = std::string(version()),
+                                            .roles = settings_.role_names}));
     TRY(grpc_, api::GrpcServer::start(*validator_, settings_.grpc));
     return {};
   }
@@ -158,13 +165,15 @@ class Process final : public Daemon, public api::Probe {
       return api::http_reply(*this, validator_.get(), method, target);
     };
     if (!settings_.http.empty()) {
-      TRY(http_, api::HttpServer::start({.address = settings_.http, .connections_max = settings_.http_connections_max}, handler));
+      TRY(http_, api::HttpServer::start({.address = settings_.http, .connections_max = settings_.http_connections_max},
+                                        handler));
     }
     if (!settings_.metrics.empty()) {
-      TRY(metrics_, api::HttpServer::start({.address = settings_.metrics, .connections_max = settings_.http_connections_max},
-                                           [this](std::string_view method, std::string_view target) {
-                                             return api::http_reply(*this, nullptr, method, target);
-                                           }));
+      TRY(metrics_,
+          api::HttpServer::start({.address = settings_.metrics, .connections_max = settings_.http_connections_max},
+                                 [this](std::string_view method, std::string_view target) {
+                                   return api::http_reply(*this, nullptr, method, target);
+                                 }));
     }
     return {};
   }

@@ -30,7 +30,8 @@ class Role final : public ProviderRole {
     pool.running_max = s.parallel;
     TRY(pool_, runtime::Pool::start(std::move(pool)));
     const auto found = pool_->report();
-    for (const auto& failure : found.failed) report_.say(logging::Level::kWarn, "job kind not loaded", {{"why", failure}});
+    for (const auto& failure : found.failed)
+      report_.say(logging::Level::kWarn, "job kind not loaded", {{"why", failure}});
     std::string kinds;
     for (const auto& kind : pool_->kinds()) kinds += (kinds.empty() ? "" : " ") + kind;
     report_.say(logging::Level::kInfo, "workers ready", {{"isolation", found.isolation.level}, {"kinds", kinds}});
@@ -66,19 +67,28 @@ class Role final : public ProviderRole {
     TRY(const auto client, connect());
     if (!client) return {};
     roles::Caller caller(*client, identity_, options_.network);
-    TRY(auto work, make_work({.client = *client, .caller = caller, .runner = *pool_, .identity = identity_,
-                              .report = report_, .network = options_.network, .jobs_dir = options_.jobs_dir}));
-    roles::ProviderOptions options{.offer = options_.settings.offer, .parallel = options_.settings.parallel,
-                                   .recheck_ms = options_.settings.recheck_ms, .drain_ms = options_.settings.drain_ms};
+    TRY(auto work, make_work({.client = *client,
+                              .caller = caller,
+                              .runner = *pool_,
+                              .identity = identity_,
+                              .report = report_,
+                              .network = options_.network,
+                              .jobs_dir = options_.jobs_dir}));
+    roles::ProviderOptions options{.offer = options_.settings.offer,
+                                   .parallel = options_.settings.parallel,
+                                   .recheck_ms = options_.settings.recheck_ms,
+                                   .drain_ms = options_.settings.drain_ms};
     options.offer.isolation = std::min(options.offer.isolation, pool_->level());
     options.offer.ed25519 = identity_.ed25519().public_key().bytes;
     {
       const std::lock_guard lock(mutex_);
       if (stopping_) return {};
-      provider_ = std::make_unique<roles::Provider>(
-          roles::Provider::Ports{.client = *client, .caller = caller, .clock = system_clock(), .random = system_random(),
-                                 .report = report_},
-          options_.network, std::move(options), std::move(work));
+      provider_ = std::make_unique<roles::Provider>(roles::Provider::Ports{.client = *client,
+                                                                           .caller = caller,
+                                                                           .clock = system_clock(),
+                                                                           .random = system_random(),
+                                                                           .report = report_},
+                                                    options_.network, std::move(options), std::move(work));
     }
     Status ended = provider_->run();
     const std::lock_guard lock(mutex_);

@@ -19,9 +19,8 @@ Result<std::string> address_of(const Config& config, std::string_view key, const
   const std::string_view given = config.text(key);
   if (given.empty()) return std::string();
   constexpr std::string_view kUnix = "unix:";
-  const std::string full = given.starts_with(kUnix)
-                               ? std::string(kUnix) + from_base(given.substr(kUnix.size()), base)
-                               : std::string(given);
+  const std::string full =
+      given.starts_with(kUnix) ? std::string(kUnix) + from_base(given.substr(kUnix.size()), base) : std::string(given);
   if (auto parsed = client::parse_address(full); !parsed) return config.refuse(key, parsed.error().message());
   return full;
 }
@@ -35,14 +34,18 @@ Result<std::string> port_of(const Config& config, std::string_view key) {
 Status read_roles(const Config& config, Settings& out) {
   out.role_names = config.list("roles.enabled");
   for (const auto& name : out.role_names) {
-    bool* role = name == "validator" ? &out.validator : name == "gateway" ? &out.gateway
-                 : name == "provider" ? &out.provider : nullptr;
-    if (role == nullptr || *role) return config.refuse("roles.enabled", "each of validator, gateway, provider at most once");
+    bool* role = name == "validator"  ? &out.validator
+                 : name == "gateway"  ? &out.gateway
+                 : name == "provider" ? &out.provider
+                                      : nullptr;
+    if (role == nullptr || *role)
+      return config.refuse("roles.enabled", "each of validator, gateway, provider at most once");
     *role = true;
   }
   if (out.role_names.empty()) return config.refuse("roles.enabled", "at least one role");
   if (out.gateway != out.validator)
-    return config.refuse("roles.enabled", "validator and gateway together: the gateway answers from the validator's ledger");
+    return config.refuse("roles.enabled",
+                         "validator and gateway together: the gateway answers from the validator's ledger");
   return {};
 }
 
@@ -53,7 +56,8 @@ Result<std::uint16_t> read_region(const Config& config) {
   const auto [end, ec] = std::from_chars(given.data(), given.data() + given.size(), bit);
   if (given.empty() || ec != std::errc{} || end != given.data() + given.size() || bit >= market::kRegionsMax) {
     std::string names;
-    for (const auto& region : gxf::regions()) names += std::string(names.empty() ? "" : ", ") + std::string(region.name);
+    for (const auto& region : gxf::regions())
+      names += std::string(names.empty() ? "" : ", ") + std::string(region.name);
     return config.refuse("provider.region", text("one of {} or a bit number below {}", names, market::kRegionsMax));
   }
   return bit;
@@ -66,7 +70,8 @@ Result<std::uint8_t> read_precisions(const Config& config) {
                      : name == "e5m2" ? gxf::Precision::kE5m2
                      : name == "fp8"  ? gxf::Precision::kFp8
                                       : gxf::Precision::kBf16;
-    if (one == gxf::Precision::kBf16 && name != "bf16") return config.refuse("provider.precisions", "int8, e5m2, fp8 or bf16");
+    if (one == gxf::Precision::kBf16 && name != "bf16")
+      return config.refuse("provider.precisions", "int8, e5m2, fp8 or bf16");
     mask |= market::precision_bit(one);
   }
   if (mask == 0) return config.refuse("provider.precisions", "at least one of int8, e5m2, fp8, bf16");

@@ -36,11 +36,11 @@ TEST(Settings, read_regions_and_precisions_by_name) {
 }
 
 TEST(Settings, refuse_what_a_single_key_cannot_tell) {
-  for (const char* bad : {"roles.enabled=", "roles.enabled=validator", "roles.enabled=gateway", "roles.enabled=king",
-                          "roles.enabled=provider,provider", "provider.region=64", "provider.region=Atlantis",
-                          "provider.precisions=int8,fp4", "provider.precisions=", "provider.node=10.0.0.1:5", "api.http=0.0.0.0:80",
-                          "api.grpc=unix:x.sock", "metrics.address=localhost", "storage.journal_segment_bytes=16385",
-                          "storage.path="}) {
+  for (const char* bad :
+       {"roles.enabled=", "roles.enabled=validator", "roles.enabled=gateway", "roles.enabled=king",
+        "roles.enabled=provider,provider", "provider.region=64", "provider.region=Atlantis",
+        "provider.precisions=int8,fp4", "provider.precisions=", "provider.node=10.0.0.1:5", "api.http=0.0.0.0:80",
+        "api.grpc=unix:x.sock", "metrics.address=localhost", "storage.journal_segment_bytes=16385", "storage.path="}) {
     const auto s = settings({bad});
     ASSERT_FALSE(s) << bad;
     EXPECT_EQ(s.error().id(), "config.bad_value") << bad;

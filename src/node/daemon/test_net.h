@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <fstream>
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -41,6 +42,7 @@ class Child {
     ::unlink(out_.c_str());  // what an earlier process of that name said is not about this one
     pid_ = ::fork();
     if (pid_ == 0) {
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that dies leaves nothing running
       const int o = ::open(out_.c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600);
       const int e = ::open((out_ + ".err").c_str(), O_CREAT | O_APPEND | O_WRONLY, 0600);
       ::dup2(o, 1);
@@ -49,7 +51,9 @@ class Child {
       ::_exit(127);
     }
   }
-  Child(Child&& other) noexcept : out_(std::move(other.out_)), pid_(other.pid_), status_(other.status_) { other.pid_ = -1; }
+  Child(Child&& other) noexcept : out_(std::move(other.out_)), pid_(other.pid_), status_(other.status_) {
+    other.pid_ = -1;
+  }
   Child& operator=(Child&&) = delete;
   ~Child() {
     if (pid_ > 0) {
@@ -106,7 +110,8 @@ class TestNet {
     genesis.name = name;
     genesis.time_ms = 1'700'000'000'000;
     genesis.params.interval_ms = 20;
-    genesis.validators = light::sorted_set({{.key = key_of("v0").mldsa().public_key(), .power_bp = light::kPowerTotalBp}});
+    genesis.validators =
+        light::sorted_set({{.key = key_of("v0").mldsa().public_key(), .power_bp = light::kPowerTotalBp}});
     std::sort(funds.begin(), funds.end());
     genesis.apps[ledger::kAccountsApp] = ledger::encode_accounts_genesis(funds);
     market::Params params;
@@ -116,9 +121,10 @@ class TestNet {
     genesis.apps[market::kMarketApp] = market::encode_params(params);
     network = light::network_id(genesis);
     EXPECT_TRUE(replace_file(real_fs(), dir + "/genesis.cbor", light::encode(genesis)));
-    write("v0/node.toml", "[identity]\nallow_unencrypted = true\n[network]\ngenesis = \"../genesis.cbor\"\n"
-                          "[roles]\nenabled = [\"validator\", \"gateway\"]\n[api]\nhttp = \"127.0.0.1:0\"\n"
-                          "[storage]\njournal_segment_bytes = 65536\n");
+    write("v0/node.toml",
+          "[identity]\nallow_unencrypted = true\n[network]\ngenesis = \"../genesis.cbor\"\n"
+          "[roles]\nenabled = [\"validator\", \"gateway\"]\n[api]\nhttp = \"127.0.0.1:0\"\n"
+          "[storage]\njournal_segment_bytes = 65536\n");
     for (int i = 0; i < providers; ++i)
       write(text("p{}/node.toml", i),
             text("[identity]\nallow_unencrypted = true\n[network]\ngenesis = \"../genesis.cbor\"\n"
@@ -128,13 +134,15 @@ class TestNet {
   }
   ~TestNet() {
     if (!testing::Test::HasFailure()) return;
-    for (const auto& name : started) std::fprintf(stderr, "--- %s\n%s", name.c_str(), Child::content(dir + "/" + name + ".out.err").c_str());
+    for (const auto& name : started)
+      std::fprintf(stderr, "--- %s\n%s", name.c_str(), Child::content(dir + "/" + name + ".out.err").c_str());
   }
 
   AccountId make_node(const std::string& name) {
     EXPECT_EQ(::mkdir((dir + "/" + name).c_str(), 0700), 0);
     auto seeds = crypto::KeySeeds::generate(system_random());
-    EXPECT_TRUE(crypto::write_key_file(dir + "/" + name + "/key.json", seeds, {}, system_random(), {.allow_unencrypted = true}));
+    EXPECT_TRUE(crypto::write_key_file(dir + "/" + name + "/key.json", seeds, {}, system_random(),
+                                       {.allow_unencrypted = true}));
     return seeds.identity()->id();
   }
   crypto::Identity key_of(const std::string& name) const {
@@ -188,10 +196,9 @@ class TestNet {
   }
   // Submits and gives the id of a job that the ledger acknowledged.
   Result<JobId> submit(client::Client& c, const gxf::Job& job) {
-    TRY(const auto applied, c.submit({.app = market::kMarketApp,
-                                      .body = market::encode_body(market::BodyKind::kJob, gxf::encode(job))}));
-    if (applied.result.code != 0)
-      return fail(Kind::kConflict, applied.result.error_id, applied.result.message);
+    TRY(const auto applied,
+        c.submit({.app = market::kMarketApp, .body = market::encode_body(market::BodyKind::kJob, gxf::encode(job))}));
+    if (applied.result.code != 0) return fail(Kind::kConflict, applied.result.error_id, applied.result.message);
     return job.job_id;
   }
   static market::Job job(client::Client& c, const JobId& id) {

@@ -67,7 +67,8 @@ class CountingRunner final : public runtime::Runner {
     auto outcome = runner_.run(request, isolation, control);
     auto& registry = telemetry::registry();
     registry.histogram(Metric::kRuntimeJobSeconds).observe(clock_.mono_ns() - start_ns);
-    registry.counter(Metric::kGseeJobs, {outcome ? runtime::run_status_name(outcome->status) : outcome.error().id()}).add();
+    registry.counter(Metric::kGseeJobs, {outcome ? runtime::run_status_name(outcome->status) : outcome.error().id()})
+        .add();
     return outcome;
   }
   Status verify(const runtime::RunRequest& request, const runtime::RunOutcome& claimed, std::uint8_t isolation,
@@ -84,13 +85,23 @@ class CountingRunner final : public runtime::Runner {
 // One for all jobs of the process; each of its parts may be used from several threads.
 struct Work {
   Work(const WorkPorts& p, std::unique_ptr<kv::Store> s)
-      : ports(p), store(std::move(s)), journal(*store, kv::Family{0}), market(p.client, p.caller), blobs(p.client),
+      : ports(p),
+        store(std::move(s)),
+        journal(*store, kv::Family{0}),
+        market(p.client, p.caller),
+        blobs(p.client),
         runner(p.runner, system_clock()) {}
 
   Status run(const JobId& id, runtime::RunControl& control) {
-    const flow::ProviderPorts story{.market = market, .blobs = blobs, .runner = runner, .journal = journal,
-                                    .identity = ports.identity, .clock = system_clock(), .random = system_random(),
-                                    .network = ports.network, .cpu_class = std::string(flow::cpu_class())};
+    const flow::ProviderPorts story{.market = market,
+                                    .blobs = blobs,
+                                    .runner = runner,
+                                    .journal = journal,
+                                    .identity = ports.identity,
+                                    .clock = system_clock(),
+                                    .random = system_random(),
+                                    .network = ports.network,
+                                    .cpu_class = std::string(flow::cpu_class())};
     const Status done = flow::run_matched_job(id, story, control);
     // Matched to another meanwhile, after a restart or a lost race: nothing is left to do or to give back.
     if (!done && done.error().id() == "flow.not_ours") return journal.forget(id);
@@ -109,8 +120,9 @@ struct Work {
 }  // namespace
 
 Result<roles::JobWork> make_work(WorkPorts ports) {
-  TRY(auto store, kv::Store::open(ports.jobs_dir, {.families = {"steps"}, .cache_bytes = kStoreBytes,
-                                                   .write_buffer_bytes = kStoreBytes}));
+  TRY(auto store,
+      kv::Store::open(ports.jobs_dir,
+                      {.families = {"steps"}, .cache_bytes = kStoreBytes, .write_buffer_bytes = kStoreBytes}));
   // Shared: std::function copies what it holds, and the work is one.
   const auto work = std::make_shared<Work>(ports, std::move(store));
   return roles::JobWork([work](const JobId& id, runtime::RunControl& control) { return work->run(id, control); });

@@ -31,8 +31,7 @@ void Provider::stop() {
 }
 
 Status Provider::run() {
-  TRY(threads_, exec::ThreadPool::create({.threads = options_.parallel,
-                                          .queue_max = kProviderQueueMax}));
+  TRY(threads_, exec::ThreadPool::create({.threads = options_.parallel, .queue_max = kProviderQueueMax}));
   exec::Backoff backoff(ports_.random, {.first_ms = 100, .most_ms = 5'000});
   Status outcome;
   while (!stopping()) {
@@ -73,10 +72,10 @@ Status Provider::settle_offer(Height now) {
     } else if (record.error().kind() != Kind::kNotFound) {
       return std::unexpected(std::move(record.error()));
     }
-    TRY(const Bytes answer, ports_.client.query(market::kMarketApp, "asks",
-                                                market::encode_query(market::AsksQuery{
-                                                    .provider = ports_.caller.account(), .after_provider = {},
-                                                    .after_ask = {}})));
+    TRY(const Bytes answer,
+        ports_.client.query(market::kMarketApp, "asks",
+                            market::encode_query(market::AsksQuery{
+                                .provider = ports_.caller.account(), .after_provider = {}, .after_ask = {}})));
     TRY(const auto asks, market::decode_asks(answer));
     const OfferStep step = next_step(options_.offer, known, asks, now);
     switch (step.what) {
@@ -106,8 +105,8 @@ Status Provider::settle_offer(Height now) {
 }
 
 Status Provider::resume() {
-  market::JobsQuery query{.by = market::JobsBy::kProvider, .account = ports_.caller.account(), .after_height = {},
-                          .after_job = {}};
+  market::JobsQuery query{
+      .by = market::JobsBy::kProvider, .account = ports_.caller.account(), .after_height = {}, .after_job = {}};
   for (int page = 0; page < kJobPagesMax; ++page) {
     TRY(const Bytes answer, ports_.client.query(market::kMarketApp, "jobs", market::encode_query(query)));
     TRY(const auto jobs, market::decode_jobs(answer));
@@ -122,9 +121,7 @@ Status Provider::resume() {
 
 Status Provider::watch(Height from) {
   const std::int64_t until_ns = ports_.clock.mono_ns() + options_.recheck_ms * 1'000'000;
-  const auto go_on = [&] {
-    return !stopping() && !recheck_soon_.exchange(false) && ports_.clock.mono_ns() < until_ns;
-  };
+  const auto go_on = [&] { return !stopping() && !recheck_soon_.exchange(false) && ports_.clock.mono_ns() < until_ns; };
   return ports_.client.watch(
       from, market::topic_name(market::Topic::kMatched),
       [&](const client::LedgerEvent& e) {
@@ -209,9 +206,10 @@ void Provider::give_back(const JobId& id, const Error& why) {
 }
 
 void Provider::withdraw_asks() {
-  const auto answer = ports_.client.query(
-      market::kMarketApp, "asks",
-      market::encode_query(market::AsksQuery{.provider = ports_.caller.account(), .after_provider = {}, .after_ask = {}}));
+  const auto answer =
+      ports_.client.query(market::kMarketApp, "asks",
+                          market::encode_query(market::AsksQuery{
+                              .provider = ports_.caller.account(), .after_provider = {}, .after_ask = {}}));
   if (!answer) return ports_.report.failed(Level::kWarn, "asks stay: the node does not answer", answer.error());
   const auto asks = market::decode_asks(*answer);
   if (!asks) return ports_.report.failed(Level::kError, "asks are not readable", asks.error());

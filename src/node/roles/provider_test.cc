@@ -11,20 +11,48 @@ namespace hanse::roles {
 namespace {
 
 Offer offer_of(const crypto::Identity& who) {
-  return {.region = 3, .precisions = market::kPrecisionsAll, .isolation = 3, .capacity = 8, .bond = Amount{50'000'000},
-          .ed25519 = who.ed25519().public_key().bytes, .level_max = 3, .max_seq = 131'072, .max_batch = 1024,
-          .latency_ms = 50, .base_price = Amount{1000}, .unit_price = {}, .capacity_cu = 1ull << 40, .ask_blocks = 1000};
+  return {.region = 3,
+          .precisions = market::kPrecisionsAll,
+          .isolation = 3,
+          .capacity = 8,
+          .bond = Amount{50'000'000},
+          .ed25519 = who.ed25519().public_key().bytes,
+          .level_max = 3,
+          .max_seq = 131'072,
+          .max_batch = 1024,
+          .latency_ms = 50,
+          .base_price = Amount{1000},
+          .unit_price = {},
+          .capacity_cu = 1ull << 40,
+          .ask_blocks = 1000};
 }
 
 market::Provider stored(const Offer& o) {
-  return {.account = {}, .mldsa_key_id = {}, .ed25519 = o.ed25519, .region = o.region, .precisions = o.precisions,
-          .isolation = o.isolation, .capacity = o.capacity, .bond = o.bond, .bond_locked = {}};
+  return {.account = {},
+          .mldsa_key_id = {},
+          .ed25519 = o.ed25519,
+          .region = o.region,
+          .precisions = o.precisions,
+          .isolation = o.isolation,
+          .capacity = o.capacity,
+          .bond = o.bond,
+          .bond_locked = {}};
 }
 
 market::Ask stored_ask(const Offer& o, Height until, std::uint8_t id = 1) {
-  market::Ask ask{.id = {}, .provider = {}, .region = o.region, .precisions = o.precisions, .level_max = o.level_max,
-                  .max_seq = o.max_seq, .max_batch = o.max_batch, .latency_ms = o.latency_ms, .isolation = o.isolation,
-                  .base_price = o.base_price, .unit_price = o.unit_price, .capacity_cu = o.capacity_cu, .used_cu = 0,
+  market::Ask ask{.id = {},
+                  .provider = {},
+                  .region = o.region,
+                  .precisions = o.precisions,
+                  .level_max = o.level_max,
+                  .max_seq = o.max_seq,
+                  .max_batch = o.max_batch,
+                  .latency_ms = o.latency_ms,
+                  .isolation = o.isolation,
+                  .base_price = o.base_price,
+                  .unit_price = o.unit_price,
+                  .capacity_cu = o.capacity_cu,
+                  .used_cu = 0,
                   .valid_until = until};
   ask.id.data[0] = id;
   return ask;
@@ -51,7 +79,8 @@ TEST(Offer, renews_an_ask_when_a_quarter_of_its_life_is_left) {
 
 TEST(Offer, keeps_one_ask_and_withdraws_the_others) {
   const Offer o = offer_of(crypto::Identity::generate(system_random()));
-  const auto step = next_step(o, stored(o), {stored_ask(o, Height{1010}, 1), stored_ask(o, Height{1010}, 2)}, Height{10});
+  const auto step =
+      next_step(o, stored(o), {stored_ask(o, Height{1010}, 1), stored_ask(o, Height{1010}, 2)}, Height{10});
   EXPECT_EQ(step.what, What::kWithdraw);
   EXPECT_EQ(step.withdraw.id.data[0], 2);
   Offer dearer = o;
@@ -107,9 +136,9 @@ struct Running {
   ~Running() { end(); }
   void start() {
     caller = std::make_unique<Caller>(node, me(), node.world.network);
-    provider = std::make_unique<Provider>(Provider::Ports{.client = node, .caller = *caller, .clock = system_clock(),
-                                                          .random = random, .report = lines},
-                                          node.world.network, options, work);
+    provider = std::make_unique<Provider>(
+        Provider::Ports{.client = node, .caller = *caller, .clock = system_clock(), .random = random, .report = lines},
+        node.world.network, options, work);
     thread = std::thread([this] { outcome = provider->run(); });
   }
   void end() {
@@ -165,12 +194,14 @@ TEST(Provider, registers_posts_an_ask_and_works_off_what_is_matched) {
 TEST(Provider, goes_on_after_a_restart_with_the_jobs_that_are_open) {
   Running* self = nullptr;
   std::atomic<bool> first_life = true;
-  Running r([&](const JobId& id, runtime::RunControl& control) -> Status {
-    if (self->job(id).state == market::JobState::kMatched) TRY_OK(self->call_start(id));
-    while (first_life && !control.stop()) std::this_thread::yield();
-    if (first_life) return fail(Kind::kUnavailable, "test.cut", "cut off in the middle");
-    return self->call_receipt(id);
-  }, 1);
+  Running r(
+      [&](const JobId& id, runtime::RunControl& control) -> Status {
+        if (self->job(id).state == market::JobState::kMatched) TRY_OK(self->call_start(id));
+        while (first_life && !control.stop()) std::this_thread::yield();
+        if (first_life) return fail(Kind::kUnavailable, "test.cut", "cut off in the middle");
+        return self->call_receipt(id);
+      },
+      1);
   self = &r;
   r.node.wait_watches(1);
   const JobId id = r.node.submit_job(1);
@@ -213,11 +244,13 @@ TEST(Provider, tries_a_passing_failure_again_but_not_for_ever) {
 
 TEST(Provider, stops_what_outlasts_the_drain_and_gives_it_back) {
   std::atomic<bool> stopped = false;
-  Running r([&](const JobId&, runtime::RunControl& control) -> Status {
-    while (!control.stop()) std::this_thread::yield();
-    stopped = true;
-    return fail(Kind::kUnavailable, "runtime.cancelled", "stopped");
-  }, 20);
+  Running r(
+      [&](const JobId&, runtime::RunControl& control) -> Status {
+        while (!control.stop()) std::this_thread::yield();
+        stopped = true;
+        return fail(Kind::kUnavailable, "runtime.cancelled", "stopped");
+      },
+      20);
   r.node.wait_watches(1);
   const JobId id = r.node.submit_job(1);
   while (r.provider->counters().running == 0) std::this_thread::yield();
@@ -262,10 +295,12 @@ TEST(Caller, repeats_a_call_whose_answer_was_lost_and_it_counts_once) {
   Caller caller(node, node.world.who[0], node.world.network);
   node.lose_answers = 1;
   const Offer o = offer_of(node.world.who[0]);
-  const auto r = caller.call(market::Method::kProviderRegister,
-                             market::ProviderRegister{.region = o.region, .precisions = o.precisions,
-                                                      .isolation = o.isolation, .capacity = 1, .bond = o.bond,
-                                                      .ed25519 = o.ed25519});
+  const auto r = caller.call(market::Method::kProviderRegister, market::ProviderRegister{.region = o.region,
+                                                                                         .precisions = o.precisions,
+                                                                                         .isolation = o.isolation,
+                                                                                         .capacity = 1,
+                                                                                         .bond = o.bond,
+                                                                                         .ed25519 = o.ed25519});
   ASSERT_TRUE(r) << r.error().str();
   EXPECT_EQ(node.world.provider(0).bond, o.bond) << "not paid twice";
 }
@@ -274,8 +309,12 @@ TEST(Caller, signs_again_when_another_program_used_the_nonce) {
   MarketClient node;
   const Offer o = offer_of(node.world.who[0]);
   Caller one(node, node.world.who[0], node.world.network), two(node, node.world.who[0], node.world.network);
-  const market::ProviderRegister more{.region = o.region, .precisions = o.precisions, .isolation = o.isolation,
-                                      .capacity = 1, .bond = o.bond, .ed25519 = o.ed25519};
+  const market::ProviderRegister more{.region = o.region,
+                                      .precisions = o.precisions,
+                                      .isolation = o.isolation,
+                                      .capacity = 1,
+                                      .bond = o.bond,
+                                      .ed25519 = o.ed25519};
   ASSERT_TRUE(one.call(market::Method::kProviderRegister, more));
   ASSERT_TRUE(two.call(market::Method::kProviderRegister, more).has_value());
   const auto again = one.call(market::Method::kProviderRegister, more);

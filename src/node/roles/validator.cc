@@ -22,9 +22,8 @@ std::string shown(const AccountId& id) { return id.is_zero() ? "" : codec::encod
 Json result_document(const market::JobResult& result) {
   Json outputs = Json::array();
   for (const auto& output : result.outputs)
-    outputs.push(std::move(Json::object()
-                               .set("blob", codec::to_hex(output.id.view()))
-                               .set("size_bytes", output.size_bytes)));
+    outputs.push(
+        std::move(Json::object().set("blob", codec::to_hex(output.id.view())).set("size_bytes", output.size_bytes)));
   Json out = Json::object();
   out.set("receipt_hash", codec::to_hex(result.receipt_hash.view()))
       .set("status", market::run_status_name(result.status))
@@ -37,8 +36,8 @@ Json result_document(const market::JobResult& result) {
 
 }  // namespace
 
-Result<std::unique_ptr<Validator>> Validator::open(const light::Genesis& genesis, crypto::SecretKey key, blob::BlobStore& blobs,
-                                                   ValidatorOptions options) {
+Result<std::unique_ptr<Validator>> Validator::open(const light::Genesis& genesis, crypto::SecretKey key,
+                                                   blob::BlobStore& blobs, ValidatorOptions options) {
   std::unique_ptr<Validator> v(new Validator(blobs, std::move(options)));
   v->facts_.version = v->options_.version;
   v->facts_.genesis = light::encode(genesis);
@@ -119,7 +118,8 @@ bool Validator::wait_height(Height wanted, std::int64_t wait_ms) {
 Result<Json> Validator::block_document(Height height) {
   TRY(const auto view, chain_->view());
   if (height > view.height())
-    return fail(Kind::kNotFound, "roles.no_height", text("found height {}, the newest is {}", height.value, view.height().value));
+    return fail(Kind::kNotFound, "roles.no_height",
+                text("found height {}, the newest is {}", height.value, view.height().value));
   TRY(const auto block, view.block(height));
   const auto& h = block.header;
   Json txs = Json::array();

@@ -27,8 +27,8 @@ struct ValidatorOptions {
 class Validator final : public api::Backend {
  public:
   // Blobs are borrowed.
-  static Result<std::unique_ptr<Validator>> open(const light::Genesis& genesis, crypto::SecretKey key, blob::BlobStore& blobs,
-                                                 ValidatorOptions options);
+  static Result<std::unique_ptr<Validator>> open(const light::Genesis& genesis, crypto::SecretKey key,
+                                                 blob::BlobStore& blobs, ValidatorOptions options);
 
   Result<client::NodeInfo> info() override;
   Result<client::Applied> submit(const ledger::Tx& tx, std::int64_t wait_ms) override;
