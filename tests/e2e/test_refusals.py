@@ -63,8 +63,9 @@ class Refusals(Lab):
         net = self.up()
         self.ok("hanse", "down", "--dir", net)
         drop = ["setpriv", "--bounding-set=-net_bind_service"] if os.geteuid() == 0 else []
-        done = subprocess.run([*drop, os.path.join(BIN, "hansed"), "--config", os.path.join(net, "validator-0/node.toml"),
-                               "--set", "api.http=127.0.0.1:1"], capture_output=True, text=True, timeout=60, check=False)
+        config = os.path.join(net, "validator-0/node.toml")
+        done = subprocess.run([*drop, os.path.join(BIN, "hansed"), "--config", config, "--set", "api.http=127.0.0.1:1"],
+                              capture_output=True, text=True, timeout=60, check=False)
         self.assertEqual(done.returncode, 4, done.stdout + done.stderr)
         self.assertIn("api.listen", done.stderr)
         self.assertIn("127.0.0.1:1", done.stderr)
