@@ -12,7 +12,8 @@ class CommandLine(Lab):
     def test_help_of_every_command_exits_0(self):
         done = run("hanse", "--help")
         self.assertEqual(done.returncode, 0)
-        for verb in ("up", "down", "keygen", "submit", "status", "cancel", "doctor", "version", "completion", "explain"):
+        verbs = ("up", "down", "keygen", "submit", "status", "cancel", "doctor", "version", "completion", "explain")
+        for verb in verbs:
             self.assertIn(f"  {verb} ", done.stdout)
             leaf = run("hanse", verb, "--help")
             self.assertEqual(leaf.returncode, 0, verb)

@@ -1,11 +1,15 @@
 """What the command line refuses while a network runs."""
+import json
 import os
 import re
+import subprocess
 import threading
 import time
 import unittest
+import urllib.error
+import urllib.request
 
-from lab import ROOT, Lab
+from lab import BIN, ROOT, Lab
 
 
 class Refusals(Lab):
@@ -31,6 +35,40 @@ class Refusals(Lab):
         copy = self.path("late.receipt")
         self.ok("hanse", "receipt", "get", job, "--dir", net, "--out", copy)
         self.assertTrue(os.path.getsize(copy))
+
+    def test_a_provider_without_its_node_is_alive_and_not_ready(self):
+        net = self.up()
+        self.ok("hanse", "down", "--dir", net)
+        command = [os.path.join(BIN, "hansed"), "--config", os.path.join(net, "provider-0/node.toml"), "--set",
+                   "metrics.address=127.0.0.1:0"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as node:
+            try:
+                base = f"http://127.0.0.1:{json.loads(node.stdout.readline())['metrics_port']}/health"
+                with urllib.request.urlopen(f"{base}/live", timeout=20) as answer:
+                    self.assertEqual(answer.status, 200)
+                with self.assertRaises(urllib.error.HTTPError) as refused:
+                    urllib.request.urlopen(f"{base}/ready", timeout=20)
+                with refused.exception as answer:
+                    self.assertEqual(answer.code, 503)
+                    self.assertEqual(json.load(answer)["error"]["id"], "daemon.not_standing")
+            finally:
+                node.terminate()
+            self.assertEqual(node.wait(timeout=60), 0)
+
+    def test_a_port_that_the_system_keeps_is_named(self):
+        with open("/proc/sys/net/ipv4/ip_unprivileged_port_start", encoding="utf-8") as f:
+            if int(f.read()) <= 1:
+                print("skipped: every port is free to every user here, so a refused one was not tried")
+                return
+        net = self.up()
+        self.ok("hanse", "down", "--dir", net)
+        drop = ["setpriv", "--bounding-set=-net_bind_service"] if os.geteuid() == 0 else []
+        config = os.path.join(net, "validator-0/node.toml")
+        done = subprocess.run([*drop, os.path.join(BIN, "hansed"), "--config", config, "--set", "api.http=127.0.0.1:1"],
+                              capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, 4, done.stdout + done.stderr)
+        self.assertIn("api.listen", done.stderr)
+        self.assertIn("127.0.0.1:1", done.stderr)
 
 
 if __name__ == "__main__":
