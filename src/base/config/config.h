@@ -31,12 +31,12 @@ enum class Type : std::uint8_t { kText, kNumber, kBool, kChoice, kTextList };
 std::string_view type_name(Type type);  // "text", "number", "bool", "choice", "list of text"
 
 struct Key {
-  std::string_view path;          // "storage.path": section, dot, name; lower case, digits and _
+  std::string_view path;  // "storage.path": section, dot, name; lower case, digits and _
   Type type = Type::kText;
-  std::string_view fallback;      // the default as a flag would spell it
-  std::string_view help;          // one line, lower case, no full stop
-  std::string_view unit = {};     // "ms", "bytes", "ut", ...; "" when the value has none
-  std::uint64_t min = 0;          // of a number, inclusive
+  std::string_view fallback;   // the default as a flag would spell it
+  std::string_view help;       // one line, lower case, no full stop
+  std::string_view unit = {};  // "ms", "bytes", "ut", ...; "" when the value has none
+  std::uint64_t min = 0;       // of a number, inclusive
   std::uint64_t max = ~std::uint64_t{0};
   std::string_view choices = {};  // of a choice: "off|info|debug"
   bool secret = false;            // never printed

@@ -49,8 +49,7 @@ class Flattener {
       for (const auto& item : *a) {
         const auto* word = item.as_string();
         if (word == nullptr) return refuse(item, path, "a list item that is no text");
-        if (e.list.size() == kListItemsMax)
-          return refuse(item, path, text("more than {} list items", kListItemsMax));
+        if (e.list.size() == kListItemsMax) return refuse(item, path, text("more than {} list items", kListItemsMax));
         e.list.push_back(word->get());
       }
     } else {

@@ -11,7 +11,8 @@ namespace hanse {
 
 inline void check(bool condition, std::string_view what,
                   const std::source_location& where = std::source_location::current()) {
-  if (!condition) [[unlikely]] check_failed(what, where);
+  if (!condition) [[unlikely]]
+    check_failed(what, where);
 }
 
 }  // namespace hanse

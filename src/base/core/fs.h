@@ -24,23 +24,23 @@ class File {
   virtual Result<std::size_t> read_at(std::uint64_t offset, ByteSpan out) = 0;  // fewer bytes only at the end
   virtual Status write_at(std::uint64_t offset, ByteView bytes) = 0;            // all of them, or an error
   virtual Status append(ByteView bytes) = 0;
-  virtual Status sync() = 0;                                // fdatasync: bytes and size, not times
+  virtual Status sync() = 0;  // fdatasync: bytes and size, not times
   virtual Result<std::uint64_t> size() = 0;
   virtual Status truncate(std::uint64_t size_bytes) = 0;
   virtual Status preallocate(std::uint64_t size_bytes) = 0;  // reserves the space and grows the file with zeros
 };
 
 enum class OpenMode : std::uint8_t {
-  kRead,        // must exist
-  kWrite,       // must exist; read and write
-  kCreate,      // must not exist; read and write
+  kRead,    // must exist
+  kWrite,   // must exist; read and write
+  kCreate,  // must not exist; read and write
 };
 
 class Fs {
  public:
   virtual ~Fs() = default;
   virtual Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) = 0;
-  virtual Status mkdir(const std::string& path) = 0;        // parents must exist; an existing folder is fine
+  virtual Status mkdir(const std::string& path) = 0;  // parents must exist; an existing folder is fine
   virtual Status sync_dir(const std::string& path) = 0;
   virtual Status rename(const std::string& from, const std::string& to) = 0;  // replaces `to`
   virtual Status unlink(const std::string& path) = 0;

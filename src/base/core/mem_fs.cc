@@ -138,8 +138,7 @@ Status MemFs::write_locked(Inode& inode, const std::string& path, std::uint64_t 
   const std::uint64_t grown = std::max<std::uint64_t>(inode.now.size(), offset + bytes.size()) - inode.now.size();
   const bool full = grown > 0 && capacity_bytes_ != ~std::uint64_t{0} && used_locked() + grown > capacity_bytes_;
   Status status = count_operation("write", path);
-  if (status && full)
-    status = fail(Kind::kExhausted, "core.fs_full", text("write {}: no space left on device", path));
+  if (status && full) status = fail(Kind::kExhausted, "core.fs_full", text("write {}: no space left on device", path));
   if (!status) {
     if (full) return status;
     bytes = bytes.first(bytes.size() / 2);
@@ -154,8 +153,7 @@ Result<std::unique_ptr<File>> MemFs::open(const std::string& path, OpenMode mode
   const std::lock_guard lock(mutex_);
   auto it = names_.find(path);
   if (mode == OpenMode::kCreate) {
-    if (it != names_.end())
-      return fail(Kind::kConflict, "core.fs_exists", text("open {}: the file exists", path));
+    if (it != names_.end()) return fail(Kind::kConflict, "core.fs_exists", text("open {}: the file exists", path));
     if (!dirs_.contains(parent_dir(path))) return not_found(path);
     TRY_OK(count_operation("create", path));
     it = names_.emplace(path, std::make_shared<Inode>()).first;

@@ -34,7 +34,7 @@ class MemFs final : public Fs {
 
   void crash(std::uint64_t seed);
   void fail_at(std::uint64_t operations_from_now, Fault fault);  // 1 = the next one; once
-  std::uint64_t operations() const;                             // counted so far
+  std::uint64_t operations() const;                              // counted so far
   // Flips one bit of a file as it stands, synced or not: a bad sector. False when there is no such byte.
   bool flip(const std::string& path, std::uint64_t offset, unsigned bit);
 

@@ -6,9 +6,9 @@
 namespace hanse {
 
 namespace {
-constexpr std::array<std::string_view, 10> kKindNames = {
-    "invalid", "not_found", "conflict", "denied",      "unavailable",
-    "timeout", "exhausted", "corrupt",  "unsupported", "internal"};
+constexpr std::array<std::string_view, 10> kKindNames = {"invalid",     "not_found", "conflict",  "denied",
+                                                         "unavailable", "timeout",   "exhausted", "corrupt",
+                                                         "unsupported", "internal"};
 constexpr std::array<int, 10> kExitCodes = {2, 1, 1, 4, 3, 3, 1, 5, 1, 70};
 }  // namespace
 
@@ -75,8 +75,7 @@ Error&& Error::at(std::string_view path) && {
 std::string Error::str() const {
   std::string out = rep_->id + ": " + rep_->message;
   if (!rep_->path.empty()) out += " at " + rep_->path;
-  for (std::size_t i = 0; i < rep_->context.size(); ++i)
-    out += (i == 0 ? " (while " : "; ") + rep_->context[i];
+  for (std::size_t i = 0; i < rep_->context.size(); ++i) out += (i == 0 ? " (while " : "; ") + rep_->context[i];
   if (!rep_->context.empty()) out += ')';
   return out;
 }

@@ -28,9 +28,9 @@ enum class Kind : std::uint8_t {
   kInternal,     // our own bug
 };
 
-std::string_view kind_name(Kind kind);                  // "invalid", "not_found", ...
-bool parse_kind(std::string_view name, Kind& out);      // inverse of kind_name
-int exit_code(Kind kind);                               // 1 negative, 2 usage, 3 unreachable, 4 denied, 5 corrupt, 70 bug
+std::string_view kind_name(Kind kind);              // "invalid", "not_found", ...
+bool parse_kind(std::string_view name, Kind& out);  // inverse of kind_name
+int exit_code(Kind kind);                           // 1 negative, 2 usage, 3 unreachable, 4 denied, 5 corrupt, 70 bug
 
 class [[nodiscard]] Error {
  public:
@@ -46,15 +46,15 @@ class [[nodiscard]] Error {
   Kind kind() const;
   std::string_view id() const;
   std::string_view message() const;
-  std::uint32_t code() const;                         // 0 when the error has no number
-  std::string_view path() const;                      // "" or where in the document, e.g. "nodes[2].limits.gas"
-  const std::vector<std::string>& context() const;    // innermost first
+  std::uint32_t code() const;                       // 0 when the error has no number
+  std::string_view path() const;                    // "" or where in the document, e.g. "nodes[2].limits.gas"
+  const std::vector<std::string>& context() const;  // innermost first
 
-  Error&& with(std::string_view context) &&;          // what was being done, e.g. "open wallet /home/a/w.key"
+  Error&& with(std::string_view context) &&;  // what was being done, e.g. "open wallet /home/a/w.key"
   Error&& coded(std::uint32_t code) &&;
   Error&& at(std::string_view path) &&;
 
-  std::string str() const;                            // "id: message at path (while inner; outer)"
+  std::string str() const;  // "id: message at path (while inner; outer)"
 
  private:
   struct Rep;
@@ -80,16 +80,17 @@ template <class T>
 
 #define HANSE_TRY_CAT2(a, b) a##b
 #define HANSE_TRY_CAT(a, b) HANSE_TRY_CAT2(a, b)
-#define HANSE_TRY_DECL(tmp, decl, ...)                                   \
-  auto tmp = (__VA_ARGS__);                                              \
-  if (!tmp) [[unlikely]] return std::unexpected(std::move(tmp).error()); \
+#define HANSE_TRY_DECL(tmp, decl, ...)              \
+  auto tmp = (__VA_ARGS__);                         \
+  if (!tmp) [[unlikely]]                            \
+    return std::unexpected(std::move(tmp).error()); \
   decl = *std::move(tmp)
 
 // TRY(auto bytes, read_file(path));   declares bytes, or returns the error
 #define TRY(decl, ...) HANSE_TRY_DECL(HANSE_TRY_CAT(hanse_try_, __LINE__), decl, __VA_ARGS__)
 // TRY_OK(file.sync());                for a Status (or a Result whose value is not wanted)
-#define TRY_OK(...)                                                           \
-  do {                                                                        \
-    if (auto hanse_status_ = (__VA_ARGS__); !hanse_status_) [[unlikely]]      \
-      return std::unexpected(std::move(hanse_status_).error());               \
+#define TRY_OK(...)                                                      \
+  do {                                                                   \
+    if (auto hanse_status_ = (__VA_ARGS__); !hanse_status_) [[unlikely]] \
+      return std::unexpected(std::move(hanse_status_).error());          \
   } while (false)

@@ -52,7 +52,7 @@ Stats stats() { return detail::Core::get().stats(); }
 
 void install_crash_handler() {
   detail::Core::get();  // made here: a signal handler must not be the first to ask
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = on_crash;
   action.sa_flags = SA_RESETHAND | SA_ONSTACK;
   sigemptyset(&action.sa_mask);

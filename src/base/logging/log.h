@@ -34,9 +34,9 @@ namespace hanse::logging {
 
 enum class Level : std::uint8_t { kTrace, kDebug, kInfo, kWarn, kError };
 constexpr std::size_t kLevels = 5;
-std::string_view level_name(Level level);         // "trace", "debug", "info", "warn", "error"
+std::string_view level_name(Level level);  // "trace", "debug", "info", "warn", "error"
 Result<Level> parse_level(std::string_view name);
-Result<Level> level_from_env(Level otherwise);    // HANSE_LOG, or `otherwise` when it is not set
+Result<Level> level_from_env(Level otherwise);  // HANSE_LOG, or `otherwise` when it is not set
 
 constexpr std::size_t kFieldsMax = 16;
 constexpr std::size_t kTextMax = 512;
@@ -62,15 +62,15 @@ enum class Format : std::uint8_t { kPretty, kJson };
 struct Options {
   Level level = Level::kInfo;
   Format format = Format::kPretty;
-  std::string file;                                // empty: stderr
-  std::uint64_t file_bytes_max = 64ull << 20;      // then the file is renamed to file.1 and so on
+  std::string file;                            // empty: stderr
+  std::uint64_t file_bytes_max = 64ull << 20;  // then the file is renamed to file.1 and so on
   std::uint32_t files_max = 5;
-  std::uint32_t ring_bytes = 128 * 1024;           // of threads that log first after start; a power of two, >= 16 KiB
-  const Clock* clock = nullptr;                    // null: system_clock(); must outlive stop()
+  std::uint32_t ring_bytes = 128 * 1024;  // of threads that log first after start; a power of two, >= 16 KiB
+  const Clock* clock = nullptr;           // null: system_clock(); must outlive stop()
 };
 Status start(const Options& options);
-void stop();      // writes what is left, then ends the writer
-Status flush();   // everything issued before the call, by this thread or before it, is written and handed to the system
+void stop();     // writes what is left, then ends the writer
+Status flush();  // everything issued before the call, by this thread or before it, is written and handed to the system
 
 void set_level(Level level);
 

@@ -38,8 +38,8 @@ class Log : public testing::Test {
   }
   void TearDown() override { stop(); }
   void start_json(Level level = Level::kTrace, std::uint32_t ring_bytes = 128 * 1024) {
-    const Status done = start({.level = level, .format = Format::kJson, .file = file_, .ring_bytes = ring_bytes,
-                               .clock = &clock_});
+    const Status done =
+        start({.level = level, .format = Format::kJson, .file = file_, .ring_bytes = ring_bytes, .clock = &clock_});
     ASSERT_TRUE(done) << done.error().str();
   }
   std::vector<std::string> flushed_lines() {
@@ -54,13 +54,19 @@ TEST_F(Log, writes_an_event_with_its_room_and_typed_fields) {
   start_json();
   clock_.advance_ns(456'789);
   const FixedBytes<4> id{.data = {0xab, 0, 1, 2}};
-  log_info("bid accepted", {{"job", id}, {"price_ut", std::uint64_t{18'446'744'073'709'551'615u}}, {"delta", -5},
-                            {"ok", true}, {"share", 0.25}, {"who", "a \"b\"\n\\"}, {"letter", 'x'}});
+  log_info("bid accepted", {{"job", id},
+                            {"price_ut", std::uint64_t{18'446'744'073'709'551'615u}},
+                            {"delta", -5},
+                            {"ok", true},
+                            {"share", 0.25},
+                            {"who", "a \"b\"\n\\"},
+                            {"letter", 'x'}});
   const auto lines = flushed_lines();
   ASSERT_EQ(lines.size(), 1u);
   EXPECT_EQ(lines[0],
             "{\"ts\":\"2026-02-02T02:40:00.123456Z\",\"level\":\"info\",\"room\":\"logging\","
-            "\"event\":\"bid accepted\",\"job\":\"ab000102\",\"price_ut\":18446744073709551615,\"delta\":-5,\"ok\":true,\"share\":0.25,"
+            "\"event\":\"bid "
+            "accepted\",\"job\":\"ab000102\",\"price_ut\":18446744073709551615,\"delta\":-5,\"ok\":true,\"share\":0.25,"
             "\"who\":\"a \\\"b\\\"\\u000a\\\\\",\"letter\":\"x\"}");
 }
 
@@ -83,7 +89,8 @@ TEST_F(Log, never_prints_a_secret) {
 
 TEST_F(Log, keeps_lines_valid_whatever_the_text) {
   start_json();
-  log_info("odd", {{"bytes", std::string_view("\xff\xc3\xa9\xed\xa0\x80\x01", 7)}, {"event", "taken"},
+  log_info("odd", {{"bytes", std::string_view("\xff\xc3\xa9\xed\xa0\x80\x01", 7)},
+                   {"event", "taken"},
                    {"nan", std::numeric_limits<double>::quiet_NaN()}});
   const auto lines = flushed_lines();
   ASSERT_EQ(lines.size(), 1u);
@@ -97,8 +104,23 @@ TEST_F(Log, cuts_long_texts_and_further_fields_and_says_so) {
   start_json();
   log_info("exact", {{"t", std::string(kTextMax, 'a')}});
   log_info("long", {{"t", std::string(kTextMax + 1, 'a')}});
-  log_info("many", {{"0", 0}, {"1", 1}, {"2", 2}, {"3", 3}, {"4", 4}, {"5", 5}, {"6", 6}, {"7", 7}, {"8", 8},
-                    {"9", 9}, {"10", 0}, {"11", 1}, {"12", 2}, {"13", 3}, {"14", 4}, {"15", 5}, {"16", 6}});
+  log_info("many", {{"0", 0},
+                    {"1", 1},
+                    {"2", 2},
+                    {"3", 3},
+                    {"4", 4},
+                    {"5", 5},
+                    {"6", 6},
+                    {"7", 7},
+                    {"8", 8},
+                    {"9", 9},
+                    {"10", 0},
+                    {"11", 1},
+                    {"12", 2},
+                    {"13", 3},
+                    {"14", 4},
+                    {"15", 5},
+                    {"16", 6}});
   const auto lines = flushed_lines();
   ASSERT_EQ(lines.size(), 3u);
   EXPECT_EQ(lines[0].find("\"cut\""), std::string::npos);
@@ -139,8 +161,7 @@ TEST_F(Log, counts_every_event_as_written_or_lost_with_eight_threads) {
   const Stats after = stats();
   std::uint64_t issued = 0, written = 0, lost = 0;
   for (std::size_t l = 0; l < kLevels; ++l) {
-    EXPECT_EQ(after.issued[l] - before.issued[l],
-              after.written[l] - before.written[l] + after.lost[l] - before.lost[l])
+    EXPECT_EQ(after.issued[l] - before.issued[l], after.written[l] - before.written[l] + after.lost[l] - before.lost[l])
         << l;
     issued += after.issued[l] - before.issued[l];
     written += after.written[l] - before.written[l];
@@ -185,7 +206,8 @@ TEST_F(Log, drops_the_lesser_events_and_no_error_while_the_sink_is_stuck) {
     if (const ssize_t n = read(reader, buf, sizeof buf); n > 0) got.append(buf, static_cast<std::size_t>(n));
   }
   failing.join();
-  for (char buf[4096]; read(reader, buf, sizeof buf) > 0;) {}
+  for (char buf[4096]; read(reader, buf, sizeof buf) > 0;) {
+  }
   ASSERT_TRUE(flush());
   const Stats after = stats();
   for (std::size_t l = 0; l < kLevels; ++l)

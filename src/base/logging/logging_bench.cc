@@ -61,7 +61,8 @@ int run() {
                     [] { (void)flush(); });
     theirs = per_call([&](int i) { peer->info("bid accepted job={} price_ut={} share={}", job, i, 0.25); },
                       [&] {
-                        while (pool->queue_size() != 0) {}
+                        while (pool->queue_size() != 0) {
+                        }
                       });
   }
   print("log_info, 3 fields, median burst", ours.median, theirs.median, "spdlog async, same run");

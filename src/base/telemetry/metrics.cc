@@ -97,7 +97,8 @@ struct Registry::Rep {
 
 void Counter::raise_to(std::uint64_t total) {
   std::uint64_t seen = value();
-  while (seen < total && !value_.compare_exchange_weak(seen, total, std::memory_order_relaxed)) {}
+  while (seen < total && !value_.compare_exchange_weak(seen, total, std::memory_order_relaxed)) {
+  }
 }
 
 void Histogram::observe(std::int64_t raw) {

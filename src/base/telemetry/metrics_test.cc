@@ -77,7 +77,7 @@ TEST(Registry, shows_what_was_counted_in_prometheus_text) {
 TEST(Registry, puts_an_observation_on_a_bound_into_its_bucket) {
   Registry r;
   Histogram& h = r.histogram(Metric::kJournalFsyncSeconds);
-  h.observe(50'000);         // exactly the first bound
+  h.observe(50'000);  // exactly the first bound
   h.observe(50'001);
   h.observe(1'000'000'001);  // above the last
   const std::string text = r.exposition();

@@ -31,9 +31,10 @@ std::string reference_page() {
       "# Metrics\n\n"
       "Written from the table in `src/base/telemetry/catalog.h`; `HANSE_BLESS=1 build/bin/telemetry_test` writes it\n"
       "again. The node serves them in Prometheus text format at `/metrics`.\n\n";
-  out += text("A metric keeps at most {} combinations of label values apart; further ones are counted under `{}`.\n"
-              "Label values are cut at {} bytes.\n\n",
-              kSeriesMax, kOverflow, kLabelBytesMax);
+  out += text(
+      "A metric keeps at most {} combinations of label values apart; further ones are counted under `{}`.\n"
+      "Label values are cut at {} bytes.\n\n",
+      kSeriesMax, kOverflow, kLabelBytesMax);
   out += "| name | type | unit | labels | meaning |\n|---|---|---|---|---|\n";
   std::string buckets;
   for (const MetricInfo& m : kCatalog) {

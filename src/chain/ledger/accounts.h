@@ -23,7 +23,7 @@ Result<Amount> supply(const StateReader& state);
 
 Status credit(State& state, const AccountId& id, Amount amount);
 Status debit(State& state, const AccountId& id, Amount amount);
-Status use_nonce(State& state, const AccountId& id, std::uint64_t nonce);     // must exceed the one recorded
+Status use_nonce(State& state, const AccountId& id, std::uint64_t nonce);  // must exceed the one recorded
 
 // The application number 1: method 1 = transfer {1: to, 2: amount}. Genesis section: {1: [[account id, amount], ...]},
 // ids ascending. Queries: "account" (argument: 32 bytes of id) -> {0: balance, 1: nonce}; "total", "supply" -> integer.
@@ -36,7 +36,7 @@ struct Transfer {
 };
 Bytes encode_transfer(const Transfer& transfer);
 Result<Transfer> decode_transfer(ByteView args);
-Result<Account> decode_account(ByteView bytes);  // the answer of query "account"
+Result<Account> decode_account(ByteView bytes);                                     // the answer of query "account"
 Bytes encode_accounts_genesis(std::vector<std::pair<AccountId, Amount>> balances);  // sorts; one entry per id
 std::unique_ptr<App> make_accounts_app();
 

@@ -17,13 +17,13 @@ namespace hanse::ledger {
 
 struct SignedCall {
   NetworkId network;
-  std::uint8_t app = 0;         // number of the application it is for
+  std::uint8_t app = 0;  // number of the application it is for
   AccountId sender;
-  std::uint64_t nonce = 0;      // strictly increasing per account, shared with the jobs the account pays
-  Height expires;               // last height at which it may be applied
-  std::uint16_t method = 0;     // meaning belongs to the application
-  Bytes args;                   // canonical CBOR, layout belongs to the method
-  crypto::PublicKey key;        // must hash to sender
+  std::uint64_t nonce = 0;   // strictly increasing per account, shared with the jobs the account pays
+  Height expires;            // last height at which it may be applied
+  std::uint16_t method = 0;  // meaning belongs to the application
+  Bytes args;                // canonical CBOR, layout belongs to the method
+  crypto::PublicKey key;     // must hash to sender
   Bytes signature;
 };
 

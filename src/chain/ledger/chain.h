@@ -29,13 +29,13 @@ namespace hanse::ledger {
 
 struct ChainStats {
   Height height;
-  std::uint64_t blocks = 0;            // since open
-  std::uint64_t txs = 0;               // since open
+  std::uint64_t blocks = 0;  // since open
+  std::uint64_t txs = 0;     // since open
   std::size_t pool_count = 0;
   std::size_t pool_bytes = 0;
-  std::int64_t sync_ns_last = 0;       // journal fdatasync of both mirrors
-  std::int64_t block_ns_last = 0;      // cut to answers
-  std::uint64_t replayed = 0;          // cuts executed again by open()
+  std::int64_t sync_ns_last = 0;   // journal fdatasync of both mirrors
+  std::int64_t block_ns_last = 0;  // cut to answers
+  std::uint64_t replayed = 0;      // cuts executed again by open()
   bool abstaining = false;
 };
 
@@ -45,9 +45,9 @@ class Chain {
     PoolLimits pool;
     Ledger::Options ledger;
     std::uint32_t journal_segment_bytes = 4u << 20;
-    Clock* clock = nullptr;    // nullptr: system_clock()
-    Fs* fs = nullptr;          // of the journal; nullptr: real_fs()
-    Random* random = nullptr;  // nullptr: system_random()
+    Clock* clock = nullptr;                                // nullptr: system_clock()
+    Fs* fs = nullptr;                                      // of the journal; nullptr: real_fs()
+    Random* random = nullptr;                              // nullptr: system_random()
     std::function<void(const ChainStats&)> on_block = {};  // after each block, on the chain's thread; for measuring
   };
   using Answer = std::function<void(Result<Applied>)>;

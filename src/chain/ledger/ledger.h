@@ -62,8 +62,8 @@ struct Executed {
   std::vector<TxResult> results;    // as many as txs
   std::vector<Bytes> result_bytes;  // their encodings
   std::vector<Hash32> result_hashes;
-  std::vector<Event> events;        // of the transactions in order, then of the applications' ends
-  std::vector<Hash32> skipped;      // applied before, left out of the block
+  std::vector<Event> events;    // of the transactions in order, then of the applications' ends
+  std::vector<Hash32> skipped;  // applied before, left out of the block
   bool wants_block = false;
   std::map<Bytes, std::optional<Bytes>> writes;
   TreeUpdate tree;
@@ -117,8 +117,8 @@ class Ledger {
 
   const light::Genesis& genesis() const { return genesis_; }
   const NetworkId& network() const { return network_; }
-  const Block& tip() const { return tip_; }              // execute/commit thread only
-  bool wants_block() const { return wants_block_; }      // said by the applications at the tip; same thread
+  const Block& tip() const { return tip_; }          // execute/commit thread only
+  bool wants_block() const { return wants_block_; }  // said by the applications at the tip; same thread
   App* app(std::uint8_t number) const;
   Result<View> view() const;
 

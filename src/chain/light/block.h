@@ -18,12 +18,12 @@ struct BlockHeader {
   NetworkId network;
   std::uint64_t epoch = 0;
   Height height;
-  Hash32 parent;          // header hash of height - 1; zero at height 0
-  Hash32 tx_root;         // list_root of tx ids
-  Hash32 receipt_root;    // list_root of BLAKE3("hanse/tx-result/1", encoded TxResult), in the same order
-  Hash32 state_root;      // sparse tree over the application state after this block
+  Hash32 parent;        // header hash of height - 1; zero at height 0
+  Hash32 tx_root;       // list_root of tx ids
+  Hash32 receipt_root;  // list_root of BLAKE3("hanse/tx-result/1", encoded TxResult), in the same order
+  Hash32 state_root;    // sparse tree over the application state after this block
   std::int64_t time_ms = 0;
-  AccountId leader;       // zero at height 0
+  AccountId leader;  // zero at height 0
   friend bool operator==(const BlockHeader&, const BlockHeader&) = default;
 };
 Bytes encode(const BlockHeader& header);

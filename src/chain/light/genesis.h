@@ -39,17 +39,17 @@ ValidatorSet sorted_set(std::vector<Validator> validators);
 struct Params {
   std::uint32_t quorum_bp = 6'700;
   std::uint32_t economic_bp = 8'000;
-  std::uint32_t interval_ms = 1'000;       // between empty blocks when an application waits for a timeout
+  std::uint32_t interval_ms = 1'000;  // between empty blocks when an application waits for a timeout
   std::uint32_t block_txs_max = 4'096;
   std::uint32_t block_bytes_max = 2u << 20;  // of encoded transactions
 };
 
 struct Genesis {
-  std::string name;                      // 1 to 64 bytes, for people
-  std::int64_t time_ms = 0;              // block 0; later blocks have strictly later times
+  std::string name;          // 1 to 64 bytes, for people
+  std::int64_t time_ms = 0;  // block 0; later blocks have strictly later times
   Params params;
   ValidatorSet validators;
-  std::map<std::uint8_t, Bytes> apps;    // application number -> its section, layout owned by the application
+  std::map<std::uint8_t, Bytes> apps;  // application number -> its section, layout owned by the application
 };
 
 Status validate(const Genesis& genesis);

@@ -31,8 +31,8 @@ struct SparseProof {
   struct Leaf {
     Hash32 key_hash, value_hash;
   };
-  std::optional<Leaf> other;      // only in proofs of absence
-  std::vector<Hash32> siblings;   // from the root down, at most kSparseDepthMax
+  std::optional<Leaf> other;     // only in proofs of absence
+  std::vector<Hash32> siblings;  // from the root down, at most kSparseDepthMax
 };
 
 // Whether `key` has exactly `value` (nothing: is absent) under root.

@@ -15,8 +15,7 @@ Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk&) {
   TRY(const auto seeds, open_wallet(args, wallet_path(args, session.dir)));
   TRY(const crypto::Identity payer, seeds.identity());
   roles::Caller caller(*session.client, payer, session.info.network);
-  TRY(const client::Applied applied,
-      caller.call(market::Method::kJobCancel, market::JobCancel{.id = id}));
+  TRY(const client::Applied applied, caller.call(market::Method::kJobCancel, market::JobCancel{.id = id}));
   TRY(const market::Job job, read_job(session, id));
   codec::Json json = job_json(job);
   json.set("height", applied.height.value);
@@ -31,7 +30,10 @@ plugin::Verb cancel_verb() {
           .summary = "cancel a job that has not started; its escrow comes back",
           .details = "Example:\n  hanse cancel 4f2a… --dir net",
           .options = {{.name = "JOB", .value = "JOB", .help = "job id", .fallback = {}, .required = true},
-                      dir_option(), node_option(), wallet_option(), passphrase_option()},
+                      dir_option(),
+                      node_option(),
+                      wallet_option(),
+                      passphrase_option()},
           .run = run};
 }
 

@@ -72,8 +72,8 @@ std::string fish_script(const std::vector<plugin::Verb>& verbs) {
                   verb.name.substr(space + 1), quoted(verb.summary));
     for (const auto& option : verb.options)
       if (option.name.starts_with("--"))
-        out += text("complete -c hanse -n '__fish_seen_subcommand_from {}' -l {} -d {}\n", first,
-                    option.name.substr(2), quoted(option.help));
+        out += text("complete -c hanse -n '__fish_seen_subcommand_from {}' -l {} -d {}\n", first, option.name.substr(2),
+                    quoted(option.help));
   }
   return out;
 }
@@ -81,28 +81,30 @@ std::string fish_script(const std::vector<plugin::Verb>& verbs) {
 }  // namespace
 
 plugin::Verb completion_verb() {
-  return {.name = "completion",
-          .summary = "print a completion script for bash, zsh or fish",
-          .details = "Examples:\n  source <(hanse completion bash)\n  hanse completion fish > "
-                     "~/.config/fish/completions/hanse.fish",
-          .options = {{.name = "SHELL", .value = "SHELL", .help = "bash, zsh or fish", .fallback = {}, .required = true}},
-          .run = [](const plugin::VerbArgs& args, plugin::Talk&) -> Result<plugin::Answer> {
-            const std::string_view shell = args.get("SHELL");
-            std::string script;
-            if (shell == "bash") {
-              script = bash_script(all_verbs());
-            } else if (shell == "zsh") {
-              script = "autoload -U +X bashcompinit && bashcompinit\n" + bash_script(all_verbs());
-            } else if (shell == "fish") {
-              script = fish_script(all_verbs());
-            } else {
-              return fail(Kind::kInvalid, "cli.usage", text("found shell '{}', expected bash, zsh or fish", shell));
-            }
-            script.pop_back();
-            codec::Json json = codec::Json::object();
-            json.set("shell", shell).set("script", script);
-            return plugin::Answer{.json = std::move(json), .text = std::move(script)};
-          }};
+  return {
+      .name = "completion",
+      .summary = "print a completion script for bash, zsh or fish",
+      .details =
+          "Examples:\n  source <(hanse completion bash)\n  hanse completion fish > "
+          "~/.config/fish/completions/hanse.fish",
+      .options = {{.name = "SHELL", .value = "SHELL", .help = "bash, zsh or fish", .fallback = {}, .required = true}},
+      .run = [](const plugin::VerbArgs& args, plugin::Talk&) -> Result<plugin::Answer> {
+        const std::string_view shell = args.get("SHELL");
+        std::string script;
+        if (shell == "bash") {
+          script = bash_script(all_verbs());
+        } else if (shell == "zsh") {
+          script = "autoload -U +X bashcompinit && bashcompinit\n" + bash_script(all_verbs());
+        } else if (shell == "fish") {
+          script = fish_script(all_verbs());
+        } else {
+          return fail(Kind::kInvalid, "cli.usage", text("found shell '{}', expected bash, zsh or fish", shell));
+        }
+        script.pop_back();
+        codec::Json json = codec::Json::object();
+        json.set("shell", shell).set("script", script);
+        return plugin::Answer{.json = std::move(json), .text = std::move(script)};
+      }};
 }
 
 }  // namespace hanse::cli

@@ -21,7 +21,7 @@ namespace {
 
 struct Fact {
   std::string name, value;
-  std::string remedy;   // what to do about it; "" when all is well
+  std::string remedy;  // what to do about it; "" when all is well
   bool essential = false;
 };
 
@@ -55,17 +55,19 @@ Fact cpu_fact() {
   if (__builtin_cpu_supports("avx512f")) features += " avx512f";
   if (__builtin_cpu_supports("avx512vnni")) features += " avx512vnni";
 #endif
-  return {.name = "processor",
-          .value = text("{} x {}{}{}", sysconf(_SC_NPROCESSORS_ONLN),
-                        after(first_line_with("/proc/cpuinfo", "model name"), ':'), features.empty() ? "" : ",", features),
-          .remedy = {}};
+  return {
+      .name = "processor",
+      .value = text("{} x {}{}{}", sysconf(_SC_NPROCESSORS_ONLN),
+                    after(first_line_with("/proc/cpuinfo", "model name"), ':'), features.empty() ? "" : ",", features),
+      .remedy = {}};
 }
 
 Fact disk_fact(const std::string& dir) {
   struct statvfs disk{};
   if (statvfs(dir.c_str(), &disk) != 0) return {.name = "disk", .value = "unknown", .remedy = {}};
   const std::uint64_t free_mib = disk.f_bavail * disk.f_frsize >> 20;
-  return {.name = "disk", .value = text("{} MiB free at {}", free_mib, dir),
+  return {.name = "disk",
+          .value = text("{} MiB free at {}", free_mib, dir),
           .remedy = free_mib < 1024 ? "make room: a node wants at least 1024 MiB" : ""};
 }
 
@@ -73,7 +75,8 @@ Fact disk_fact(const std::string& dir) {
 Fact fsync_fact(const std::string& dir) {
   const std::string path = text("{}/.hanse-doctor-{}", dir, getpid());
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (fd < 0) return {.name = "fsync", .value = text("cannot write to {}", dir), .remedy = "choose a folder with --dir"};
+  if (fd < 0)
+    return {.name = "fsync", .value = text("cannot write to {}", dir), .remedy = "choose a folder with --dir"};
   const Bytes block(4096, 0x5a);
   std::vector<std::int64_t> ns;
   bool good = true;
@@ -84,9 +87,11 @@ Fact fsync_fact(const std::string& dir) {
   }
   ::close(fd);
   ::unlink(path.c_str());
-  if (!good) return {.name = "fsync", .value = "fdatasync fails here", .remedy = "choose another disk", .essential = true};
+  if (!good)
+    return {.name = "fsync", .value = "fdatasync fails here", .remedy = "choose another disk", .essential = true};
   std::nth_element(ns.begin(), ns.begin() + 10, ns.end());
-  return {.name = "fsync", .value = text("{:.3f} ms median of 21 appends of 4 KiB", static_cast<double>(ns[10]) / 1e6),
+  return {.name = "fsync",
+          .value = text("{:.3f} ms median of 21 appends of 4 KiB", static_cast<double>(ns[10]) / 1e6),
           .remedy = {}};
 }
 
@@ -101,13 +106,16 @@ Fact crypto_fact() {
   const Bytes message = to_bytes("doctor");
   const Bytes signature = identity.mldsa().sign("hanse/doctor/1", message);
   const bool good = crypto::verify(identity.mldsa().public_key(), "hanse/doctor/1", message, signature).has_value();
-  return {.name = "signatures", .value = good ? "ML-DSA-65 and Ed25519 work" : "ML-DSA-65 fails its own check",
-          .remedy = good ? "" : "install OpenSSL 3.5 or newer", .essential = !good};
+  return {.name = "signatures",
+          .value = good ? "ML-DSA-65 and Ed25519 work" : "ML-DSA-65 fails its own check",
+          .remedy = good ? "" : "install OpenSSL 3.5 or newer",
+          .essential = !good};
 }
 
 void isolation_facts(std::vector<Fact>& facts) {
   const runtime::Isolation found = runtime::probe();
-  facts.push_back({.name = "isolation", .value = text("level {} of {}", found.level, runtime::kIsolationMax),
+  facts.push_back({.name = "isolation",
+                   .value = text("level {} of {}", found.level, runtime::kIsolationMax),
                    .remedy = found.missing});
   facts.push_back({.name = "landlock", .value = text("ABI {}", found.landlock_abi), .remedy = {}});
   facts.push_back({.name = "cgroups", .value = found.cgroups, .remedy = {}});
@@ -130,8 +138,9 @@ Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk&) {
   utsname kernel{};
   uname(&kernel);
   facts.insert(facts.begin(), {.name = "kernel", .value = kernel.release, .remedy = {}});
-  facts.insert(facts.begin(), {.name = "system", .value = after(first_line_with("/etc/os-release", "PRETTY_NAME="), '='),
-                               .remedy = {}});
+  facts.insert(
+      facts.begin(),
+      {.name = "system", .value = after(first_line_with("/etc/os-release", "PRETTY_NAME="), '='), .remedy = {}});
   facts.push_back(cpu_fact());
   facts.push_back({.name = "memory", .value = after(first_line_with("/proc/meminfo", "MemTotal"), ':'), .remedy = {}});
   facts.push_back(disk_fact(dir));
@@ -158,11 +167,12 @@ Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk&) {
 }  // namespace
 
 plugin::Verb doctor_verb() {
-  return {.name = "doctor",
-          .summary = "what this machine can do for Hanse, and what to install",
-          .details = "Exit code 1 when something essential is missing.",
-          .options = {{.name = "--dir", .value = "DIR", .help = "where the disk is measured (default .)", .fallback = {}}},
-          .run = run};
+  return {
+      .name = "doctor",
+      .summary = "what this machine can do for Hanse, and what to install",
+      .details = "Exit code 1 when something essential is missing.",
+      .options = {{.name = "--dir", .value = "DIR", .help = "where the disk is measured (default .)", .fallback = {}}},
+      .run = run};
 }
 
 }  // namespace hanse::cli

@@ -51,8 +51,8 @@ Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk&) {
     Kind kind{};
     const bool known = parse_kind(row.kind, kind);
     if (known) json.set("exit_code", exit_code(kind));
-    std::string out = text("{} ({}{})\n  {}", row.id, row.kind, known ? text(", exit code {}", exit_code(kind)) : "",
-                           row.meaning);
+    std::string out =
+        text("{} ({}{})\n  {}", row.id, row.kind, known ? text(", exit code {}", exit_code(kind)) : "", row.meaning);
     if (!row.remedy.empty()) out += text("\n  {}", row.remedy);
     return plugin::Answer{.json = std::move(json), .text = std::move(out)};
   }
@@ -68,7 +68,10 @@ plugin::Verb explain_verb() {
   return {.name = "explain",
           .summary = "say what an error id means and what to do",
           .details = "Example:\n  hanse explain market.unmatched",
-          .options = {{.name = "ID", .value = "ID", .help = "an error id such as gxf.price_zero", .fallback = {},
+          .options = {{.name = "ID",
+                       .value = "ID",
+                       .help = "an error id such as gxf.price_zero",
+                       .fallback = {},
                        .required = true}},
           .run = run};
 }

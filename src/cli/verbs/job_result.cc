@@ -66,7 +66,8 @@ Result<std::vector<std::string>> fetch_outputs(Session& session, const market::J
     const auto& output = job.result->outputs[i];
     TRY(const Bytes bytes, session.client->get_blob(output.id));
     if (crypto::blob_id(bytes) != output.id)
-      return fail(Kind::kCorrupt, "cli.output", text("output {} hashes to {}, the ledger says {}", i, crypto::blob_id(bytes), output.id));
+      return fail(Kind::kCorrupt, "cli.output",
+                  text("output {} hashes to {}, the ledger says {}", i, crypto::blob_id(bytes), output.id));
     const std::string name = i < names.size() && !names[i].empty() ? names[i] : text("{}", i);
     paths.push_back(text("{}/{}.{}", folder, job.bid.job_id, name));
     TRY_OK(replace_file(real_fs(), paths.back(), bytes));

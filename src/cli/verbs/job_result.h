@@ -11,7 +11,8 @@
 namespace hanse::cli {
 
 // Waits until the job has ended; calls progress with its state now and then.
-Result<market::Job> wait_for_job(Session& session, const JobId& id, Height from, std::int64_t wait_ms, plugin::Talk& talk);
+Result<market::Job> wait_for_job(Session& session, const JobId& id, Height from, std::int64_t wait_ms,
+                                 plugin::Talk& talk);
 
 struct FetchedReceipt {
   Bytes bundle;

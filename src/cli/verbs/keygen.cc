@@ -31,9 +31,10 @@ Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk& talk) {
 plugin::Verb keygen_verb() {
   return {.name = "keygen",
           .summary = "make a key file: an ML-DSA-65 and an Ed25519 key from one seed",
-          .details = "The file is encrypted under a passphrase (scrypt, AES-256-GCM), mode 0600, and never overwritten "
-                     "unless --force.\nExamples:\n  hanse keygen --out my.json\n  hanse keygen --out my.json "
-                     "--passphrase-fd 3 3<secret.txt",
+          .details =
+              "The file is encrypted under a passphrase (scrypt, AES-256-GCM), mode 0600, and never overwritten "
+              "unless --force.\nExamples:\n  hanse keygen --out my.json\n  hanse keygen --out my.json "
+              "--passphrase-fd 3 3<secret.txt",
           .options = {{.name = "--out", .value = "FILE", .help = "where to write it", .fallback = {}, .required = true},
                       {.name = "--force", .value = {}, .help = "replace an existing key file", .fallback = {}},
                       {.name = "--unencrypted", .value = {}, .help = "no passphrase, for development", .fallback = {}},

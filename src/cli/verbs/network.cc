@@ -64,9 +64,9 @@ std::string validator_toml(const std::string& dir, const NetworkOptions& options
 std::string precision_list(std::uint8_t precisions) {
   std::string out;
   const std::array<std::pair<gxf::Precision, std::string_view>, 4> names = {{{gxf::Precision::kInt8, "int8"},
-                                                                            {gxf::Precision::kE5m2, "e5m2"},
-                                                                            {gxf::Precision::kFp8, "fp8"},
-                                                                            {gxf::Precision::kBf16, "bf16"}}};
+                                                                             {gxf::Precision::kE5m2, "e5m2"},
+                                                                             {gxf::Precision::kFp8, "fp8"},
+                                                                             {gxf::Precision::kBf16, "bf16"}}};
   for (const auto& [precision, name] : names)
     if ((precisions & market::precision_bit(precision)) != 0) out += text("{}\"{}\"", out.empty() ? "" : ", ", name);
   return out;
@@ -116,8 +116,9 @@ Result<Network> make_network(const std::string& wanted, const NetworkOptions& op
   TRY(const std::string dir, absolute(wanted));
   TRY(const auto there, real_fs().list(dir));
   if (!there.empty())
-    return fail(Kind::kConflict, "cli.network_folder",
-                text("found {} without network.json but with {} other entries, expected an empty folder", dir, there.size()));
+    return fail(
+        Kind::kConflict, "cli.network_folder",
+        text("found {} without network.json but with {} other entries, expected an empty folder", dir, there.size()));
   // A Unix socket's path has room for 107 bytes.
   if (dir.size() > 80)
     return fail(Kind::kConflict, "cli.network_folder", text("the path {} is too long for a socket inside it", dir));
@@ -163,14 +164,16 @@ Result<Network> read_network(const std::string& wanted) {
     if (nodes == nullptr) return fail(Kind::kCorrupt, "cli.network_folder", "found no list of nodes");
     for (const codec::Json& one : nodes->items()) {
       NetworkNode node;
-      for (auto [key, field] : {std::pair{"name", &node.name}, std::pair{"role", &node.role}, std::pair{"id", &node.account}}) {
+      for (auto [key, field] :
+           {std::pair{"name", &node.name}, std::pair{"role", &node.role}, std::pair{"id", &node.account}}) {
         const codec::Json* value = one.find(key);
         if (value == nullptr) return fail(Kind::kCorrupt, "cli.network_folder", text("a node has no {}", key));
         TRY(const std::string_view found, value->as_text(key));
         *field = found;
       }
       if (node.name.find_first_of("/.") != std::string::npos)
-        return fail(Kind::kCorrupt, "cli.network_folder", text("found node name '{}', expected a folder's name", node.name));
+        return fail(Kind::kCorrupt, "cli.network_folder",
+                    text("found node name '{}', expected a folder's name", node.name));
       network.nodes.push_back(std::move(node));
     }
     return network;

@@ -31,7 +31,7 @@ struct Network {
 
 struct NetworkOptions {
   std::size_t providers = 2;
-  std::string http = "127.0.0.1:0";  // of the validator's API
+  std::string http = "127.0.0.1:0";                  // of the validator's API
   std::uint8_t precisions = market::kPrecisionsAll;  // that jobs of this network may ask for
 };
 

@@ -33,8 +33,8 @@ std::string last_words(const Network& network, const NetworkNode& node) {
 
 Status start_node(const Network& network, const NetworkNode& node) {
   const std::string folder = network.dir + "/" + node.name;
-  TRY(const Process process, start_process(program_folder() + "/hansed", {"--config", folder + "/node.toml"},
-                                           folder + "/node.log"));
+  TRY(const Process process,
+      start_process(program_folder() + "/hansed", {"--config", folder + "/node.toml"}, folder + "/node.log"));
   codec::Json json = codec::Json::object();
   json.set("pid", std::int64_t{process.pid}).set("start_ticks", process.start_ticks);
   return replace_file(real_fs(), run_path(network, node), as_bytes(json.dump() + "\n"));
@@ -47,7 +47,8 @@ Status still_runs(const Network& network, const NetworkNode& node) {
 }
 
 Result<std::size_t> standing_providers(client::Client& client) {
-  TRY(const Bytes answer, client.query(market::kMarketApp, "providers", market::encode_query(market::ProvidersQuery{})));
+  TRY(const Bytes answer,
+      client.query(market::kMarketApp, "providers", market::encode_query(market::ProvidersQuery{})));
   TRY(const auto providers, market::decode_providers(answer));
   std::size_t standing = 0;
   for (const auto& provider : providers) standing += provider.asks > 0 ? 1 : 0;
@@ -62,7 +63,8 @@ Status wait_until(const Network& network, std::string_view what, plugin::Talk& t
     const std::int64_t waited_ms = (system_clock().mono_ns() - start_ns) / 1'000'000;
     for (const auto& node : network.nodes) TRY_OK(still_runs(network, node));
     if (waited_ms > kStartWaitMs)
-      return fail(Kind::kTimeout, "cli.start_failed", text("waited {} ms for {}; see {}/*/node.log", waited_ms, what, network.dir));
+      return fail(Kind::kTimeout, "cli.start_failed",
+                  text("waited {} ms for {}; see {}/*/node.log", waited_ms, what, network.dir));
     talk.progress(text("waiting for {} ({} ms)", what, waited_ms));
     pause_ms(20);
   }

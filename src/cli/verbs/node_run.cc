@@ -12,11 +12,15 @@ namespace hanse::cli {
 plugin::Verb node_run_verb() {
   return {.name = "node run",
           .summary = "run the daemon in the foreground with one configuration file",
-          .details = "Becomes the program hansed, which stands beside this one.\n"
-                     "Example:\n  hanse node run --config /etc/hanse/node.toml --set logging.level=debug",
+          .details =
+              "Becomes the program hansed, which stands beside this one.\n"
+              "Example:\n  hanse node run --config /etc/hanse/node.toml --set logging.level=debug",
           .options = {{.name = "--config", .value = "FILE", .help = "node.toml", .fallback = {}, .required = true},
-                      {.name = "--set", .value = "KEY=VALUE", .help = "overrides one key; may be given often",
-                       .fallback = {}, .repeats = true}},
+                      {.name = "--set",
+                       .value = "KEY=VALUE",
+                       .help = "overrides one key; may be given often",
+                       .fallback = {},
+                       .repeats = true}},
           .run = [](const plugin::VerbArgs& args, plugin::Talk&) -> Result<plugin::Answer> {
             const std::string program = program_folder() + "/hansed";
             std::vector<std::string> words = {program, "--config", std::string(args.get("config"))};
@@ -28,7 +32,8 @@ plugin::Verb node_run_verb() {
             for (auto& word : words) argv.push_back(word.data());
             argv.push_back(nullptr);
             ::execv(program.c_str(), argv.data());
-            return fail(Kind::kUnavailable, "cli.start_failed", text("cannot run {}: {}", program, std::strerror(errno)));
+            return fail(Kind::kUnavailable, "cli.start_failed",
+                        text("cannot run {}: {}", program, std::strerror(errno)));
           }};
 }
 

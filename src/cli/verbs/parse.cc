@@ -140,7 +140,8 @@ int print_error(const Error& error, bool json, int out_fd, int err_fd) {
 
 }  // namespace
 
-int run_command_line(std::span<const std::string> args, const std::vector<plugin::Verb>& verbs, int out_fd, int err_fd) {
+int run_command_line(std::span<const std::string> args, const std::vector<plugin::Verb>& verbs, int out_fd,
+                     int err_fd) {
   CLI::App root("Hanse: machines that trade computing and can prove it", "hanse");
   root.require_subcommand(1);
   root.get_formatter()->column_width(34);
@@ -160,7 +161,8 @@ int run_command_line(std::span<const std::string> args, const std::vector<plugin
     write_all(out_fd, shown->help());
     return 0;
   } catch (const CLI::Error& problem) {
-    return print_error(Error(Kind::kInvalid, "cli.usage", usage_message(problem, args, verbs)), wants_json, out_fd, err_fd);
+    return print_error(Error(Kind::kInvalid, "cli.usage", usage_message(problem, args, verbs)), wants_json, out_fd,
+                       err_fd);
   }
   for (const auto& leaf : leaves) {
     if (!leaf->app->parsed()) continue;

@@ -19,8 +19,8 @@ struct Process {
 Result<Process> start_process(const std::string& program, const std::vector<std::string>& args,
                               const std::string& log_path);
 bool is_running(const Process& process);
-void signal_process(const Process& process, int signal);              // nothing when it is gone
-bool wait_until_gone(const Process& process, std::int64_t wait_ms);   // true when it ended in time
+void signal_process(const Process& process, int signal);             // nothing when it is gone
+bool wait_until_gone(const Process& process, std::int64_t wait_ms);  // true when it ended in time
 
 // The folder of the running program, where its siblings (hansed, hanse-worker) are.
 std::string program_folder();

@@ -18,7 +18,9 @@ Result<plugin::Answer> get(const plugin::VerbArgs& args, plugin::Talk&) {
   const std::string path = args.has("out") ? std::string(args.get("out")) : text("{}{}", id, receipt::kBundleSuffix);
   TRY_OK(replace_file(real_fs(), path, fetched.bundle));
   codec::Json json = codec::Json::object();
-  json.set("job_id", codec::to_hex(id.view())).set("receipt", path).set("level", receipt::level_name(fetched.report.level));
+  json.set("job_id", codec::to_hex(id.view()))
+      .set("receipt", path)
+      .set("level", receipt::level_name(fetched.report.level));
   return plugin::Answer{.json = std::move(json),
                         .text = text("{}: {}", path, receipt::level_name(fetched.report.level))};
 }
@@ -49,9 +51,10 @@ Result<plugin::Answer> show(const plugin::VerbArgs& args, plugin::Talk&) {
   const receipt::Receipt& r = opened.receipt;
   codec::Json json = receipt_json(r);
   json.set("network", codec::to_hex(opened.network.view())).set("issued_ms", opened.issued_ms);
-  std::string out = text("job       {}\nprovider  {}\nnetwork   {}\nstatus    {}\ngas       {}\nprice     {} ut\nkernel    {}",
-                         r.job_id, codec::encode_id(r.provider.view()), opened.network, market::run_status_name(r.status),
-                         r.gas, r.price.value, r.kernel_class);
+  std::string out =
+      text("job       {}\nprovider  {}\nnetwork   {}\nstatus    {}\ngas       {}\nprice     {} ut\nkernel    {}",
+           r.job_id, codec::encode_id(r.provider.view()), opened.network, market::run_status_name(r.status), r.gas,
+           r.price.value, r.kernel_class);
   if (!r.detail.empty()) out += "\ndetail    " + r.detail;
   for (const auto& ref : r.inputs) out += text("\ninput     {} ({} bytes)", ref.id, ref.size_bytes);
   for (const auto& ref : r.outputs) out += text("\noutput    {} ({} bytes)", ref.id, ref.size_bytes);
@@ -62,13 +65,15 @@ Result<plugin::Answer> show(const plugin::VerbArgs& args, plugin::Talk&) {
 }  // namespace
 
 plugin::Verb receipt_get_verb() {
-  return {.name = "receipt get",
-          .summary = "fetch a settled job's receipt with the ledger's proof",
-          .details = "Example:\n  hanse receipt get 4f2a… --dir net --out job.receipt",
-          .options = {{.name = "JOB", .value = "JOB", .help = "job id", .fallback = {}, .required = true},
-                      {.name = "--out", .value = "FILE", .help = "where to write it (default JOB.receipt)", .fallback = {}},
-                      dir_option(), node_option()},
-          .run = get};
+  return {
+      .name = "receipt get",
+      .summary = "fetch a settled job's receipt with the ledger's proof",
+      .details = "Example:\n  hanse receipt get 4f2a… --dir net --out job.receipt",
+      .options = {{.name = "JOB", .value = "JOB", .help = "job id", .fallback = {}, .required = true},
+                  {.name = "--out", .value = "FILE", .help = "where to write it (default JOB.receipt)", .fallback = {}},
+                  dir_option(),
+                  node_option()},
+      .run = get};
 }
 
 plugin::Verb receipt_show_verb() {

@@ -74,7 +74,8 @@ std::string error_text(const Error& error) {
   std::string out = text("error: {}\n", error.message());
   if (!error.path().empty()) out += text("  at    {}\n", error.path());
   for (const auto& context : error.context()) out += text("  while {}\n", context);
-  out += error.code() != 0 ? text("  id    {} (code {})\n", error.id(), error.code()) : text("  id    {}\n", error.id());
+  out +=
+      error.code() != 0 ? text("  id    {} (code {})\n", error.id(), error.code()) : text("  id    {}\n", error.id());
   if (error.kind() == Kind::kInternal) out += "  this is a bug in Hanse\n";
   return out;
 }

@@ -11,11 +11,16 @@
 namespace hanse::cli {
 
 plugin::VerbOption dir_option() {
-  return {.name = "--dir", .value = "DIR", .help = "folder of the network (default $HANSE_DIR or ./hanse-net)", .fallback = {}};
+  return {.name = "--dir",
+          .value = "DIR",
+          .help = "folder of the network (default $HANSE_DIR or ./hanse-net)",
+          .fallback = {}};
 }
 
 plugin::VerbOption node_option() {
-  return {.name = "--node", .value = "ADDRESS", .help = "ask this node instead: unix:/path/api.sock or 127.0.0.1:PORT",
+  return {.name = "--node",
+          .value = "ADDRESS",
+          .help = "ask this node instead: unix:/path/api.sock or 127.0.0.1:PORT",
           .fallback = {}};
 }
 

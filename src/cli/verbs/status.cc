@@ -53,8 +53,9 @@ Result<Money> read_money(Session& session) {
     TRY(const client::NodeInfo after, session.client->info());
     if (before.height == after.height) return money;
     if (attempt == 50)
-      return fail(Kind::kUnavailable, "cli.moving", text("the height went from {} to {} between two questions, {} times over",
-                                                         before.height.value, after.height.value, attempt));
+      return fail(Kind::kUnavailable, "cli.moving",
+                  text("the height went from {} to {} between two questions, {} times over", before.height.value,
+                       after.height.value, attempt));
   }
 }
 
@@ -71,8 +72,9 @@ Result<plugin::Answer> network(Session& session, const plugin::VerbArgs& args) {
   TRY(const market::AccountView account, read_account(session, payer));
   TRY(const Money money, read_money(session));
   TRY(const Bytes jobs_bytes,
-      market_query(session, "jobs", market::encode_query(market::JobsQuery{.by = market::JobsBy::kPayer, .account = payer,
-                                                                           .after_height = {}, .after_job = {}})));
+      market_query(session, "jobs",
+                   market::encode_query(market::JobsQuery{
+                       .by = market::JobsBy::kPayer, .account = payer, .after_height = {}, .after_job = {}})));
   TRY(const auto jobs, market::decode_jobs(jobs_bytes));
 
   codec::Json json = codec::Json::object();
@@ -108,9 +110,13 @@ plugin::Verb status_verb() {
   return {.name = "status",
           .summary = "the network, the wallet's balance and its jobs, or one job",
           .details = "Examples:\n  hanse status --dir net\n  hanse status 4f2a… --dir net --json",
-          .options = {{.name = "JOB", .value = "JOB", .help = "job id; without it: the network and the wallet's jobs",
+          .options = {{.name = "JOB",
+                       .value = "JOB",
+                       .help = "job id; without it: the network and the wallet's jobs",
                        .fallback = {}},
-                      dir_option(), node_option(), wallet_option()},
+                      dir_option(),
+                      node_option(),
+                      wallet_option()},
           .run = run};
 }
 

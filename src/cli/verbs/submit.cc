@@ -44,7 +44,8 @@ Status apply_options(const plugin::VerbArgs& args, gxf::Job& job) {
       const auto comma = rest.find(',');
       const std::string_view name = rest.substr(0, comma);
       const gxf::Region* region = gxf::find_region(name);
-      if (region == nullptr) return fail(Kind::kInvalid, "cli.usage", text("found region '{}', expected names such as EU,US", name));
+      if (region == nullptr)
+        return fail(Kind::kInvalid, "cli.usage", text("found region '{}', expected names such as EU,US", name));
       job.region_mask |= std::uint64_t{1} << region->bit;
       rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
     }
@@ -53,7 +54,8 @@ Status apply_options(const plugin::VerbArgs& args, gxf::Job& job) {
 }
 
 // Reads the uploads and, unless this is a dry run, puts into the node's store what it does not have.
-Result<std::vector<gxf::UploadedBlob>> upload(Session& session, const gxf::JobDraft& draft, bool send, plugin::Talk& talk) {
+Result<std::vector<gxf::UploadedBlob>> upload(Session& session, const gxf::JobDraft& draft, bool send,
+                                              plugin::Talk& talk) {
   std::vector<gxf::UploadedBlob> blobs;
   for (const auto& each : draft.uploads) {
     TRY(const Bytes bytes, gxf::read_upload(real_fs(), each, kUploadMax));
@@ -71,16 +73,18 @@ Result<Prepared> sign_draft(Session& session, const gxf::JobDraft& draft, const 
                             const crypto::Identity& payer) {
   TRY(const auto account, read_account(session, payer.id()));
   TRY(session.info, session.client->info());
-  TRY(gxf::Job job, gxf::finish(draft, blobs, {.network = session.info.network, .nonce = account.nonce + 1,
-                                               .height = session.info.height}));
+  TRY(gxf::Job job,
+      gxf::finish(draft, blobs,
+                  {.network = session.info.network, .nonce = account.nonce + 1, .height = session.info.height}));
   gxf::sign(job, payer, gxf::JobSigAlg::kHybrid);
   Prepared prepared{.gxf = gxf::encode(job), .job = std::move(job), .output_names = draft.output_names};
   return prepared;
 }
 
 Result<plugin::Answer> dry_run(Session& session, const Prepared& prepared) {
-  TRY(const Bytes answer, market_query(session, "quote", market::encode_query(market::QuoteQuery{
-                                             .height = session.info.height.plus(1), .gxf = prepared.gxf})));
+  TRY(const Bytes answer, market_query(session, "quote",
+                                       market::encode_query(market::QuoteQuery{.height = session.info.height.plus(1),
+                                                                               .gxf = prepared.gxf})));
   TRY(const market::Quote quote, market::decode_quote(answer));
   const std::string provider = codec::encode_id(quote.provider.view());
   codec::Json json = codec::Json::object();
@@ -94,14 +98,13 @@ Result<plugin::Answer> dry_run(Session& session, const Prepared& prepared) {
 Result<client::Applied> send(Session& session, const Prepared& prepared) {
   TRY_OK(session.client->put_blob(prepared.gxf));  // so that its receipt can be put together again later
   TRY(client::Applied applied,
-      session.client->submit({.app = market::kMarketApp, .body = market::encode_body(market::BodyKind::kJob, prepared.gxf)}));
+      session.client->submit(
+          {.app = market::kMarketApp, .body = market::encode_body(market::BodyKind::kJob, prepared.gxf)}));
   if (applied.result.code != 0) return std::unexpected(roles::error_of(applied.result));
   return applied;
 }
 
-std::string_view lane_name(const gxf::Job& job) {
-  return job.effective_lane() == gxf::Lane::kFlash ? "flash" : "deep";
-}
+std::string_view lane_name(const gxf::Job& job) { return job.effective_lane() == gxf::Lane::kFlash ? "flash" : "deep"; }
 
 Result<plugin::Answer> submitted_answer(Session& session, const Prepared& prepared, const client::Applied& applied) {
   TRY(const market::Job job, read_job(session, prepared.job.job_id));
@@ -117,12 +120,16 @@ Result<plugin::Answer> ended_answer(Session& session, const Prepared& prepared, 
   const std::string id = codec::to_hex(job.bid.job_id.view());
   const std::string provider = codec::encode_id(job.provider.view());
   codec::Json json = codec::Json::object();
-  json.set("job_id", id).set("provider", provider).set("lane", lane_name(prepared.job)).set("price_ut", job.price.value);
+  json.set("job_id", id)
+      .set("provider", provider)
+      .set("lane", lane_name(prepared.job))
+      .set("price_ut", job.price.value);
   if (!job.result) {
     const std::string_view reason = market::close_reason_name(job.reason);
     json.set("gas", 0).set("status", reason).set("duration_ms", duration_ms);
     json.set("output_hash", {}).set("output", {}).set("receipt", {});
-    return plugin::Answer{.json = std::move(json), .text = text("job {} ended without a result: {}", id, reason), .exit = 1};
+    return plugin::Answer{
+        .json = std::move(json), .text = text("job {} ended without a result: {}", id, reason), .exit = 1};
   }
   TRY(const auto outputs, fetch_outputs(session, job, prepared.output_names, folder + "/outputs"));
   TRY(const FetchedReceipt fetched, fetch_receipt(session, job, prepared.gxf));
@@ -134,18 +141,19 @@ Result<plugin::Answer> ended_answer(Session& session, const Prepared& prepared, 
 
   const auto status = market::run_status_name(job.result->status);
   json.set("gas", job.result->gas).set("status", status).set("duration_ms", duration_ms);
-  json.set("output_hash", outputs.empty() ? codec::Json() : codec::Json(codec::to_hex(job.result->outputs[0].id.view())));
+  json.set("output_hash",
+           outputs.empty() ? codec::Json() : codec::Json(codec::to_hex(job.result->outputs[0].id.view())));
   json.set("output", outputs.empty() ? codec::Json() : codec::Json(outputs[0]));
   json.set("receipt", receipt_path).set("paid_ut", job.result->paid.value).set("fee_ut", job.result->fee.value);
   codec::Json all = codec::Json::array();
   for (const auto& path : outputs) all.push(path);
   json.set("outputs", std::move(all));
-  std::string shown = text("job       {}\nstatus    {}\nprovider  {}\nprice     {} ut\ngas       {}\ntime      {} ms", id,
-                           status, provider, job.price.value, job.result->gas, duration_ms);
+  std::string shown = text("job       {}\nstatus    {}\nprovider  {}\nprice     {} ut\ngas       {}\ntime      {} ms",
+                           id, status, provider, job.price.value, job.result->gas, duration_ms);
   for (const auto& path : outputs) shown += "\noutput    " + path;
   shown += "\nreceipt   " + receipt_path;
-  return plugin::Answer{.json = std::move(json), .text = std::move(shown),
-                        .exit = job.result->status == market::RunStatus::kOk ? 0 : 1};
+  return plugin::Answer{
+      .json = std::move(json), .text = std::move(shown), .exit = job.result->status == market::RunStatus::kOk ? 0 : 1};
 }
 
 // A job as bytes (.gxf) goes as it is: what is wrong with it is for the network to say, unless it is too large to send.
@@ -166,7 +174,8 @@ struct Sent {
   client::Applied applied;
 };
 
-Result<Sent> sign_and_send(Session& session, const plugin::VerbArgs& args, const gxf::JobDraft& draft, plugin::Talk& talk) {
+Result<Sent> sign_and_send(Session& session, const plugin::VerbArgs& args, const gxf::JobDraft& draft,
+                           plugin::Talk& talk) {
   TRY(const auto seeds, open_wallet(args, wallet_path(args, session.dir.empty() ? network_dir(args) : session.dir)));
   TRY(const crypto::Identity payer, seeds.identity());
   TRY(const auto blobs, upload(session, draft, true, talk));
@@ -197,7 +206,8 @@ Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk& talk) {
     if (as_bytes_file) {
       TRY(prepared, read_gxf(path));
     } else {
-      TRY(const auto seeds, open_wallet(args, wallet_path(args, session.dir.empty() ? network_dir(args) : session.dir)));
+      TRY(const auto seeds,
+          open_wallet(args, wallet_path(args, session.dir.empty() ? network_dir(args) : session.dir)));
       TRY(const crypto::Identity payer, seeds.identity());
       TRY(const auto blobs, upload(session, draft, false, talk));
       TRY(prepared, sign_draft(session, draft, blobs, payer));
@@ -221,22 +231,27 @@ Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk& talk) {
 }  // namespace
 
 plugin::Verb submit_verb() {
-  return {.name = "submit",
-          .summary = "submit a job and, with --wait, stay until its receipt is here",
-          .details = "FILE is a job file in YAML or JSON (docs/reference/job_file.md), or a signed job as bytes (.gxf).\n"
-                     "With --wait, outputs and receipts are written into the network's folder; exit code 1 when the job "
-                     "itself failed.\nExamples:\n  hanse submit examples/jobs/wordfreq.yaml --dir net --wait\n"
-                     "  hanse submit job.yaml --dry-run --regions EU,US --limit 5000",
-          .options = {{.name = "FILE", .value = "FILE", .help = "job file", .fallback = {}, .required = true},
-                      dir_option(), node_option(), wallet_option(), passphrase_option(),
-                      {.name = "--wait", .value = {}, .help = "until the job is settled", .fallback = {}},
-                      {.name = "--timeout", .value = "SECONDS", .help = "of --wait; the job goes on", .fallback = "300"},
-                      {.name = "--dry-run", .value = {}, .help = "say who would take it and for how much", .fallback = {}},
-                      {.name = "--lane", .value = "LANE", .help = "auto, flash or deep", .fallback = {}},
-                      {.name = "--priority", .value = "N", .help = "0 to 255", .fallback = {}},
-                      {.name = "--limit", .value = "UT", .help = "highest price in micro-tokens", .fallback = {}},
-                      {.name = "--regions", .value = "LIST", .help = "such as EU,US", .fallback = {}}},
-          .run = run};
+  return {
+      .name = "submit",
+      .summary = "submit a job and, with --wait, stay until its receipt is here",
+      .details =
+          "FILE is a job file in YAML or JSON (docs/reference/job_file.md), or a signed job as bytes (.gxf).\n"
+          "With --wait, outputs and receipts are written into the network's folder; exit code 1 when the job "
+          "itself failed.\nExamples:\n  hanse submit examples/jobs/wordfreq.yaml --dir net --wait\n"
+          "  hanse submit job.yaml --dry-run --regions EU,US --limit 5000",
+      .options = {{.name = "FILE", .value = "FILE", .help = "job file", .fallback = {}, .required = true},
+                  dir_option(),
+                  node_option(),
+                  wallet_option(),
+                  passphrase_option(),
+                  {.name = "--wait", .value = {}, .help = "until the job is settled", .fallback = {}},
+                  {.name = "--timeout", .value = "SECONDS", .help = "of --wait; the job goes on", .fallback = "300"},
+                  {.name = "--dry-run", .value = {}, .help = "say who would take it and for how much", .fallback = {}},
+                  {.name = "--lane", .value = "LANE", .help = "auto, flash or deep", .fallback = {}},
+                  {.name = "--priority", .value = "N", .help = "0 to 255", .fallback = {}},
+                  {.name = "--limit", .value = "UT", .help = "highest price in micro-tokens", .fallback = {}},
+                  {.name = "--regions", .value = "LIST", .help = "such as EU,US", .fallback = {}}},
+      .run = run};
 }
 
 }  // namespace hanse::cli

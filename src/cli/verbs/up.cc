@@ -58,8 +58,8 @@ Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk& talk) {
     talk.say(text("found a network in {}; its own number of providers is kept", dir));
   } else {
     talk.say(text("making a development network in {} (keys are stored unencrypted)", dir));
-    TRY(network, make_network(dir, {.providers = providers, .http = std::string(args.get("http")),
-                                    .precisions = precisions}));
+    TRY(network,
+        make_network(dir, {.providers = providers, .http = std::string(args.get("http")), .precisions = precisions}));
   }
   if (auto started = start_network(network, talk); !started) {
     (void)stop_network(network, 5'000, talk);  // nothing half-started stays behind; the first error is the one to tell
@@ -75,7 +75,9 @@ Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk& talk) {
     rows.push_back({node.name, node.role, node.account.substr(0, 20), text("{}", process.pid)});
   }
   codec::Json json = codec::Json::object();
-  json.set("dir", network.dir).set("socket", text("{}/validator-0/api.sock", network.dir)).set("nodes", std::move(nodes));
+  json.set("dir", network.dir)
+      .set("socket", text("{}/validator-0/api.sock", network.dir))
+      .set("nodes", std::move(nodes));
   std::string shown = table({"node", "role", "account", "pid"}, rows);
   if (args.has("detach")) return plugin::Answer{.json = std::move(json), .text = std::move(shown)};
   talk.say(shown + "\nrunning; Ctrl-C ends it");
@@ -89,13 +91,19 @@ Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk& talk) {
 plugin::Verb up_verb() {
   return {.name = "up",
           .summary = "start a development network on this machine: one validator, some providers",
-          .details = "The folder is made at the first start and keeps genesis, keys, ledger and blobs.\n"
-                     "Examples:\n  hanse up --dir net --providers 2 --detach\n  hanse down --dir net",
+          .details =
+              "The folder is made at the first start and keeps genesis, keys, ledger and blobs.\n"
+              "Examples:\n  hanse up --dir net --providers 2 --detach\n  hanse down --dir net",
           .options = {dir_option(),
                       {.name = "--providers", .value = "N", .help = "at the first start", .fallback = "2"},
-                      {.name = "--http", .value = "ADDRESS", .help = "loopback address of the HTTP API at the first "
-                       "start; port 0 picks one", .fallback = "127.0.0.1:0"},
-                      {.name = "--precisions", .value = "LIST", .help = "that jobs may ask for, at the first start",
+                      {.name = "--http",
+                       .value = "ADDRESS",
+                       .help = "loopback address of the HTTP API at the first "
+                               "start; port 0 picks one",
+                       .fallback = "127.0.0.1:0"},
+                      {.name = "--precisions",
+                       .value = "LIST",
+                       .help = "that jobs may ask for, at the first start",
                        .fallback = "int8,e5m2,fp8,bf16"},
                       {.name = "--detach", .value = {}, .help = "return once it runs", .fallback = {}}},
           .run = run};

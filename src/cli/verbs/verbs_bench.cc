@@ -35,7 +35,8 @@ class Silent final : public plugin::Talk {
 void row(std::string_view name, double value, std::string_view unit, double floor, std::string_view floor_what) {
   const std::string line = text(
       "{{\"room\":\"verbs\",\"name\":\"{}\",\"value\":{:.4f},\"unit\":\"{}\",\"floor\":{:.4f},\"floor_what\":\"{}\","
-      "\"ratio\":{:.4f}}}\n", name, value, unit, floor, floor_what, value / floor);
+      "\"ratio\":{:.4f}}}\n",
+      name, value, unit, floor, floor_what, value / floor);
   std::fwrite(line.data(), 1, line.size(), stdout);
   std::fflush(stdout);
 }
@@ -118,20 +119,23 @@ Status submit_to_receipt(const Network& network) {
   constexpr int kWarm = 10, kJobs = 150;
   for (int i = 0; i < kWarm + kJobs; ++i) {
     TRY(const auto before, client->info());
-    TRY(auto job, gxf::finish(draft, std::vector{gxf::UploadedBlob{.id = blob, .size_bytes = module.size()}},
-                              {.network = info.network, .nonce = static_cast<std::uint64_t>(i + 1), .height = before.height}));
+    TRY(auto job,
+        gxf::finish(draft, std::vector{gxf::UploadedBlob{.id = blob, .size_bytes = module.size()}},
+                    {.network = info.network, .nonce = static_cast<std::uint64_t>(i + 1), .height = before.height}));
     TRY_OK(gxf::sign(job, payer, gxf::JobSigAlg::kHybrid));
     const Bytes bytes = gxf::encode(job);
     const double start = now_ms();
-    TRY(const auto applied, client->submit({.app = market::kMarketApp,
-                                            .body = market::encode_body(market::BodyKind::kJob, bytes)}));
+    TRY(const auto applied,
+        client->submit({.app = market::kMarketApp, .body = market::encode_body(market::BodyKind::kJob, bytes)}));
     if (applied.result.code != 0) return fail(Kind::kInternal, "verbs.bench", applied.result.message);
     const double end = receipts.wait(job.job_id);
     if (i >= kWarm) ms.push_back(end - start);
   }
   const double raw = raw_fdatasync_ms(network.dir);
-  row("empty wasm job, submit to receipt, p50", at(ms, 0.5), "ms", raw, "raw fdatasync of 4 KiB in the same minute, p50, ms");
-  row("empty wasm job, submit to receipt, p99", at(ms, 0.99), "ms", raw, "raw fdatasync of 4 KiB in the same minute, p50, ms");
+  row("empty wasm job, submit to receipt, p50", at(ms, 0.5), "ms", raw,
+      "raw fdatasync of 4 KiB in the same minute, p50, ms");
+  row("empty wasm job, submit to receipt, p99", at(ms, 0.99), "ms", raw,
+      "raw fdatasync of 4 KiB in the same minute, p50, ms");
   return {};
 }
 

@@ -46,7 +46,9 @@ Result<std::string> ask(int terminal, std::string_view question) {
 }  // namespace
 
 plugin::VerbOption wallet_option() {
-  return {.name = "--wallet", .value = "FILE", .help = "key file (default wallet.json in the network's folder)",
+  return {.name = "--wallet",
+          .value = "FILE",
+          .help = "key file (default wallet.json in the network's folder)",
           .fallback = {}};
 }
 

@@ -33,9 +33,12 @@ plugin::Verb wallet_show_verb() {
   return {.name = "wallet show",
           .summary = "the public part of a key file, and its balance when a network is named",
           .details = "Needs no passphrase.\nExamples:\n  hanse wallet show my.json\n  hanse wallet show --dir net",
-          .options = {{.name = "FILE", .value = "FILE", .help = "key file (default wallet.json of the network)",
+          .options = {{.name = "FILE",
+                       .value = "FILE",
+                       .help = "key file (default wallet.json of the network)",
                        .fallback = {}},
-                      dir_option(), node_option()},
+                      dir_option(),
+                      node_option()},
           .run = run};
 }
 

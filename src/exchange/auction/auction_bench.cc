@@ -63,7 +63,8 @@ void bench_match() {
   const double floor = ns_each(kTimes, [&](int) {
     for (const Offer& offer : offers) {
       g_sink = g_sink + posted_price(offer.ask.base_price, bid.work,
-                                     {.used = offer.provider.used, .capacity = offer.provider.capacity})->value;
+                                     {.used = offer.provider.used, .capacity = offer.provider.capacity})
+                            ->value;
     }
   });
   report("match_64_asks", match / 1000, "us", floor / 1000, "64 price computations");

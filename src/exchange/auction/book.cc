@@ -15,8 +15,7 @@ std::unexpected<Error> corrupt(ByteView key, const Error& error) {
 }
 
 template <class Record>
-Result<std::optional<Record>> find(const ledger::StateReader& state, ByteView key,
-                                   Result<Record> (*decode)(ByteView)) {
+Result<std::optional<Record>> find(const ledger::StateReader& state, ByteView key, Result<Record> (*decode)(ByteView)) {
   TRY(const std::optional<Bytes> bytes, state.get(key));
   if (!bytes) return std::optional<Record>{};
   auto record = decode(*bytes);

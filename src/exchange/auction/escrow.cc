@@ -28,19 +28,15 @@ Amount minus(Amount a, Amount b) {
   return out;
 }
 
-Result<EscrowStep> from_matched(const market::Job& job, EscrowEvent event, Height now,
-                                const market::Params& params) {
+Result<EscrowStep> from_matched(const market::Job& job, EscrowEvent event, Height now, const market::Params& params) {
   const bool again = job.attempt == 0 && now < job.bid.expires;
   switch (event) {
     case EscrowEvent::kStart: return EscrowStep{.next = JobState::kStarted};
     case EscrowEvent::kCancel: return EscrowStep{.reason = CloseReason::kCancelled};
-    case EscrowEvent::kDecline:
-      return EscrowStep{.reason = CloseReason::kDeclined, .requeue = again};
+    case EscrowEvent::kDecline: return EscrowStep{.reason = CloseReason::kDeclined, .requeue = again};
     case EscrowEvent::kDeadline:
-      if (job.deadline < job.matched.plus(params.start_timeout))
-        return EscrowStep{.reason = CloseReason::kExpired};
-      return EscrowStep{
-          .reason = CloseReason::kNoStart, .penalty = Penalty::kNoStart, .requeue = again};
+      if (job.deadline < job.matched.plus(params.start_timeout)) return EscrowStep{.reason = CloseReason::kExpired};
+      return EscrowStep{.reason = CloseReason::kNoStart, .penalty = Penalty::kNoStart, .requeue = again};
     case EscrowEvent::kReceipt: break;
   }
   return fail(Kind::kConflict, "market.job_state",
@@ -52,11 +48,9 @@ Result<EscrowStep> from_started(const market::Job& job, EscrowEvent event, Heigh
   switch (event) {
     case EscrowEvent::kReceipt: return EscrowStep{.next = JobState::kReceipted};
     case EscrowEvent::kDecline:
-      return EscrowStep{
-          .reason = CloseReason::kGivenUp, .penalty = Penalty::kNoReceipt, .requeue = again};
+      return EscrowStep{.reason = CloseReason::kGivenUp, .penalty = Penalty::kNoReceipt, .requeue = again};
     case EscrowEvent::kDeadline:
-      return EscrowStep{
-          .reason = CloseReason::kNoReceipt, .penalty = Penalty::kNoReceipt, .requeue = again};
+      return EscrowStep{.reason = CloseReason::kNoReceipt, .penalty = Penalty::kNoReceipt, .requeue = again};
     case EscrowEvent::kStart:
     case EscrowEvent::kCancel: break;
   }
@@ -66,12 +60,11 @@ Result<EscrowStep> from_started(const market::Job& job, EscrowEvent event, Heigh
 
 }  // namespace
 
-Result<EscrowStep> escrow_step(const market::Job& job, EscrowEvent event, Height now,
-                               const market::Params& params) {
+Result<EscrowStep> escrow_step(const market::Job& job, EscrowEvent event, Height now, const market::Params& params) {
   if (!job.ended() && event != EscrowEvent::kDeadline && job.deadline < now) {
     return fail(Kind::kTimeout, "market.job_deadline",
-                text("job {} is {} with deadline {}, now is {}", job.bid.job_id,
-                     market::job_state_name(job.state), job.deadline.value, now.value));
+                text("job {} is {} with deadline {}, now is {}", job.bid.job_id, market::job_state_name(job.state),
+                     job.deadline.value, now.value));
   }
   switch (job.state) {
     case JobState::kMatched: return from_matched(job, event, now, params);
@@ -84,8 +77,7 @@ Result<EscrowStep> escrow_step(const market::Job& job, EscrowEvent event, Height
     case JobState::kClosed: break;
   }
   return fail(Kind::kConflict, "market.job_state",
-              text("job {} is {}, nothing but time changes it", job.bid.job_id,
-                   market::job_state_name(job.state)));
+              text("job {} is {}, nothing but time changes it", job.bid.job_id, market::job_state_name(job.state)));
 }
 
 Pay settle_pay(const market::Job& job, const market::Params& params) {
@@ -98,9 +90,7 @@ Pay settle_pay(const market::Job& job, const market::Params& params) {
     case market::RunStatus::kMemoryExceeded:
     case market::RunStatus::kOutputTooLarge:
     case market::RunStatus::kTrap:
-    case market::RunStatus::kAborted:
-      earned = pro_rata(job.price, job.result->gas, job.gas_limit);
-      break;
+    case market::RunStatus::kAborted: earned = pro_rata(job.price, job.result->gas, job.gas_limit); break;
   }
   Pay pay;
   check(share_down(earned, params.fee_ppm, pay.fee), "a fee of at most the whole fits");
@@ -114,8 +104,7 @@ Height Escrow::start_deadline(const market::Bid& bid) const {
 }
 
 void Escrow::emit(const market::JobEvent& event) {
-  events_.push_back({.topic = std::string(market::topic_name(event.topic)),
-                     .data = market::encode_event(event)});
+  events_.push_back({.topic = std::string(market::topic_name(event.topic)), .data = market::encode_event(event)});
 }
 
 // Money and capacity of one match: the payer's price into escrow, the provider's slot, units and bond.
@@ -163,8 +152,7 @@ Status Escrow::unlock(const market::Job& job) {
 
 Result<Amount> Escrow::punish(const market::Job& job, Penalty penalty) {
   if (penalty == Penalty::kNone) return Amount{};
-  const std::uint64_t ppm = penalty == Penalty::kNoStart ? params_.nostart_penalty_ppm
-                                                         : params_.noreceipt_penalty_ppm;
+  const std::uint64_t ppm = penalty == Penalty::kNoStart ? params_.nostart_penalty_ppm : params_.noreceipt_penalty_ppm;
   Amount burned;
   check(share_down(job.price, ppm, burned) && burned <= job.bond, "the bond covers its penalties");
   TRY(market::Provider provider, read_provider(state_, job.provider));
@@ -179,8 +167,7 @@ Result<Amount> Escrow::punish(const market::Job& job, Penalty penalty) {
   return burned;
 }
 
-Status Escrow::open(const market::Bid& bid, const gxf::Job& gxf_job, const BlobId& gxf_hash,
-                    const Match& match) {
+Status Escrow::open(const market::Bid& bid, const gxf::Job& gxf_job, const BlobId& gxf_hash, const Match& match) {
   market::Job job;
   job.bid = bid;
   job.gxf_hash = gxf_hash;
@@ -190,9 +177,15 @@ Status Escrow::open(const market::Bid& bid, const gxf::Job& gxf_job, const BlobI
   job.outputs_expected = static_cast<std::uint32_t>(gxf_job.outputs.size());
   TRY_OK(lock(job, match));
   write_job(state_, job, std::nullopt);
-  emit({.topic = market::Topic::kMatched, .job_id = bid.job_id, .provider = job.provider,
-        .payer = bid.payer, .gxf_hash = gxf_hash, .ask_id = job.ask_id, .price = job.price,
-        .attempt = 0, .deadline = job.deadline});
+  emit({.topic = market::Topic::kMatched,
+        .job_id = bid.job_id,
+        .provider = job.provider,
+        .payer = bid.payer,
+        .gxf_hash = gxf_hash,
+        .ask_id = job.ask_id,
+        .price = job.price,
+        .attempt = 0,
+        .deadline = job.deadline});
   return {};
 }
 
@@ -213,8 +206,11 @@ Status Escrow::start(const AccountId& sender, const market::JobStart& call) {
   job.started = context_.height;
   job.deadline = context_.height.plus(params_.run_timeout);
   write_job(state_, job, before);
-  emit({.topic = market::Topic::kStarted, .job_id = call.id, .provider = job.provider,
-        .payer = job.bid.payer, .deadline = job.deadline});
+  emit({.topic = market::Topic::kStarted,
+        .job_id = call.id,
+        .provider = job.provider,
+        .payer = job.bid.payer,
+        .deadline = job.deadline});
   return {};
 }
 
@@ -228,18 +224,26 @@ Status Escrow::receipt(const AccountId& sender, const market::JobReceipt& call) 
   const std::size_t expected = call.status == market::RunStatus::kOk ? before.outputs_expected : 0;
   if (call.outputs.size() != expected) {
     return fail(Kind::kInvalid, "market.receipt_outputs",
-                text("the receipt with status {} has {} outputs, expected {}",
-                     market::run_status_name(call.status), call.outputs.size(), expected));
+                text("the receipt with status {} has {} outputs, expected {}", market::run_status_name(call.status),
+                     call.outputs.size(), expected));
   }
   market::Job job = before;
   job.state = step.next;
   job.receipted = context_.height;
   job.deadline = context_.height.plus(params_.settle_window);
-  job.result = market::JobResult{.receipt_hash = call.receipt_hash, .status = call.status,
-                                 .gas = call.gas, .outputs = call.outputs, .paid = {}, .fee = {}};
+  job.result = market::JobResult{.receipt_hash = call.receipt_hash,
+                                 .status = call.status,
+                                 .gas = call.gas,
+                                 .outputs = call.outputs,
+                                 .paid = {},
+                                 .fee = {}};
   write_job(state_, job, before);
-  emit({.topic = market::Topic::kReceipted, .job_id = call.id, .provider = job.provider,
-        .payer = job.bid.payer, .deadline = job.deadline, .receipt_hash = call.receipt_hash,
+  emit({.topic = market::Topic::kReceipted,
+        .job_id = call.id,
+        .provider = job.provider,
+        .payer = job.bid.payer,
+        .deadline = job.deadline,
+        .receipt_hash = call.receipt_hash,
         .status = call.status});
   return {};
 }
@@ -249,8 +253,8 @@ Status Escrow::cancel(const AccountId& sender, const market::JobCancel& call) {
   const bool by_payer = sender == before.bid.payer;
   if (!by_payer && sender != before.provider) {
     return fail(Kind::kDenied, "market.not_yours",
-                text("job {} is of payer {} and provider {}, the call is from {}", call.id,
-                     before.bid.payer, before.provider, sender));
+                text("job {} is of payer {} and provider {}, the call is from {}", call.id, before.bid.payer,
+                     before.provider, sender));
   }
   const EscrowEvent event = by_payer ? EscrowEvent::kCancel : EscrowEvent::kDecline;
   TRY(const EscrowStep step, escrow_step(before, event, context_.height, params_));
@@ -286,15 +290,20 @@ Status Escrow::leave(const market::Job& before, const EscrowStep& step) {
   TRY(totals, read_totals(state_));
   ++totals.closed;
   write_totals(state_, totals);
-  emit({.topic = market::Topic::kClosed, .job_id = job.bid.job_id, .provider = job.provider,
-        .payer = job.bid.payer, .refund = job.price, .penalty = penalty, .reason = step.reason});
+  emit({.topic = market::Topic::kClosed,
+        .job_id = job.bid.job_id,
+        .provider = job.provider,
+        .payer = job.bid.payer,
+        .refund = job.price,
+        .penalty = penalty,
+        .reason = step.reason});
   return {};
 }
 
 // The second and last attempt, with another provider. False when no ask fits or the payer cannot pay a higher price.
 Result<bool> Escrow::requeue(const market::Job& before, const EscrowStep& step, Amount penalty) {
-  const MatchContext match_context{.height = context_.height, .beacon = context_.beacon,
-                                   .bond_ppm = params_.bond_ppm, .excluded = before.provider};
+  const MatchContext match_context{
+      .height = context_.height, .beacon = context_.beacon, .bond_ppm = params_.bond_ppm, .excluded = before.provider};
   TRY(const auto found, match_in(state_, before.bid, match_context));
   const auto* match = std::get_if<Match>(&found);
   if (match == nullptr) return false;
@@ -305,11 +314,21 @@ Result<bool> Escrow::requeue(const market::Job& before, const EscrowStep& step, 
   job.started = {};
   TRY_OK(lock(job, *match));
   write_job(state_, job, before);
-  emit({.topic = market::Topic::kRequeued, .job_id = job.bid.job_id, .provider = before.provider,
-        .payer = job.bid.payer, .penalty = penalty, .reason = step.reason});
-  emit({.topic = market::Topic::kMatched, .job_id = job.bid.job_id, .provider = job.provider,
-        .payer = job.bid.payer, .gxf_hash = job.gxf_hash, .ask_id = job.ask_id,
-        .price = job.price, .attempt = 1, .deadline = job.deadline});
+  emit({.topic = market::Topic::kRequeued,
+        .job_id = job.bid.job_id,
+        .provider = before.provider,
+        .payer = job.bid.payer,
+        .penalty = penalty,
+        .reason = step.reason});
+  emit({.topic = market::Topic::kMatched,
+        .job_id = job.bid.job_id,
+        .provider = job.provider,
+        .payer = job.bid.payer,
+        .gxf_hash = job.gxf_hash,
+        .ask_id = job.ask_id,
+        .price = job.price,
+        .attempt = 1,
+        .deadline = job.deadline});
   return true;
 }
 
@@ -340,8 +359,13 @@ Status Escrow::settle(const market::Job& before) {
   job.result->fee = pay.fee;
   write_job(state_, job, before);
   state_.erase(market::gxf_key(job.bid.job_id));
-  emit({.topic = market::Topic::kSettled, .job_id = job.bid.job_id, .provider = job.provider,
-        .payer = job.bid.payer, .status = job.result->status, .paid = pay.paid, .fee = pay.fee,
+  emit({.topic = market::Topic::kSettled,
+        .job_id = job.bid.job_id,
+        .provider = job.provider,
+        .payer = job.bid.payer,
+        .status = job.result->status,
+        .paid = pay.paid,
+        .fee = pay.fee,
         .refund = pay.refund});
   return {};
 }
@@ -356,9 +380,8 @@ Status check_conservation(const ledger::StateReader& state) {
     fits = fits && Amount::add(sum, part, sum);
   if (fits && sum == supply) return {};
   return fail(Kind::kInternal, "market.conservation",
-              text("accounts {} + escrow {} + bonds {} + treasury {} + burned {}, supply is {}",
-                   accounts.value, totals.escrow.value, totals.bonds.value, totals.treasury.value,
-                   totals.burned.value, supply.value));
+              text("accounts {} + escrow {} + bonds {} + treasury {} + burned {}, supply is {}", accounts.value,
+                   totals.escrow.value, totals.bonds.value, totals.treasury.value, totals.burned.value, supply.value));
 }
 
 }  // namespace hanse::auction

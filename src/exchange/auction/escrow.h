@@ -42,8 +42,7 @@ struct EscrowStep {
   bool requeue = false;  // offer it to another ask before closing
 };
 // The table above; pure and total.
-Result<EscrowStep> escrow_step(const market::Job& job, EscrowEvent event, Height now,
-                               const market::Params& params);
+Result<EscrowStep> escrow_step(const market::Job& job, EscrowEvent event, Height now, const market::Params& params);
 
 struct Pay {
   Amount paid, fee, refund;  // sum to the price

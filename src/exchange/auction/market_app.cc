@@ -96,8 +96,8 @@ Result<Order> run_job(ByteView gxf_bytes, const market::Params& params, const Bl
   TRY(const ledger::Account account, ledger::read_account(state, job.payer));
   if (job.nonce <= account.nonce) return nonce_reused(job, account);
   TRY_OK(ledger::use_nonce(state, job.payer, job.nonce));
-  const MatchContext match_context{.height = context.height, .beacon = context.beacon,
-                                   .bond_ppm = params.bond_ppm, .excluded = std::nullopt};
+  const MatchContext match_context{
+      .height = context.height, .beacon = context.beacon, .bond_ppm = params.bond_ppm, .excluded = std::nullopt};
   TRY(const auto found, match_in(state, bid, match_context));
   if (const auto* unmatched = std::get_if<market::Unmatched>(&found))
     return Order{.data = market::encode_unmatched(*unmatched), .unmatched = *unmatched};
@@ -111,10 +111,10 @@ Result<Order> run_job(ByteView gxf_bytes, const market::Params& params, const Bl
 
 TxResult unmatched_result(const Order& order) {
   const bool cut = order.unmatched->scan_limit;
-  TxResult result = ledger::failed(cut ? Error(Kind::kExhausted, "market.unmatched_scan_limit",
-                                               text("no fit among the {} cheapest asks of a list; {}", kScanMax,
-                                                    order.unmatched->str()))
-                                       : Error(Kind::kConflict, "market.unmatched", order.unmatched->str()));
+  TxResult result = ledger::failed(
+      cut ? Error(Kind::kExhausted, "market.unmatched_scan_limit",
+                  text("no fit among the {} cheapest asks of a list; {}", kScanMax, order.unmatched->str()))
+          : Error(Kind::kConflict, "market.unmatched", order.unmatched->str()));
   result.data = order.data;
   return result;
 }

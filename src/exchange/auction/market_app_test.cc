@@ -60,8 +60,8 @@ TEST(Market, a_job_runs_from_match_to_payment) {
   EXPECT_EQ(w.provider(kP1).used, 0u);
   EXPECT_EQ(w.provider(kP1).bond_locked.value, 0u);
   EXPECT_EQ(w.provider(kP1).reputation, market::kReputationStart + 1);
-  EXPECT_EQ(w.topics(), (std::vector<std::string>{"market.matched", "market.started", "market.receipted",
-                                                  "market.settled"}));
+  EXPECT_EQ(w.topics(),
+            (std::vector<std::string>{"market.matched", "market.started", "market.receipted", "market.settled"}));
   recount(w.state);
 }
 

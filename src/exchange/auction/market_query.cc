@@ -43,10 +43,8 @@ Result<Bytes> providers(ByteView argument, const ledger::StateReader& state) {
 
 Result<Bytes> asks(ByteView argument, const ledger::StateReader& state) {
   TRY(const auto query, market::decode_asks_query(argument));
-  const Bytes prefix =
-      query.provider.is_zero() ? to_bytes(market::kAskPrefix) : market::asks_of_key(query.provider);
-  const Bytes after =
-      query.after_provider.is_zero() ? Bytes{} : market::ask_key(query.after_provider, query.after_ask);
+  const Bytes prefix = query.provider.is_zero() ? to_bytes(market::kAskPrefix) : market::asks_of_key(query.provider);
+  const Bytes after = query.after_provider.is_zero() ? Bytes{} : market::ask_key(query.after_provider, query.after_ask);
   return list(state, prefix, after, query.limit);
 }
 
@@ -95,7 +93,9 @@ Result<Bytes> quote(ByteView argument, const ledger::StateReader& state) {
 }  // namespace
 
 gxf::Params job_params(const market::Params& params, const NetworkId& network) {
-  return {.network = network, .span_max = params.job_span_max, .precisions = params.precisions,
+  return {.network = network,
+          .span_max = params.job_span_max,
+          .precisions = params.precisions,
           .kv_bytes_max = params.kv_bytes_max};
 }
 
@@ -118,7 +118,8 @@ Result<Bytes> answer_query(std::string_view path, ByteView argument, const ledge
   }
   return fail(Kind::kNotFound, "market.no_query",
               text("query {} is unknown, expected params, totals, account, provider, providers, asks, job, jobs, "
-                   "gxf or quote", path));
+                   "gxf or quote",
+                   path));
 }
 
 }  // namespace hanse::auction

@@ -38,8 +38,8 @@ TEST(Query, finds_single_records) {
 
 TEST(Query, lists_jobs_in_pages_by_payer_and_provider) {
   Asking w;
-  market::JobsQuery query{.by = market::JobsBy::kPayer, .account = w.who[0].id(), .after_height = {}, .after_job = {},
-                          .limit = 2};
+  market::JobsQuery query{
+      .by = market::JobsBy::kPayer, .account = w.who[0].id(), .after_height = {}, .after_job = {}, .limit = 2};
   const auto first = market::decode_jobs(*w.ask("jobs", market::encode_query(query)));
   ASSERT_EQ(first->size(), 2u);
   EXPECT_EQ(first->at(0).bid.job_id, w.ids[0]);
@@ -48,7 +48,10 @@ TEST(Query, lists_jobs_in_pages_by_payer_and_provider) {
   const auto second = market::decode_jobs(*w.ask("jobs", market::encode_query(query)));
   ASSERT_EQ(second->size(), 1u);
   EXPECT_EQ(second->at(0).bid.job_id, w.ids[2]);
-  query = {.by = market::JobsBy::kProvider, .account = w.who[1].id(), .after_height = {}, .after_job = {},
+  query = {.by = market::JobsBy::kProvider,
+           .account = w.who[1].id(),
+           .after_height = {},
+           .after_job = {},
            .limit = market::kPageMax};
   EXPECT_EQ(market::decode_jobs(*w.ask("jobs", market::encode_query(query)))->size(), 3u);
   query.account = w.who[2].id();

@@ -140,9 +140,9 @@ class History {
     const std::size_t provider = one_of_three(3);
     switch (random_.below(10)) {
       case 0:
-        return note("register", world_.add_provider(provider, static_cast<std::uint16_t>(provider - 3),
-                                                    1 + static_cast<std::uint32_t>(random_.below(3)),
-                                                    random_.below(60'000)));
+        return note("register",
+                    world_.add_provider(provider, static_cast<std::uint16_t>(provider - 3),
+                                        1 + static_cast<std::uint32_t>(random_.below(3)), random_.below(60'000)));
       case 1: {
         market::AskPost ask = MarketWorld::ask(500 + random_.below(1000));
         ask.capacity_cu = 10'000 + random_.below(20'000);
@@ -196,8 +196,8 @@ class History {
     const market::Job job = world_.job(id);
     const std::size_t provider = index_of(job.provider);
     switch (random_.below(6)) {
-      case 0: return note("cancel", world_.call(index_of(job.bid.payer), market::Method::kJobCancel,
-                                                market::JobCancel{id}));
+      case 0:
+        return note("cancel", world_.call(index_of(job.bid.payer), market::Method::kJobCancel, market::JobCancel{id}));
       case 1: return note("decline", world_.call(provider, market::Method::kJobCancel, market::JobCancel{id}));
       case 2:
       case 3: return note("start", world_.call(provider, market::Method::kJobStart, market::JobStart{id}));
@@ -230,8 +230,8 @@ TEST(MarketHistory, keeps_its_books_and_always_ends) {
     for (const auto& [what, n] : history.outcomes) outcomes[what] += n;
     if (testing::Test::HasFailure()) return;
   }
-  for (const char* reached : {"order ok", "order market.unmatched", "start ok", "receipt ok", "decline ok",
-                              "cancel ok", "receipt market.job_state", "withdraw ok", "unbond ok"})
+  for (const char* reached : {"order ok", "order market.unmatched", "start ok", "receipt ok", "decline ok", "cancel ok",
+                              "receipt market.job_state", "withdraw ok", "unbond ok"})
     EXPECT_GT(outcomes[reached], 0) << reached;
 }
 

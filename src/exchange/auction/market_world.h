@@ -66,8 +66,7 @@ class MarketWorld {
     call.method = static_cast<std::uint16_t>(method);
     call.args = market::encode(args);
     ledger::sign_call(call, who[sender].mldsa());
-    return {.app = market::kMarketApp,
-            .body = market::encode_body(market::BodyKind::kCall, ledger::encode_call(call))};
+    return {.app = market::kMarketApp, .body = market::encode_body(market::BodyKind::kCall, ledger::encode_call(call))};
   }
   template <class Args>
   ledger::TxResult call(std::size_t sender, market::Method method, const Args& args) {
@@ -90,14 +89,24 @@ class MarketWorld {
   ledger::TxResult add_provider(std::size_t i, std::uint16_t region = 0, std::uint32_t capacity = 100,
                                 std::uint64_t bond = 50'000'000) {
     return call(i, market::Method::kProviderRegister,
-                market::ProviderRegister{.region = region, .precisions = market::kPrecisionsAll, .isolation = 3,
-                                         .capacity = capacity, .bond = Amount{bond},
+                market::ProviderRegister{.region = region,
+                                         .precisions = market::kPrecisionsAll,
+                                         .isolation = 3,
+                                         .capacity = capacity,
+                                         .bond = Amount{bond},
                                          .ed25519 = who[i].ed25519().public_key().bytes});
   }
   static market::AskPost ask(std::uint64_t base_price = 1000) {
-    return {.precisions = market::kPrecisionsAll, .level_max = 3, .max_seq = 131'072, .max_batch = 1024,
-            .latency_ms = 50, .isolation = 3, .base_price = Amount{base_price}, .unit_price = {},
-            .capacity_cu = 1ull << 40, .valid_until = Height{1000}};
+    return {.precisions = market::kPrecisionsAll,
+            .level_max = 3,
+            .max_seq = 131'072,
+            .max_batch = 1024,
+            .latency_ms = 50,
+            .isolation = 3,
+            .base_price = Amount{base_price},
+            .unit_price = {},
+            .capacity_cu = 1ull << 40,
+            .valid_until = Height{1000}};
   }
   ledger::TxResult add_ask(std::size_t i, std::uint64_t base_price = 1000) {
     return call(i, market::Method::kAskPost, ask(base_price));
@@ -125,8 +134,7 @@ class MarketWorld {
   }
   ledger::Tx job_tx(std::size_t payer, gxf::Job& job) {
     gxf::sign(job, who[payer], gxf::JobSigAlg::kMlDsa65);
-    return {.app = market::kMarketApp,
-            .body = market::encode_body(market::BodyKind::kJob, gxf::encode(job))};
+    return {.app = market::kMarketApp, .body = market::encode_body(market::BodyKind::kJob, gxf::encode(job))};
   }
   ledger::TxResult submit(std::size_t payer, gxf::Job& job) { return apply(job_tx(payer, job)); }
 

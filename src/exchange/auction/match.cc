@@ -15,9 +15,9 @@ Result<std::uint32_t> latency_of(const gxf::Job& job) {
   codec::CborReader r(it->second);
   const auto latency = r.u64("max_latency_ms", ~std::uint32_t{0});
   if (!latency || !r.finish()) {
-    return fail(Kind::kInvalid, "market.latency",
-                text("extension {} is {}, expected an integer of 32 bits", gxf::kExtensionLatency,
-                     ByteView(it->second)));
+    return fail(
+        Kind::kInvalid, "market.latency",
+        text("extension {} is {}, expected an integer of 32 bits", gxf::kExtensionLatency, ByteView(it->second)));
   }
   return static_cast<std::uint32_t>(*latency);
 }
@@ -52,9 +52,9 @@ Result<market::Bid> bid_of(const gxf::Job& job, const market::Params& params) {
                 "the job asks for the deep lane, which needs a router; only flash orders are taken");
   }
   if (job.audit != gxf::Audit::kReceipts) {
-    return fail(Kind::kUnsupported, "market.audit_unsupported",
-                text("the job asks for audit {}, this market keeps receipts only (0)",
-                     static_cast<std::uint64_t>(job.audit)));
+    return fail(
+        Kind::kUnsupported, "market.audit_unsupported",
+        text("the job asks for audit {}, this market keeps receipts only (0)", static_cast<std::uint64_t>(job.audit)));
   }
   market::Bid bid;
   bid.job_id = job.job_id;
@@ -84,8 +84,7 @@ std::uint64_t gas_limit_of(const gxf::Job& job) {
   return sum;
 }
 
-std::uint32_t violations(const market::Bid& bid, const Offer& offer, const MatchContext& context,
-                         Terms& terms) {
+std::uint32_t violations(const market::Bid& bid, const Offer& offer, const MatchContext& context, Terms& terms) {
   using enum market::Constraint;
   const market::Ask& ask = offer.ask;
   const market::Provider& provider = offer.provider;
@@ -96,8 +95,7 @@ std::uint32_t violations(const market::Bid& bid, const Offer& offer, const Match
   require(ask.used_cu <= ask.capacity_cu && bid.cu <= ask.capacity_cu - ask.used_cu, kUnits);
   require(!context.excluded || *context.excluded != ask.provider, kExcluded);
 
-  const auto price =
-      posted_price(ask.base_price, bid.work, {.used = provider.used, .capacity = provider.capacity});
+  const auto price = posted_price(ask.base_price, bid.work, {.used = provider.used, .capacity = provider.capacity});
   const bool affordable = price && *price <= bid.limit_total;
   require(affordable, kLimit);
   if (affordable) {

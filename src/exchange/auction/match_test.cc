@@ -99,7 +99,11 @@ TEST(Match, names_each_broken_constraint_alone) {
   rich.limit_total = Amount{100'000};
   full.provider.bond = Amount{100'000};
   EXPECT_EQ(broken(rich, full), only(Constraint::kSlots));
-  EXPECT_EQ(with_bid([](auto& b) { b.residency = 0; b.max_latency_ms = 0; }), 0u);
+  EXPECT_EQ(with_bid([](auto& b) {
+              b.residency = 0;
+              b.max_latency_ms = 0;
+            }),
+            0u);
 }
 
 TEST(Match, takes_the_cheapest_and_breaks_ties_by_the_beacon) {
@@ -140,8 +144,7 @@ TEST(Match, does_not_depend_on_the_order_of_lists) {
       offer.provider.bond = Amount{1'000'000};
       lists[i % 3].push_back(offer);
     }
-    for (auto& list : lists)
-      std::ranges::stable_sort(list, {}, [](const Offer& o) { return o.ask.base_price; });
+    for (auto& list : lists) std::ranges::stable_sort(list, {}, [](const Offer& o) { return o.ask.base_price; });
     std::set<market::AskId> winners;
     std::vector<int> order = {0, 1, 2};
     do {

@@ -42,8 +42,7 @@ Status add_load(market::Work& work, const NodeLoad& load) {
   TRY(const std::uint64_t m, multiplier_tenths(load.precision));
   const std::uint64_t tokens = std::uint64_t{load.seq} * load.batch;
   std::uint64_t more = 0;
-  if (__builtin_add_overflow(work.weight, m, &work.weight) ||
-      __builtin_mul_overflow(tokens, m, &more) ||
+  if (__builtin_add_overflow(work.weight, m, &work.weight) || __builtin_mul_overflow(tokens, m, &more) ||
       __builtin_add_overflow(work.load, more, &work.load)) {
     return fail(Kind::kInvalid, "market.work_overflow",
                 text("seq {} times batch {} does not fit the job's sum", load.seq, load.batch));
@@ -55,8 +54,7 @@ Result<std::uint64_t> compute_units(std::uint64_t base, const market::Work& work
   u128 sum = 0;
   if (!tenths(base, work, sum) || sum > kU64Max * 10) {
     return fail(Kind::kInvalid, "market.work_overflow",
-                text("base {} with weight {} and load {} has too many compute units", base,
-                     work.weight, work.load));
+                text("base {} with weight {} and load {} has too many compute units", base, work.weight, work.load));
   }
   return static_cast<std::uint64_t>(sum / 10 + (sum % 10 != 0 ? 1 : 0));
 }
@@ -64,8 +62,7 @@ Result<std::uint64_t> compute_units(std::uint64_t base, const market::Work& work
 Result<Amount> posted_price(Amount base, const market::Work& work, const Slots& slots) {
   if (slots.capacity == 0 || slots.used > slots.capacity) {
     return fail(Kind::kInvalid, "market.capacity",
-                text("{} of {} slots used, expected at least one slot and no more used", slots.used,
-                     slots.capacity));
+                text("{} of {} slots used, expected at least one slot and no more used", slots.used, slots.capacity));
   }
   u128 sum = 0;
   // The sum is bounded before the multiplication by 2*capacity + used < 2^34.
@@ -79,9 +76,7 @@ Result<Amount> posted_price(Amount base, const market::Work& work, const Slots& 
   return Amount{static_cast<std::uint64_t>(price)};
 }
 
-bool share_up(Amount amount, std::uint64_t ppm, Amount& out) {
-  return share(amount, ppm, market::kPpm - 1, out);
-}
+bool share_up(Amount amount, std::uint64_t ppm, Amount& out) { return share(amount, ppm, market::kPpm - 1, out); }
 
 bool share_down(Amount amount, std::uint64_t ppm, Amount& out) { return share(amount, ppm, 0, out); }
 

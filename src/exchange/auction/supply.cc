@@ -43,8 +43,7 @@ Status check_provider(const market::Params& params, const market::ProviderRegist
 
 bool same_fields(const market::Provider& provider, const market::ProviderRegister& args) {
   return provider.region == args.region && provider.precisions == args.precisions &&
-         provider.isolation == args.isolation && provider.capacity == args.capacity &&
-         provider.ed25519 == args.ed25519;
+         provider.isolation == args.isolation && provider.capacity == args.capacity && provider.ed25519 == args.ed25519;
 }
 
 Status check_ask(const market::Params& params, const market::Provider& provider, Height now,
@@ -58,8 +57,7 @@ Status check_ask(const market::Params& params, const market::Provider& provider,
   if (args.capacity_cu == 0) return bad_ask("capacity_cu", 0, "at least 1");
   if (args.valid_until < now) return bad_ask("valid_until", args.valid_until.value, text("at least {}", now.value));
   if (args.valid_until.value - now.value > params.ask_span_max)
-    return bad_ask("valid_until", args.valid_until.value,
-                   text("at most {}", now.plus(params.ask_span_max).value));
+    return bad_ask("valid_until", args.valid_until.value, text("at most {}", now.plus(params.ask_span_max).value));
   if (provider.bond < params.bond_min) {
     return fail(Kind::kInvalid, "market.bond",
                 text("the bond is {}, an ask needs {}", provider.bond.value, params.bond_min.value));

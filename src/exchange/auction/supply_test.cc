@@ -84,8 +84,14 @@ TEST(Supply, refuses_fields_out_of_bounds) {
   EXPECT_FALSE(refused([](auto& a) { a.valid_until = Height{1'000'001}; }));
   MarketWorld open;
   ASSERT_EQ(open.call(kP, Method::kProviderRegister,
-                      market::ProviderRegister{.region = 0, .precisions = 0b10, .isolation = 1, .capacity = 1,
-                                               .bond = Amount{1'000'000}, .ed25519 = Bytes(32, 1)}).code, 0u);
+                      market::ProviderRegister{.region = 0,
+                                               .precisions = 0b10,
+                                               .isolation = 1,
+                                               .capacity = 1,
+                                               .bond = Amount{1'000'000},
+                                               .ed25519 = Bytes(32, 1)})
+                .code,
+            0u);
   EXPECT_EQ(open.add_ask(kP).error_id, "market.ask_fields");  // precisions and isolation beyond the provider's
 }
 

@@ -109,8 +109,15 @@ class FlowWorld : public ProviderMarket,
   }
 
   ProviderPorts provider_ports() {
-    return {.market = *this, .blobs = *this, .runner = *this, .journal = *this, .identity = market.who[1],
-            .clock = clock, .random = random, .network = market.network, .cpu_class = "x86-64-v3"};
+    return {.market = *this,
+            .blobs = *this,
+            .runner = *this,
+            .journal = *this,
+            .identity = market.who[1],
+            .clock = clock,
+            .random = random,
+            .network = market.network,
+            .cpu_class = "x86-64-v3"};
   }
   PayerPorts payer_ports() {
     gxf::Params params;
@@ -128,8 +135,10 @@ class FlowWorld : public ProviderMarket,
       node.id = id;
       job.nodes.push_back(node);
     }
-    job.edges = {{.from = 0, .to = 1, .out_ix = 0, .in_ix = 0}, {.from = 0, .to = 2, .out_ix = 0, .in_ix = 0},
-                 {.from = 1, .to = 3, .out_ix = 0, .in_ix = 1}, {.from = 2, .to = 3, .out_ix = 0, .in_ix = 0}};
+    job.edges = {{.from = 0, .to = 1, .out_ix = 0, .in_ix = 0},
+                 {.from = 0, .to = 2, .out_ix = 0, .in_ix = 0},
+                 {.from = 1, .to = 3, .out_ix = 0, .in_ix = 1},
+                 {.from = 2, .to = 3, .out_ix = 0, .in_ix = 0}};
     std::ranges::sort(job.edges);
     job.inputs = {{.id = crypto::blob_id(first), .size_bytes = first.size(), .node = 0, .in_ix = 0},
                   {.id = crypto::blob_id(second), .size_bytes = second.size(), .node = 0, .in_ix = 1}};

@@ -179,8 +179,11 @@ Status record_receipt(const JobId& id, ByteView signed_receipt, const ProviderPo
   TRY(const receipt::SignedReceipt opened, receipt::decode_signed_receipt(signed_receipt));
   TRY(const receipt::Opened told, receipt::open_receipt(opened));
   TRY(const BlobId stored, ports.blobs.put(signed_receipt));
-  const market::JobReceipt call{.id = id, .receipt_hash = stored, .status = told.receipt.status,
-                                .gas = told.receipt.gas, .outputs = told.receipt.outputs};
+  const market::JobReceipt call{.id = id,
+                                .receipt_hash = stored,
+                                .status = told.receipt.status,
+                                .gas = told.receipt.gas,
+                                .outputs = told.receipt.outputs};
   return ports.market.record(call);
 }
 
@@ -188,8 +191,7 @@ Status upload_one(const BlobId& id, const std::map<BlobId, ByteView>& given, Blo
   TRY(const bool stored, blobs.has(id));
   if (stored) return {};
   const auto it = given.find(id);
-  if (it == given.end())
-    return fail(Kind::kNotFound, "flow.no_blob", text("blob {} is neither given nor stored", id));
+  if (it == given.end()) return fail(Kind::kNotFound, "flow.no_blob", text("blob {} is neither given nor stored", id));
   TRY(const BlobId found, blobs.put(it->second));
   if (found != id) return fail(Kind::kCorrupt, "flow.hash", text("a blob hashes to {}, expected {}", found, id));
   return {};
@@ -219,9 +221,9 @@ Result<market::Quote> submit_job(ByteView gxf, const std::map<BlobId, ByteView>&
 Result<receipt::ReceiptBundle> collect_receipt(const JobId& id, const PayerPorts& ports) {
   TRY(const market::Job record, must_find(id, ports.market));
   if (!record.result) {
-    return fail(record.ended() ? Kind::kConflict : Kind::kUnavailable, "flow.no_receipt",
-                text("job {} is {} ({})", id, market::job_state_name(record.state),
-                     market::close_reason_name(record.reason)));
+    return fail(
+        record.ended() ? Kind::kConflict : Kind::kUnavailable, "flow.no_receipt",
+        text("job {} is {} ({})", id, market::job_state_name(record.state), market::close_reason_name(record.reason)));
   }
   receipt::ReceiptBundle bundle;
   TRY(bundle.signed_receipt, get_checked(record.result->receipt_hash, "receipt", ports.blobs));

@@ -149,9 +149,15 @@ TEST(ProviderFlow, leaves_the_jobs_of_others_alone) {
   EXPECT_EQ(why(work(w, JobId{})), "flow.no_job");
   const JobId id = w.place(w.diamond());
   ProviderPorts ports = w.provider_ports();
-  ProviderPorts other{.market = ports.market, .blobs = ports.blobs, .runner = ports.runner, .journal = ports.journal,
-                      .identity = w.market.who[2], .clock = ports.clock, .random = ports.random,
-                      .network = ports.network, .cpu_class = ports.cpu_class};
+  ProviderPorts other{.market = ports.market,
+                      .blobs = ports.blobs,
+                      .runner = ports.runner,
+                      .journal = ports.journal,
+                      .identity = w.market.who[2],
+                      .clock = ports.clock,
+                      .random = ports.random,
+                      .network = ports.network,
+                      .cpu_class = ports.cpu_class};
   runtime::RunControl control;
   EXPECT_EQ(why(run_matched_job(id, other, control)), "flow.not_ours");
 }

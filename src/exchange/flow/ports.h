@@ -30,8 +30,8 @@ class ProviderMarket : public MarketView {
 
 class PayerMarket : public MarketView {
  public:
-  virtual Result<market::Quote> order(ByteView gxf) = 0;       // market.unmatched when no ask fits
-  virtual Result<Bytes> prove_job(const JobId& id) = 0;        // an encoded light::LightProof of the job's record
+  virtual Result<market::Quote> order(ByteView gxf) = 0;  // market.unmatched when no ask fits
+  virtual Result<Bytes> prove_job(const JobId& id) = 0;   // an encoded light::LightProof of the job's record
 };
 
 // Bytes by their hash. What get returns is checked by the caller, so any source will do.

@@ -1,6 +1,6 @@
-// Test program: writes one .gxf file for every rule of validate that a job can break, for the end-to-end tests to submit.
-// usage: gxf_bad_jobs KEYFILE GENESIS HEIGHT NONCE OUT_DIR. Prints one line a file: FILE CODE PATH (PATH may be -).
-// good-1.gxf and good-2.gxf are different valid jobs with the same nonce; fp8.gxf asks for fp8.
+// Test program: writes one .gxf file for every rule of validate that a job can break, for the end-to-end tests to
+// submit. usage: gxf_bad_jobs KEYFILE GENESIS HEIGHT NONCE OUT_DIR. Prints one line a file: FILE CODE PATH (PATH may be
+// -). good-1.gxf and good-2.gxf are different valid jobs with the same nonce; fp8.gxf asks for fp8.
 #include <cstdio>
 #include <cstdlib>
 
@@ -30,7 +30,8 @@ Status run(char** argv) {
   for (const BadJob& bad : bad_jobs(payer, network, height)) {
     const std::string path = text("{}/bad-{}.gxf", folder, number++);
     TRY_OK(replace_file(real_fs(), path, bad.bytes));
-    const std::string line = text("{} {} {}\n", path, static_cast<unsigned>(bad.code), bad.path.empty() ? "-" : bad.path);
+    const std::string line =
+        text("{} {} {}\n", path, static_cast<unsigned>(bad.code), bad.path.empty() ? "-" : bad.path);
     std::fwrite(line.data(), 1, line.size(), stdout);
   }
   Job good = good_job(payer, network, height);

@@ -183,8 +183,7 @@ Result<Body> decode_body(ByteView body) {
   TRY_OK(f.enumerator(0, "kind", out.kind, static_cast<std::uint64_t>(BodyKind::kJob)));
   if (out.kind != BodyKind::kCall && out.kind != BodyKind::kJob) {
     return fail(Kind::kInvalid, "market.body",
-                text("kind {} is unknown, expected 1 (call) or 2 (job)",
-                     static_cast<std::uint64_t>(out.kind)));
+                text("kind {} is unknown, expected 1 (call) or 2 (job)", static_cast<std::uint64_t>(out.kind)));
   }
   TRY_OK(f.key(1));
   TRY(out.bytes, r.bytes("bytes", kBodyMax));

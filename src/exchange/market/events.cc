@@ -36,8 +36,7 @@ Status read_rest(Fields& f, JobEvent& e) {
       TRY_OK(f.amount(5, "price", e.price));
       TRY_OK(f.uint(6, "attempt", e.attempt, 1));
       return f.height(7, "deadline", e.deadline);
-    case Topic::kStarted:
-      return f.height(7, "deadline", e.deadline);
+    case Topic::kStarted: return f.height(7, "deadline", e.deadline);
     case Topic::kReceipted:
       TRY_OK(f.height(7, "deadline", e.deadline));
       TRY_OK(f.fixed(8, "receipt_hash", e.receipt_hash));
@@ -87,8 +86,7 @@ Bytes encode_event(const JobEvent& e) {
     put(w, 5, e.price);
     put(w, 6, e.attempt);
   }
-  if (matched || e.topic == Topic::kStarted || e.topic == Topic::kReceipted)
-    put(w, 7, e.deadline);
+  if (matched || e.topic == Topic::kStarted || e.topic == Topic::kReceipted) put(w, 7, e.deadline);
   if (e.topic == Topic::kReceipted) put(w, 8, e.receipt_hash.view());
   if (status) put(w, 9, static_cast<std::uint64_t>(e.status));
   if (e.topic == Topic::kSettled) {
@@ -105,11 +103,10 @@ Bytes encode_event(const JobEvent& e) {
 
 Result<JobEvent> decode_event(std::string_view topic, ByteView data) {
   JobEvent e;
-  const auto* found = std::find_if(std::begin(kTopics), std::end(kTopics),
-                                   [&](Topic t) { return topic_name(t) == topic; });
+  const auto* found =
+      std::find_if(std::begin(kTopics), std::end(kTopics), [&](Topic t) { return topic_name(t) == topic; });
   if (found == std::end(kTopics)) {
-    return fail(Kind::kInvalid, "market.event",
-                text("topic {} is unknown, expected one of market.*", topic));
+    return fail(Kind::kInvalid, "market.event", text("topic {} is unknown, expected one of market.*", topic));
   }
   e.topic = *found;
   codec::CborReader r(data, kEventLimits);

@@ -19,9 +19,7 @@ std::array<std::uint8_t, 8> be8(std::uint64_t v) {
 
 Bytes provider_key(const AccountId& account) { return key(kProviderPrefix, {account.view()}); }
 
-Bytes ask_key(const AccountId& provider, const AskId& id) {
-  return key(kAskPrefix, {provider.view(), id.view()});
-}
+Bytes ask_key(const AccountId& provider, const AskId& id) { return key(kAskPrefix, {provider.view(), id.view()}); }
 
 Bytes asks_of_key(const AccountId& provider) { return key(kAskPrefix, {provider.view()}); }
 
@@ -49,8 +47,6 @@ Bytes provider_job_key(const AccountId& provider, Height submitted, const JobId&
   return key(kProviderJobPrefix, {provider.view(), be8(submitted.value), id.view()});
 }
 
-Bytes deadline_key(Height deadline, const JobId& id) {
-  return key(kDeadlinePrefix, {be8(deadline.value), id.view()});
-}
+Bytes deadline_key(Height deadline, const JobId& id) { return key(kDeadlinePrefix, {be8(deadline.value), id.view()}); }
 
 }  // namespace hanse::market

@@ -10,14 +10,14 @@ namespace hanse::market {
 
 inline constexpr std::string_view kParamsKey = "market/params";
 inline constexpr std::string_view kTotalsKey = "market/totals";
-inline constexpr std::string_view kProviderPrefix = "market/p/";       // account
-inline constexpr std::string_view kAskPrefix = "market/a/";            // provider, ask id
-inline constexpr std::string_view kAskIndexPrefix = "market/i/";       // precision, region, base price, provider, ask
-inline constexpr std::string_view kJobPrefix = "market/j/";            // job id
-inline constexpr std::string_view kGxfPrefix = "market/x/";            // job id; while the job lives
-inline constexpr std::string_view kPayerJobPrefix = "market/jp/";      // payer, height submitted, job id
-inline constexpr std::string_view kProviderJobPrefix = "market/jv/";   // provider, height submitted, job id
-inline constexpr std::string_view kDeadlinePrefix = "market/d/";       // height, job id
+inline constexpr std::string_view kProviderPrefix = "market/p/";      // account
+inline constexpr std::string_view kAskPrefix = "market/a/";           // provider, ask id
+inline constexpr std::string_view kAskIndexPrefix = "market/i/";      // precision, region, base price, provider, ask
+inline constexpr std::string_view kJobPrefix = "market/j/";           // job id
+inline constexpr std::string_view kGxfPrefix = "market/x/";           // job id; while the job lives
+inline constexpr std::string_view kPayerJobPrefix = "market/jp/";     // payer, height submitted, job id
+inline constexpr std::string_view kProviderJobPrefix = "market/jv/";  // provider, height submitted, job id
+inline constexpr std::string_view kDeadlinePrefix = "market/d/";      // height, job id
 
 Bytes provider_key(const AccountId& account);
 Bytes ask_key(const AccountId& provider, const AskId& id);

@@ -315,8 +315,7 @@ Bytes encode_job(const Job& job) {
   put(w, 8, job.bond);
   w.key(9);
   w.array(5);
-  for (const Height h : {job.submitted, job.matched, job.started, job.receipted, job.closed})
-    w.u64(h.value);
+  for (const Height h : {job.submitted, job.matched, job.started, job.receipted, job.closed}) w.u64(h.value);
   put(w, 10, job.deadline);
   put(w, 11, job.gas_limit);
   put(w, 12, job.outputs_expected);

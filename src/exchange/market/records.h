@@ -38,34 +38,34 @@ inline std::uint8_t precision_bit(gxf::Precision p) {
 
 // The genesis section of the market. encode_params gives the section; an empty section means these defaults.
 struct Params {
-  std::uint64_t start_timeout = 20;              // blocks from the match to job_start
-  std::uint64_t run_timeout = 600;               // blocks from job_start to job_receipt
-  std::uint64_t settle_window = 10;              // blocks from job_receipt to payment
-  std::uint64_t bond_ppm = kPpm;                 // of the price: bond locked while a job lives
-  std::uint64_t nostart_penalty_ppm = 100'000;   // of the price, burned from the bond; at most bond_ppm
-  std::uint64_t noreceipt_penalty_ppm = 500'000; // likewise
-  std::uint64_t fee_ppm = 10'000;                // of what a provider earns, to the treasury
-  Amount bond_min{1'000'000};                    // to post asks
-  std::uint64_t ask_span_max = 1'000'000;        // blocks an ask may stand
-  std::uint64_t cu_base = 1'000;                 // base of the compute units of a bid
-  std::uint64_t job_span_max = 1'000'000;        // gxf::Params
-  std::uint8_t precisions = kPrecisionsAll;      // gxf::Params
-  std::uint64_t kv_bytes_max = 1ull << 40;       // gxf::Params
+  std::uint64_t start_timeout = 20;               // blocks from the match to job_start
+  std::uint64_t run_timeout = 600;                // blocks from job_start to job_receipt
+  std::uint64_t settle_window = 10;               // blocks from job_receipt to payment
+  std::uint64_t bond_ppm = kPpm;                  // of the price: bond locked while a job lives
+  std::uint64_t nostart_penalty_ppm = 100'000;    // of the price, burned from the bond; at most bond_ppm
+  std::uint64_t noreceipt_penalty_ppm = 500'000;  // likewise
+  std::uint64_t fee_ppm = 10'000;                 // of what a provider earns, to the treasury
+  Amount bond_min{1'000'000};                     // to post asks
+  std::uint64_t ask_span_max = 1'000'000;         // blocks an ask may stand
+  std::uint64_t cu_base = 1'000;                  // base of the compute units of a bid
+  std::uint64_t job_span_max = 1'000'000;         // gxf::Params
+  std::uint8_t precisions = kPrecisionsAll;       // gxf::Params
+  std::uint64_t kv_bytes_max = 1ull << 40;        // gxf::Params
   friend bool operator==(const Params&, const Params&) = default;
 };
 Status check_params(const Params& params);  // market.params: timeouts 1..1e6, shares <= kPpm, penalties <= bond
 
 struct Provider {
   AccountId account;
-  Hash32 mldsa_key_id;        // crypto::key_id of the ML-DSA key: names it in attestation envelopes
-  Bytes ed25519;              // 32 bytes, the second key of every receipt
+  Hash32 mldsa_key_id;  // crypto::key_id of the ML-DSA key: names it in attestation envelopes
+  Bytes ed25519;        // 32 bytes, the second key of every receipt
   std::uint16_t region = 0;
   std::uint8_t precisions = 0;
   std::uint8_t isolation = 0;
-  std::uint32_t capacity = 0; // jobs at a time
-  std::uint32_t used = 0;     // jobs matched, started or receipted
-  std::uint32_t asks = 0;     // standing
-  Amount bond;                // held by the market, locked part included
+  std::uint32_t capacity = 0;  // jobs at a time
+  std::uint32_t used = 0;      // jobs matched, started or receipted
+  std::uint32_t asks = 0;      // standing
+  Amount bond;                 // held by the market, locked part included
   Amount bond_locked;
   std::uint64_t reputation = 0;  // +1 a settled job, a third lost for each that was not started or not finished
   std::uint64_t settled = 0;     // jobs
@@ -90,7 +90,7 @@ struct Ask {
   Amount unit_price;
   std::uint64_t capacity_cu = 0;
   std::uint64_t used_cu = 0;
-  Height valid_until;         // last height at which it may be matched
+  Height valid_until;  // last height at which it may be matched
   friend bool operator==(const Ask&, const Ask&) = default;
 };
 
@@ -105,12 +105,12 @@ struct Work {
 struct Bid {
   JobId job_id;
   AccountId payer;
-  std::uint8_t precisions = 0;     // all must be offered
-  std::uint8_t level = 0;          // the highest of the nodes, as are seq and batch
+  std::uint8_t precisions = 0;  // all must be offered
+  std::uint8_t level = 0;       // the highest of the nodes, as are seq and batch
   std::uint32_t seq = 0;
   std::uint16_t batch = 0;
   std::uint64_t region_mask = 0;
-  std::uint16_t residency = 0;     // region + 1, 0 = none
+  std::uint16_t residency = 0;       // region + 1, 0 = none
   std::uint32_t max_latency_ms = 0;  // 0 = any
   std::uint8_t isolation = 0;
   Work work;
@@ -121,7 +121,7 @@ struct Bid {
 };
 
 enum class JobState : std::uint8_t {
-  kMatched = 1,    // escrow and bond locked, waiting for job_start
+  kMatched = 1,  // escrow and bond locked, waiting for job_start
   kStarted = 2,
   kReceipted = 3,  // waiting for the settlement window
   kSettled = 4,    // ended with a receipt
@@ -139,12 +139,18 @@ enum class CloseReason : std::uint8_t {
 };
 // Outcome of a run as a receipt states it; the numbers of runtime::RunStatus.
 enum class RunStatus : std::uint8_t {
-  kOk = 0, kGasExhausted = 1, kMemoryExceeded = 2, kTimeout = 3, kOutputTooLarge = 4, kTrap = 5, kAborted = 6,
+  kOk = 0,
+  kGasExhausted = 1,
+  kMemoryExceeded = 2,
+  kTimeout = 3,
+  kOutputTooLarge = 4,
+  kTrap = 5,
+  kAborted = 6,
 };
 constexpr std::uint8_t kRunStatusMax = 6;
-std::string_view job_state_name(JobState state);        // "matched", ...
-std::string_view close_reason_name(CloseReason reason); // "no_start", ...
-std::string_view run_status_name(RunStatus status);     // "gas_exhausted", ...
+std::string_view job_state_name(JobState state);         // "matched", ...
+std::string_view close_reason_name(CloseReason reason);  // "no_start", ...
+std::string_view run_status_name(RunStatus status);      // "gas_exhausted", ...
 
 struct OutputRef {
   BlobId id;
@@ -154,31 +160,31 @@ struct OutputRef {
 
 // What the provider recorded for a job.
 struct JobResult {
-  BlobId receipt_hash;        // blob_id of the signed receipt's bytes: where to fetch it, too
+  BlobId receipt_hash;  // blob_id of the signed receipt's bytes: where to fetch it, too
   RunStatus status = RunStatus::kOk;
   std::uint64_t gas = 0;
   std::vector<OutputRef> outputs;
-  Amount paid;                // to the provider, fee already taken; set by the settlement
+  Amount paid;  // to the provider, fee already taken; set by the settlement
   Amount fee;
   friend bool operator==(const JobResult&, const JobResult&) = default;
 };
 
 struct Job {
   Bid bid;
-  BlobId gxf_hash;            // blob_id of the GXF's bytes
+  BlobId gxf_hash;  // blob_id of the GXF's bytes
   JobState state = JobState::kMatched;
   CloseReason reason = CloseReason::kNone;
-  std::uint8_t attempt = 0;   // 0, or 1 after the one requeue
+  std::uint8_t attempt = 0;  // 0, or 1 after the one requeue
   AccountId provider;
-  FixedBytes<32> ed25519;     // of the provider at the match: the second key its receipt must carry
+  FixedBytes<32> ed25519;  // of the provider at the match: the second key its receipt must carry
   AskId ask_id;
-  Amount price;               // in escrow while the job lives
-  Amount bond;                // of the provider, locked while the job lives
+  Amount price;                                           // in escrow while the job lives
+  Amount bond;                                            // of the provider, locked while the job lives
   Height submitted, matched, started, receipted, closed;  // 0 = not yet
-  Height deadline;            // last height of the present state; 0 once ended
-  std::uint64_t gas_limit = 0;     // sum over the nodes
+  Height deadline;                                        // last height of the present state; 0 once ended
+  std::uint64_t gas_limit = 0;                            // sum over the nodes
   std::uint32_t outputs_expected = 0;
-  Hash32 seed;                // BLAKE3("hanse/job-seed/1", job id || beacon of the first match): the job's randomness
+  Hash32 seed;  // BLAKE3("hanse/job-seed/1", job id || beacon of the first match): the job's randomness
   std::optional<JobResult> result;
   bool ended() const { return state == JobState::kSettled || state == JobState::kClosed; }
   friend bool operator==(const Job&, const Job&) = default;
@@ -186,11 +192,11 @@ struct Job {
 
 struct Totals {
   Amount escrow, bonds, treasury, burned;
-  std::uint64_t live = 0;      // jobs
-  std::uint64_t matched = 0;   // matches ever, requeues included
-  std::uint64_t settled = 0;   // jobs ever
-  std::uint64_t closed = 0;    // jobs ever
-  Amount volume;               // paid to providers ever
+  std::uint64_t live = 0;     // jobs
+  std::uint64_t matched = 0;  // matches ever, requeues included
+  std::uint64_t settled = 0;  // jobs ever
+  std::uint64_t closed = 0;   // jobs ever
+  Amount volume;              // paid to providers ever
   friend bool operator==(const Totals&, const Totals&) = default;
 };
 

@@ -41,8 +41,12 @@ Job sample_job() {
   job.deadline = Height{22};
   job.gas_limit = 1000;
   job.outputs_expected = 2;
-  job.result = JobResult{.receipt_hash = filled<BlobId>(6), .status = RunStatus::kOk, .gas = 900,
-                         .outputs = {{filled<BlobId>(7), 10}, {filled<BlobId>(8), 0}}, .paid = {}, .fee = {}};
+  job.result = JobResult{.receipt_hash = filled<BlobId>(6),
+                         .status = RunStatus::kOk,
+                         .gas = 900,
+                         .outputs = {{filled<BlobId>(7), 10}, {filled<BlobId>(8), 0}},
+                         .paid = {},
+                         .fee = {}};
   return job;
 }
 
@@ -155,18 +159,29 @@ TEST(Keys, order_asks_by_price_and_deadlines_by_height) {
 }
 
 TEST(Calls, round_trip) {
-  const ProviderRegister reg{.region = 3, .precisions = 0b10, .isolation = 2, .capacity = 5,
-                             .bond = Amount{7}, .ed25519 = Bytes(32, 1)};
+  const ProviderRegister reg{
+      .region = 3, .precisions = 0b10, .isolation = 2, .capacity = 5, .bond = Amount{7}, .ed25519 = Bytes(32, 1)};
   const auto reg_back = decode_provider_register(encode(reg));
   ASSERT_TRUE(reg_back);
   EXPECT_EQ(encode(*reg_back), encode(reg));
-  AskPost ask{.precisions = 2, .level_max = 3, .max_seq = 9, .max_batch = 8, .latency_ms = 7, .isolation = 1,
-              .base_price = Amount{6}, .unit_price = Amount{5}, .capacity_cu = 4, .valid_until = Height{3}};
+  AskPost ask{.precisions = 2,
+              .level_max = 3,
+              .max_seq = 9,
+              .max_batch = 8,
+              .latency_ms = 7,
+              .isolation = 1,
+              .base_price = Amount{6},
+              .unit_price = Amount{5},
+              .capacity_cu = 4,
+              .valid_until = Height{3}};
   const auto ask_back = decode_ask_post(encode(ask));
   ASSERT_TRUE(ask_back);
   EXPECT_EQ(encode(*ask_back), encode(ask));
-  const JobReceipt receipt{.id = filled<JobId>(1), .receipt_hash = filled<BlobId>(2), .status = RunStatus::kTrap,
-                           .gas = 12, .outputs = {{filled<BlobId>(3), 4}}};
+  const JobReceipt receipt{.id = filled<JobId>(1),
+                           .receipt_hash = filled<BlobId>(2),
+                           .status = RunStatus::kTrap,
+                           .gas = 12,
+                           .outputs = {{filled<BlobId>(3), 4}}};
   const auto receipt_back = decode_job_receipt(encode(receipt));
   ASSERT_TRUE(receipt_back);
   EXPECT_EQ(encode(*receipt_back), encode(receipt));
@@ -194,13 +209,23 @@ TEST(Calls, a_body_names_a_known_kind) {
 }
 
 TEST(Events, carry_the_fields_of_their_topic) {
-  JobEvent full{.job_id = filled<JobId>(1), .provider = filled<AccountId>(2), .payer = filled<AccountId>(3),
-                .gxf_hash = filled<BlobId>(4), .ask_id = filled<AskId>(5), .price = Amount{6}, .attempt = 1,
-                .deadline = Height{7}, .receipt_hash = filled<BlobId>(8), .status = RunStatus::kTrap,
-                .paid = Amount{9}, .fee = Amount{10}, .refund = Amount{11}, .penalty = Amount{12},
+  JobEvent full{.job_id = filled<JobId>(1),
+                .provider = filled<AccountId>(2),
+                .payer = filled<AccountId>(3),
+                .gxf_hash = filled<BlobId>(4),
+                .ask_id = filled<AskId>(5),
+                .price = Amount{6},
+                .attempt = 1,
+                .deadline = Height{7},
+                .receipt_hash = filled<BlobId>(8),
+                .status = RunStatus::kTrap,
+                .paid = Amount{9},
+                .fee = Amount{10},
+                .refund = Amount{11},
+                .penalty = Amount{12},
                 .reason = CloseReason::kNoStart};
-  for (const Topic topic : {Topic::kMatched, Topic::kStarted, Topic::kReceipted, Topic::kSettled, Topic::kClosed,
-                            Topic::kRequeued}) {
+  for (const Topic topic :
+       {Topic::kMatched, Topic::kStarted, Topic::kReceipted, Topic::kSettled, Topic::kClosed, Topic::kRequeued}) {
     full.topic = topic;
     const Bytes bytes = encode_event(full);
     const auto back = decode_event(topic_name(topic), bytes);
@@ -217,8 +242,11 @@ TEST(Events, carry_the_fields_of_their_topic) {
 }
 
 TEST(View, queries_and_answers_round_trip) {
-  const JobsQuery jobs{.by = JobsBy::kProvider, .account = filled<AccountId>(1), .after_height = Height{2},
-                       .after_job = filled<JobId>(3), .limit = kPageMax};
+  const JobsQuery jobs{.by = JobsBy::kProvider,
+                       .account = filled<AccountId>(1),
+                       .after_height = Height{2},
+                       .after_job = filled<JobId>(3),
+                       .limit = kPageMax};
   const auto jobs_back = decode_jobs_query(encode_query(jobs));
   ASSERT_TRUE(jobs_back);
   EXPECT_EQ(encode_query(*jobs_back), encode_query(jobs));

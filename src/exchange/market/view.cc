@@ -182,16 +182,14 @@ Bytes encode_list(const std::vector<Bytes>& records) {
   return w.take();
 }
 
-Result<std::vector<Provider>> decode_providers(ByteView answer) {
-  return read_list<Provider>(answer, decode_provider);
-}
+Result<std::vector<Provider>> decode_providers(ByteView answer) { return read_list<Provider>(answer, decode_provider); }
 Result<std::vector<Ask>> decode_asks(ByteView answer) { return read_list<Ask>(answer, decode_ask); }
 Result<std::vector<Job>> decode_jobs(ByteView answer) { return read_list<Job>(answer, decode_job); }
 
 std::string_view constraint_name(Constraint constraint) {
-  static constexpr std::string_view kNames[kConstraints] = {
-      "precision", "level",    "seq",   "batch", "region", "residency", "isolation",
-      "latency",   "validity", "slots", "units", "bond",   "limit",     "excluded"};
+  static constexpr std::string_view kNames[kConstraints] = {"precision", "level",     "seq",     "batch",    "region",
+                                                            "residency", "isolation", "latency", "validity", "slots",
+                                                            "units",     "bond",      "limit",   "excluded"};
   return kNames[static_cast<std::size_t>(constraint)];
 }
 
@@ -199,8 +197,7 @@ std::string Unmatched::str() const {
   if (asks_seen == 0) return "there is no ask";
   std::string out = text("none of {} asks fits:", asks_seen);
   for (std::size_t i = 0; i < kConstraints; ++i) {
-    if (counts[i] > 0)
-      out += text(" {} {},", constraint_name(static_cast<Constraint>(i)), counts[i]);
+    if (counts[i] > 0) out += text(" {} {},", constraint_name(static_cast<Constraint>(i)), counts[i]);
   }
   out.pop_back();
   return out;

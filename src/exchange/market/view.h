@@ -34,12 +34,12 @@ struct Quote {
 };
 
 struct ProvidersQuery {
-  AccountId after;          // zero: from the start
+  AccountId after;  // zero: from the start
   std::uint32_t limit = kPageMax;
 };
 struct AsksQuery {
-  AccountId provider;       // zero: of all
-  AccountId after_provider; // zero: from the start
+  AccountId provider;        // zero: of all
+  AccountId after_provider;  // zero: from the start
   AskId after_ask;
   std::uint32_t limit = kPageMax;
 };
@@ -47,14 +47,14 @@ enum class JobsBy : std::uint8_t { kPayer = 1, kProvider = 2 };
 struct JobsQuery {
   JobsBy by = JobsBy::kPayer;
   AccountId account;
-  Height after_height;      // of the last job seen, 0: from the start
+  Height after_height;  // of the last job seen, 0: from the start
   JobId after_job;
   std::uint32_t limit = kPageMax;
 };
 
 struct QuoteQuery {
-  Height height;            // usually the node's height + 1
-  ByteView gxf;             // decoded: borrows the argument
+  Height height;  // usually the node's height + 1
+  ByteView gxf;   // decoded: borrows the argument
 };
 
 Bytes encode_query(const ProvidersQuery& query);
@@ -77,8 +77,20 @@ Result<std::vector<Job>> decode_jobs(ByteView answer);
 
 // Why no ask took a job: for each constraint, how many of the asks looked at it kept out (one ask may fail several).
 enum class Constraint : std::uint8_t {
-  kPrecision, kLevel, kSeq, kBatch, kRegion, kResidency, kIsolation, kLatency, kValidity, kSlots, kUnits, kBond,
-  kLimit, kExcluded,
+  kPrecision,
+  kLevel,
+  kSeq,
+  kBatch,
+  kRegion,
+  kResidency,
+  kIsolation,
+  kLatency,
+  kValidity,
+  kSlots,
+  kUnits,
+  kBond,
+  kLimit,
+  kExcluded,
 };
 constexpr std::size_t kConstraints = 14;
 std::string_view constraint_name(Constraint constraint);  // "precision", ...

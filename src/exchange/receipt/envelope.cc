@@ -18,8 +18,7 @@ constexpr codec::CborLimits kLimits{.size_max = kEnvelopeBytesMax, .depth_max = 
 
 Status expect_key(codec::CborReader& r, std::uint64_t expected) {
   TRY(const std::uint64_t key, r.key());
-  if (key != expected)
-    return r.fail_here("receipt.envelope", text("found key {}, expected {}", key, expected));
+  if (key != expected) return r.fail_here("receipt.envelope", text("found key {}, expected {}", key, expected));
   return {};
 }
 
@@ -184,9 +183,7 @@ FixedBytes<16> uuid_v7(std::int64_t unix_ms, Random& random) {
   return id;
 }
 
-std::string envelope_type(std::string_view kind) {
-  return text("application/vnd.hanse.{}+cbor;v=1", kind);
-}
+std::string envelope_type(std::string_view kind) { return text("application/vnd.hanse.{}+cbor;v=1", kind); }
 
 Bytes pae(std::string_view type, ByteView body) {
   Bytes out = to_bytes(text("DSSEv1 {} {} {} ", type.size(), type, body.size()));
@@ -257,7 +254,8 @@ Envelope seal(Body body, const crypto::Identity& issuer) {
   out.body = encode_body(body);
   const Bytes message = pae(out.type, out.body);
   for (const crypto::SecretKey* key : {&issuer.ed25519(), &issuer.mldsa()}) {
-    out.signatures.push_back({.alg = key->public_key().alg, .key_id = crypto::key_id(key->public_key()),
+    out.signatures.push_back({.alg = key->public_key().alg,
+                              .key_id = crypto::key_id(key->public_key()),
                               .bytes = key->sign(kSignContext, message)});
   }
   return out;
@@ -271,8 +269,7 @@ std::span<const SigAlg> hybrid_policy() {
 Result<Body> open(const Envelope& envelope, std::string_view kind, std::span<const crypto::PublicKey> keys,
                   std::span<const SigAlg> required) {
   if (envelope.type != envelope_type(kind)) {
-    return fail(Kind::kDenied, "receipt.kind",
-                text("found type {}, expected {}", envelope.type, envelope_type(kind)));
+    return fail(Kind::kDenied, "receipt.kind", text("found type {}, expected {}", envelope.type, envelope_type(kind)));
   }
   TRY(Body body, decode_body(envelope.body));
   if (body.kind != kind)
@@ -305,8 +302,7 @@ Result<Body> open(const Envelope& envelope, std::string_view kind, std::span<con
     return fail(Kind::kDenied, "receipt.policy",
                 text("no signature of {}, which must be there", crypto::sig_alg_name(*wanted.begin())));
   }
-  if (!issuer_signed)
-    return fail(Kind::kDenied, "receipt.key", text("the issuer {} did not sign", body.issuer));
+  if (!issuer_signed) return fail(Kind::kDenied, "receipt.key", text("the issuer {} did not sign", body.issuer));
   return body;
 }
 

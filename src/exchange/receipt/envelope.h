@@ -41,8 +41,8 @@ struct Body {
   Bytes nonce;                    // 16 to 32 bytes
   std::string chain;              // "hanse"
   NetworkId genesis;
-  Height height;                  // of the chain, as the issuer last saw it
-  Bytes claims;                   // one canonical CBOR item, layout owned by the kind
+  Height height;                       // of the chain, as the issuer last saw it
+  Bytes claims;                        // one canonical CBOR item, layout owned by the kind
   std::vector<crypto::SigAlg> policy;  // ascending: every one of these must have signed
 };
 Bytes encode_body(const Body& body);

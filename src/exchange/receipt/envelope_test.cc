@@ -68,8 +68,8 @@ TEST(Envelope, the_verifier_asks_even_when_the_body_does_not) {
   body.policy = {SigAlg::kMlDsa65};
   s.envelope.body = encode_body(body);
   const Bytes message = pae(s.envelope.type, s.envelope.body);
-  s.envelope.signatures = {{.alg = SigAlg::kMlDsa65, .key_id = body.issuer,
-                            .bytes = s.issuer.mldsa().sign("hanse/att/v1", message)}};
+  s.envelope.signatures = {
+      {.alg = SigAlg::kMlDsa65, .key_id = body.issuer, .bytes = s.issuer.mldsa().sign("hanse/att/v1", message)}};
   EXPECT_EQ(s.why({}), "fine");
   EXPECT_EQ(s.why(), "receipt.policy");
 }
@@ -97,7 +97,8 @@ TEST(Envelope, refuses_a_key_or_signature_of_another) {
   body.policy = {SigAlg::kEd25519};
   t.envelope.body = encode_body(body);
   const Bytes message = pae(t.envelope.type, t.envelope.body);
-  t.envelope.signatures = {{.alg = SigAlg::kEd25519, .key_id = crypto::key_id(t.keys[1]),
+  t.envelope.signatures = {{.alg = SigAlg::kEd25519,
+                            .key_id = crypto::key_id(t.keys[1]),
                             .bytes = t.issuer.ed25519().sign("hanse/att/v1", message)}};
   EXPECT_EQ(t.why({}), "receipt.key");
 }

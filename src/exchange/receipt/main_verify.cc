@@ -29,9 +29,7 @@ struct Options {
   bool help = false;
 };
 
-void print(std::FILE* to, std::string_view line) {
-  std::fwrite(line.data(), 1, line.size(), to);
-}
+void print(std::FILE* to, std::string_view line) { std::fwrite(line.data(), 1, line.size(), to); }
 
 Result<Options> parse(int argc, char** argv) {
   Options o;

@@ -66,8 +66,7 @@ Status read_run(codec::CborReader& r, Receipt& out) {
 std::vector<Subject> subjects_of(const Receipt& receipt) {
   std::vector<Subject> out = {{.name = "gxf", .alg = "blake3", .digest = to_bytes(receipt.gxf_hash.view())}};
   for (std::size_t i = 0; i < receipt.outputs.size(); ++i) {
-    out.push_back({.name = text("output/{}", i), .alg = "blake3",
-                   .digest = to_bytes(receipt.outputs[i].id.view())});
+    out.push_back({.name = text("output/{}", i), .alg = "blake3", .digest = to_bytes(receipt.outputs[i].id.view())});
   }
   return out;
 }
@@ -184,8 +183,8 @@ SignedReceipt sign_receipt(const Receipt& receipt, const crypto::Identity& provi
   body.genesis = stamp.network;
   body.height = receipt.finished;
   body.claims = encode_claims(receipt);
-  SignedReceipt out{.envelope = encode(seal(std::move(body), provider)),
-                    .mldsa = provider.mldsa().public_key(), .ed25519 = {}};
+  SignedReceipt out{
+      .envelope = encode(seal(std::move(body), provider)), .mldsa = provider.mldsa().public_key(), .ed25519 = {}};
   std::copy_n(provider.ed25519().public_key().bytes.begin(), out.ed25519.data.size(), out.ed25519.data.begin());
   return out;
 }

@@ -17,9 +17,9 @@ struct Receipt {
   JobId job_id;
   AccountId provider;
   BlobId gxf_hash;
-  std::vector<BlobId> artifacts;            // of the job's nodes in order; zero where a node has none
-  std::vector<market::OutputRef> inputs;    // of the job in order
-  std::vector<market::OutputRef> outputs;   // of the job in order; empty unless status is ok
+  std::vector<BlobId> artifacts;           // of the job's nodes in order; zero where a node has none
+  std::vector<market::OutputRef> inputs;   // of the job in order
+  std::vector<market::OutputRef> outputs;  // of the job in order; empty unless status is ok
   market::RunStatus status = market::RunStatus::kOk;
   std::uint64_t gas = 0;
   std::string detail;        // one line of the run, at most kDetailMax bytes
@@ -38,8 +38,8 @@ Bytes encode_claims(const Receipt& receipt);
 Result<Receipt> decode_claims(ByteView claims);
 
 struct SignedReceipt {
-  Bytes envelope;             // encoded
-  crypto::PublicKey mldsa;    // account_id of it is the provider
+  Bytes envelope;           // encoded
+  crypto::PublicKey mldsa;  // account_id of it is the provider
   FixedBytes<32> ed25519;
 };
 constexpr std::size_t kSignedReceiptBytesMax = kEnvelopeBytesMax + 4096;

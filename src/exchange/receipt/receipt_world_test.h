@@ -59,8 +59,11 @@ class ReceiptWorld {
     return r;
   }
   void record() {
-    market::JobReceipt call{.id = order.job_id, .receipt_hash = crypto::blob_id(signed_receipt),
-                            .status = receipt.status, .gas = receipt.gas, .outputs = receipt.outputs};
+    market::JobReceipt call{.id = order.job_id,
+                            .receipt_hash = crypto::blob_id(signed_receipt),
+                            .status = receipt.status,
+                            .gas = receipt.gas,
+                            .outputs = receipt.outputs};
     EXPECT_EQ(market->call(1, market::Method::kJobReceipt, call).code, 0u);
   }
 
@@ -91,7 +94,8 @@ class ReceiptWorld {
     return proof;
   }
   ReceiptBundle bundle() const {
-    return {.signed_receipt = signed_receipt, .gxf = gxf,
+    return {.signed_receipt = signed_receipt,
+            .gxf = gxf,
             .job_proof = light::encode(prove(market::job_key(order.job_id), everyone()))};
   }
 

@@ -90,9 +90,9 @@ Result<std::string> check_record(Evidence& e) {
   const Receipt& receipt = e.report.receipt;
   const market::Job& job = e.report.job;
   if (!job.result) {
-    return fail(Kind::kDenied, "receipt.unrecorded",
-                text("the ledger has no receipt for job {}, which is {}", receipt.job_id,
-                     market::job_state_name(job.state)));
+    return fail(
+        Kind::kDenied, "receipt.unrecorded",
+        text("the ledger has no receipt for job {}, which is {}", receipt.job_id, market::job_state_name(job.state)));
   }
   TRY_OK(same("hash of the receipt", crypto::blob_id(e.bundle.signed_receipt), job.result->receipt_hash));
   TRY_OK(same("provider", receipt.provider, job.provider));
@@ -111,11 +111,11 @@ Result<std::string> check_record(Evidence& e) {
 
 Result<std::string> check_outcome(Evidence& e) {
   const market::Job& job = e.report.job;
-  return text("{}, gas {} of {}, {}", market::run_status_name(job.result->status), job.result->gas, job.gas_limit,
-              job.state == market::JobState::kSettled
-                  ? text("paid {} and fee {} of price {}", job.result->paid.value, job.result->fee.value,
-                         job.price.value)
-                  : text("to be paid from escrow of {} after height {}", job.price.value, job.deadline.value));
+  return text(
+      "{}, gas {} of {}, {}", market::run_status_name(job.result->status), job.result->gas, job.gas_limit,
+      job.state == market::JobState::kSettled
+          ? text("paid {} and fee {} of price {}", job.result->paid.value, job.result->fee.value, job.price.value)
+          : text("to be paid from escrow of {} after height {}", job.price.value, job.deadline.value));
 }
 
 }  // namespace
@@ -145,9 +145,8 @@ Report verify(const ReceiptBundle& bundle, const light::Genesis& genesis) {
   Evidence evidence{.bundle = bundle, .genesis = genesis, .report = report};
   for (const Step& step : kSteps) {
     auto found = step.run(evidence);
-    report.checks.push_back({.name = std::string(step.name),
-                             .detail = found ? *found : found.error().str(),
-                             .holds = found.has_value()});
+    report.checks.push_back(
+        {.name = std::string(step.name), .detail = found ? *found : found.error().str(), .holds = found.has_value()});
     if (!found) {
       report.status = std::unexpected(std::move(found).error());
       return report;

@@ -30,10 +30,10 @@ struct Check {
 struct Report {
   Level level = Level::kNone;
   std::vector<Check> checks;
-  Status status;         // the error of the failed check; fine when included or paid was reached
-  Receipt receipt;       // meaningful from kSigned on
-  market::Job job;       // meaningful from kIncluded on
-  Height proven_at;      // height of the proof
+  Status status;     // the error of the failed check; fine when included or paid was reached
+  Receipt receipt;   // meaningful from kSigned on
+  market::Job job;   // meaningful from kIncluded on
+  Height proven_at;  // height of the proof
 };
 
 Report verify(const ReceiptBundle& bundle, const light::Genesis& genesis);

@@ -137,7 +137,11 @@ TEST(Verify, a_receipt_that_says_other_than_its_record_is_refused) {
   EXPECT_EQ(lie([](Receipt& r) { r.gas += 1; }), "record receipt.job");
   EXPECT_EQ(lie([](Receipt& r) { r.price.value += 1; }), "record receipt.job");
   EXPECT_EQ(lie([](Receipt& r) { r.outputs[0].size_bytes += 1; }), "record receipt.job");
-  EXPECT_EQ(lie([](Receipt& r) { r.status = market::RunStatus::kTrap; r.outputs.clear(); }), "record receipt.job");
+  EXPECT_EQ(lie([](Receipt& r) {
+              r.status = market::RunStatus::kTrap;
+              r.outputs.clear();
+            }),
+            "record receipt.job");
   EXPECT_EQ(lie([](Receipt& r) { r.artifacts[0].data[0] ^= 1; }), "job receipt.job");
   EXPECT_EQ(lie([](Receipt& r) { r.inputs.push_back({}); }), "job receipt.job");
   EXPECT_EQ(lie([](Receipt& r) { r.gxf_hash.data[0] ^= 1; }), "job receipt.job");

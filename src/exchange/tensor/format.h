@@ -42,9 +42,9 @@ struct LayerView {
   std::uint32_t multiplier = 1;  // 1..kMultiplierMax
   std::uint8_t shift = 0;        // 0..kShiftMax
   bool relu = false;
-  bool raw = false;              // last layer only; multiplier 1, shift 0, no relu
-  ByteView bias;                 // out * int32
-  ByteView weights;              // in x out, int8, row-major
+  bool raw = false;  // last layer only; multiplier 1, shift 0, no relu
+  ByteView bias;     // out * int32
+  ByteView weights;  // in x out, int8, row-major
 };
 struct ModelView {
   std::vector<LayerView> layers;

@@ -8,9 +8,9 @@ namespace hanse::tensor {
 namespace {
 
 std::vector<Layer> small_model() {
-  return {{.in = 3, .out = 2, .multiplier = 3, .shift = 4, .relu = true, .bias = {5, -6},
-           .weights = {1, 2, 3, 4, 5, 6}},
-          {.in = 2, .out = 1, .raw = true, .bias = {-7}, .weights = {-128, 127}}};
+  return {
+      {.in = 3, .out = 2, .multiplier = 3, .shift = 4, .relu = true, .bias = {5, -6}, .weights = {1, 2, 3, 4, 5, 6}},
+      {.in = 2, .out = 1, .raw = true, .bias = {-7}, .weights = {-128, 127}}};
 }
 
 std::string model_error(Bytes bytes) {
@@ -97,7 +97,7 @@ TEST(Model, refuses_fields_out_of_range) {
   EXPECT_EQ(model_error(with_byte(good, kFirst + 13, 2)), "tensor.model");  // raw, but not the last layer
   EXPECT_EQ(model_error(with_byte(good, kFirst + 15, 1)), "tensor.model");
   EXPECT_EQ(model_error(with_byte(good, kSecond, 3)), "tensor.dims");
-  EXPECT_EQ(model_error(with_byte(good, kSecond + 8, 2)), "tensor.model");  // raw with a multiplier
+  EXPECT_EQ(model_error(with_byte(good, kSecond + 8, 2)), "tensor.model");   // raw with a multiplier
   EXPECT_EQ(model_error(with_byte(good, kSecond + 13, 3)), "tensor.model");  // raw with relu
 }
 

@@ -31,10 +31,10 @@ namespace hanse::tensor {
 constexpr std::uint32_t kDimMax = 65'536;
 
 enum class Backend : std::uint8_t { kPortable, kAvx2, kAvx512, kVnni };
-std::string_view backend_name(Backend backend);    // "portable", "avx2", "avx512", "vnni"
-std::vector<Backend> available_backends();         // of this machine, slowest first; portable is always there
+std::string_view backend_name(Backend backend);  // "portable", "avx2", "avx512", "vnni"
+std::vector<Backend> available_backends();       // of this machine, slowest first; portable is always there
 Result<Backend> find_backend(std::string_view name);
-Result<Backend> default_backend();                 // HANSE_TENSOR_BACKEND when set, else the fastest
+Result<Backend> default_backend();  // HANSE_TENSOR_BACKEND when set, else the fastest
 
 struct MatmulShape {
   std::uint32_t m = 0, k = 0, n = 0;
@@ -45,7 +45,7 @@ std::uint64_t matmul_scratch_bytes(const MatmulShape& shape);
 
 struct MatmulOptions {
   Backend backend = Backend::kPortable;
-  const runtime::RunControl* control = nullptr;    // polled once per block of A; null: runs to the end
+  const runtime::RunControl* control = nullptr;  // polled once per block of A; null: runs to the end
 };
 
 Status matmul(const MatmulShape& shape, std::span<const std::int8_t> a, std::span<const std::int8_t> b,

@@ -57,8 +57,8 @@ void run_peer([[maybe_unused]] Operands& x) {
              n = static_cast<dnnl_dim_t>(x.shape.n);
   const std::int32_t zero = 0;
   const auto* unsigned_a = reinterpret_cast<const std::uint8_t*>(x.a.data());
-  if (dnnl_gemm_u8s8s32('N', 'N', 'F', m, n, k, 1.0f, unsigned_a, k, 0, x.b.data(), n, 0, 0.0f, x.c.data(), n,
-                        &zero) != dnnl_success)
+  if (dnnl_gemm_u8s8s32('N', 'N', 'F', m, n, k, 1.0f, unsigned_a, k, 0, x.b.data(), n, 0, 0.0f, x.c.data(), n, &zero) !=
+      dnnl_success)
     std::abort();
 #endif
 }

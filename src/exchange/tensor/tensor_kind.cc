@@ -81,8 +81,7 @@ class TensorKind final : public runtime::JobKind {
                   text("found a claim of {}, which depends on the machine", runtime::run_status_name(claimed.status)));
     const Plan plan = detail::plan_request(request);
     const RunOutcome expected = plan.outcome();
-    const std::size_t outputs =
-        plan.status != RunStatus::kOk ? 0 : 1 + (plan.trace ? plan.model.layers.size() : 0);
+    const std::size_t outputs = plan.status != RunStatus::kOk ? 0 : 1 + (plan.trace ? plan.model.layers.size() : 0);
     if (claimed.status != expected.status || claimed.gas != expected.gas || claimed.detail != expected.detail ||
         claimed.kernel_class != expected.kernel_class || claimed.outputs.size() != outputs)
       return fail(Kind::kCorrupt, "tensor.claim",

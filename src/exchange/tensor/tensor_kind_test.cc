@@ -41,8 +41,14 @@ RunRequest mlp_request(bool trace) {
   const std::uint32_t sizes[] = {17, 9, 12, 4};
   for (std::size_t i = 0; i < layers.size(); ++i) {
     Layer& l = layers[i];
-    l = {.in = sizes[i], .out = sizes[i + 1], .multiplier = 3, .shift = 9, .relu = i == 0, .raw = i == 2,
-         .bias = std::vector<std::int32_t>(sizes[i + 1], 77), .weights = {}};
+    l = {.in = sizes[i],
+         .out = sizes[i + 1],
+         .multiplier = 3,
+         .shift = 9,
+         .relu = i == 0,
+         .raw = i == 2,
+         .bias = std::vector<std::int32_t>(sizes[i + 1], 77),
+         .weights = {}};
     if (l.raw) l.multiplier = 1, l.shift = 0;
     l.weights.resize(std::size_t{l.in} * l.out);
     random.fill({reinterpret_cast<std::uint8_t*>(l.weights.data()), l.weights.size()});
@@ -310,10 +316,10 @@ TEST(Digits, example_classifies_digits_not_seen_in_training) {
   const RunOutcome done = run(q);
   ASSERT_EQ(done.status, RunStatus::kOk) << done.detail;
   EXPECT_EQ(done.outputs[0], read_whole(dir + "/expected.htn")) << "the script's arithmetic differs from ours";
-  std::ofstream(dir + "/output.htn", std::ios::binary).write(reinterpret_cast<const char*>(done.outputs[0].data()),
-                                                             static_cast<std::streamsize>(done.outputs[0].size()));
-  const std::string check =
-      text("python3 examples/digits/check.py '{}/output.htn' --labels '{}/labels.txt'", dir, dir);
+  std::ofstream(dir + "/output.htn", std::ios::binary)
+      .write(reinterpret_cast<const char*>(done.outputs[0].data()),
+             static_cast<std::streamsize>(done.outputs[0].size()));
+  const std::string check = text("python3 examples/digits/check.py '{}/output.htn' --labels '{}/labels.txt'", dir, dir);
   EXPECT_EQ(std::system((check + " --least 240").c_str()), 0);  // of 256
   EXPECT_TRUE(runtime::compare_outcomes(done, run(q)));
   EXPECT_EQ(verify_id(q, done), "ok");

@@ -51,9 +51,9 @@ TEST(WasmExamples, are_jobs_that_meter_to_the_same_bytes_each_time) {
 
 TEST(WasmGasTable, is_what_the_page_says) {
   const std::string page = read_file("docs/internals/gas.md");
-  static constexpr const char* kNames[] = {"structure", "simple", "loop", "branch", "branch table", "call",
-                                           "indirect call", "global", "load", "store", "multiply", "divide", "float",
-                                           "float divide", "convert", "memory size", "memory grow", "bulk"};
+  static constexpr const char* kNames[] = {
+      "structure", "simple",   "loop",   "branch", "branch table", "call",    "indirect call", "global",      "load",
+      "store",     "multiply", "divide", "float",  "float divide", "convert", "memory size",   "memory grow", "bulk"};
   static_assert(std::size(kNames) == static_cast<std::size_t>(Cost::kCount));
   for (std::size_t k = 0; k < std::size(kNames); ++k)
     EXPECT_NE(page.find(text("| {} | {} |", kNames[k], unsigned{kGasTable1.price[k]})), std::string::npos) << kNames[k];

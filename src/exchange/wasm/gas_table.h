@@ -15,10 +15,10 @@ struct GasTable {
   std::uint32_t version = 0;
   std::array<std::uint16_t, static_cast<std::size_t>(Cost::kCount)> price{};
   std::uint32_t function_entry = 0;
-  std::uint32_t locals_per_gas = 1;      // zeroing of declared locals at entry, rounded up
-  std::uint32_t host_call = 0;           // in place of Cost::kCall when the callee is the host
-  std::uint32_t bytes_per_gas_log2 = 0;  // bulk memory, read_input, write_output; rounded up
-  std::uint32_t page_gas = 0;            // per page asked of memory.grow, and per page hashed by step_commit
+  std::uint32_t locals_per_gas = 1;         // zeroing of declared locals at entry, rounded up
+  std::uint32_t host_call = 0;              // in place of Cost::kCall when the callee is the host
+  std::uint32_t bytes_per_gas_log2 = 0;     // bulk memory, read_input, write_output; rounded up
+  std::uint32_t page_gas = 0;               // per page asked of memory.grow, and per page hashed by step_commit
   std::uint32_t elements_per_gas_log2 = 0;  // table.init, table.copy; rounded up
 
   constexpr std::uint32_t of(Cost c) const { return price[static_cast<std::size_t>(c)]; }

@@ -14,9 +14,7 @@ constexpr std::uint32_t kLocalsOfType = 3;  // each function has so many locals 
 constexpr std::uint32_t kCounters = 4 * kLocalsOfType;
 constexpr std::uint32_t kCountersMax = 6;
 
-char letter(ValType t) {
-  return t == ValType::kI32 ? 'i' : t == ValType::kI64 ? 'I' : t == ValType::kF32 ? 'f' : 'F';
-}
+char letter(ValType t) { return t == ValType::kI32 ? 'i' : t == ValType::kI64 ? 'I' : t == ValType::kF32 ? 'f' : 'F'; }
 int type_row(ValType t) { return t == ValType::kI32 ? 0 : t == ValType::kI64 ? 1 : t == ValType::kF32 ? 2 : 3; }
 
 void encode_type(Emitter& e, const FuncType& t) {
@@ -65,9 +63,9 @@ class Generator {
   SeededRandom random_;
   Diet diet_;
   Emitter e_;
-  std::vector<std::uint16_t> ops_[4];    // by result type
+  std::vector<std::uint16_t> ops_[4];  // by result type
   std::uint32_t params_ = 0, counters_ = 0, index_ = 0;
-  std::vector<bool> labels_;             // open blocks; true when a branch to it carries nothing and ends (no loop)
+  std::vector<bool> labels_;  // open blocks; true when a branch to it carries nothing and ends (no loop)
 };
 
 void Generator::index_ops() {
@@ -87,15 +85,18 @@ void Generator::leaf(ValType t) {
   static constexpr std::int64_t kCorners[] = {0, 1, -1, 2, 7, 31, 64, 255, 65'535, -128, 0x7FFFFFFF, -0x80000000LL};
   switch (below(4)) {
     case 0:
-      if (t == ValType::kI32) e_.i32(static_cast<std::int32_t>(kCorners[below(std::size(kCorners))]));
-      else if (t == ValType::kI64) e_.i64(below(3) == 0 ? static_cast<std::int64_t>(random_.next_u64())
-                                                        : kCorners[below(std::size(kCorners))]);
+      if (t == ValType::kI32)
+        e_.i32(static_cast<std::int32_t>(kCorners[below(std::size(kCorners))]));
+      else if (t == ValType::kI64)
+        e_.i64(below(3) == 0 ? static_cast<std::int64_t>(random_.next_u64()) : kCorners[below(std::size(kCorners))]);
       else {
         const std::size_t size = t == ValType::kF32 ? 4 : 8;
         std::uint8_t bits[8];
         store_le<std::uint64_t>(bits, random_.next_u64());
-        if (below(3) == 0) bits[size - 1] |= 0x7F, bits[size - 2] |= 0xC0;  // NaN or infinity
-        else bits[size - 1] = static_cast<std::uint8_t>((bits[size - 1] & 0x81) | 0x3E);
+        if (below(3) == 0)
+          bits[size - 1] |= 0x7F, bits[size - 2] |= 0xC0;  // NaN or infinity
+        else
+          bits[size - 1] = static_cast<std::uint8_t>((bits[size - 1] & 0x81) | 0x3E);
         e_.op(t == ValType::kF32 ? op::kF32Const : op::kF64Const).raw({bits, size});
       }
       return;
@@ -111,8 +112,10 @@ void Generator::operation(ValType t, int depth) {
   for (char c : sig.substr(0, sig.find(':')))
     for (ValType operand : kTypes)
       if (letter(operand) == c) value(operand, depth - 1);
-  if (code >= kPageFc) e_.byte(0xFC).u32(code & 0xFF);
-  else e_.op(code);
+  if (code >= kPageFc)
+    e_.byte(0xFC).u32(code & 0xFF);
+  else
+    e_.op(code);
 }
 
 // Mostly inside the first pages; now and then far outside.
@@ -146,7 +149,10 @@ void Generator::value(ValType t, int depth) {
       value(ValType::kI32, depth - 1);
       e_.op(op::kSelect);
       return;
-    case 3: value(t, depth - 1); e_.op(op::kLocalTee, local(t)); return;
+    case 3:
+      value(t, depth - 1);
+      e_.op(op::kLocalTee, local(t));
+      return;
     default: return operation(t, depth);
   }
 }
@@ -198,8 +204,10 @@ void Generator::bulk(int depth) {
   static constexpr std::uint16_t kSubs[] = {op::kMemoryFill, op::kMemoryCopy, op::kMemoryInit};
   const std::uint16_t code = kSubs[below(3)];
   address(depth);
-  if (code == op::kMemoryInit) e_.i32(static_cast<std::int32_t>(below(40)));
-  else address(depth);
+  if (code == op::kMemoryInit)
+    e_.i32(static_cast<std::int32_t>(below(40)));
+  else
+    address(depth);
   value(ValType::kI32, 1);
   e_.i32(code == op::kMemoryInit ? 0x1F : 0xFFF).op(0x71);
   e_.byte(0xFC).u32(code & 0xFF).byte(0);
@@ -261,8 +269,10 @@ void Generator::statement(int depth) {
     return;
   }
   switch (below(13)) {
-    case 0: case 1: return loop(depth);
-    case 2: case 3:
+    case 0:
+    case 1: return loop(depth);
+    case 2:
+    case 3:
       value(ValType::kI32, 3);
       e_.op(op::kIf).byte(kVoidBlock);
       labels_.push_back(true);
@@ -376,9 +386,12 @@ Bytes TestModule::encode() const {
   for (ValType t : globals) {
     global.byte(static_cast<std::uint8_t>(t)).byte(1);
     static constexpr std::uint8_t kZeros[8] = {};
-    if (t == ValType::kI32) global.i32(0);
-    else if (t == ValType::kI64) global.i64(0);
-    else global.op(t == ValType::kF32 ? op::kF32Const : op::kF64Const).raw({kZeros, t == ValType::kF32 ? 4u : 8u});
+    if (t == ValType::kI32)
+      global.i32(0);
+    else if (t == ValType::kI64)
+      global.i64(0);
+    else
+      global.op(t == ValType::kF32 ? op::kF32Const : op::kF64Const).raw({kZeros, t == ValType::kF32 ? 4u : 8u});
     global.op(op::kEnd);
   }
   data.u32(1).u32(1).u32(64);

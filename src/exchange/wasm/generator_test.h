@@ -21,7 +21,7 @@ struct TestFunc {
 // passive data segment of 64 bytes.
 struct TestModule {
   std::vector<TestFunc> funcs;
-  std::vector<FuncType> more_types;     // block types, after the functions' types
+  std::vector<FuncType> more_types;  // block types, after the functions' types
   std::vector<ValType> globals;
   std::uint32_t pages = 1, pages_max = 4;
   Bytes encode() const;

@@ -218,8 +218,8 @@ TEST(WasmKind, memory_ends_at_the_limit) {
 }
 
 TEST(WasmKind, a_machine_without_memory_is_not_the_jobs_fault) {
-  auto kind = make_wasm_kind(
-      {.scratch = testing::TempDir(), .cache_folder = "", .interpret = false, .machine_pages = 10});
+  auto kind =
+      make_wasm_kind({.scratch = testing::TempDir(), .cache_folder = "", .interpret = false, .machine_pages = 10});
   ASSERT_TRUE(kind);
   RunRequest request = request_for({});
   request.limits.mem_pages = 20;
@@ -320,8 +320,15 @@ TEST(WasmKind, the_seed_is_an_input) {
   RunRequest request = request_for({});
   request.seed.data.fill(3);
   const FuncType size{{ValType::kI32}, {ValType::kI32}};
-  const Emitter e = Emitter().i32(0xFFFF).op(op::kCall, 0).i32(32).op(0x47).op(op::kIf).byte(kVoidBlock)
-                        .op(op::kUnreachable).op(op::kEnd);
+  const Emitter e = Emitter()
+                        .i32(0xFFFF)
+                        .op(op::kCall, 0)
+                        .i32(32)
+                        .op(0x47)
+                        .op(op::kIf)
+                        .byte(kVoidBlock)
+                        .op(op::kUnreachable)
+                        .op(op::kEnd);
   EXPECT_EQ(run_with_import("input_size", size, e, request).status, RunStatus::kOk);
 }
 

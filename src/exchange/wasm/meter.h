@@ -24,7 +24,7 @@ constexpr std::uint32_t kLeafUnitsMax = 4096;  // functions without calls are fr
 constexpr std::uint32_t kStackBytesMin = 16u << 20;
 std::uint32_t frame_units(const Func& func, const FuncType& type);
 
-constexpr std::string_view kGasExport = "hanse#gas";      // i64 global: the host sets the limit and reads the rest
+constexpr std::string_view kGasExport = "hanse#gas";  // i64 global: the host sets the limit and reads the rest
 constexpr std::string_view kStopExport =
     "hanse#stop";  // i64 global: the host stops a run with -1 here and gas far below zero
 constexpr std::string_view kStackExport = "hanse#stack";  // i32 global: below zero after a stack overflow
@@ -38,8 +38,8 @@ constexpr std::int32_t kGrowNoMemory = 2;  // by the engine, although cap and mo
 
 struct MeterOptions {
   const GasTable* table = &kGasTable1;
-  std::int64_t gas = 0;            // initial value of the gas global, for hosts that cannot set it
-  std::uint32_t pages = 0;         // initial value of the page cap, likewise
+  std::int64_t gas = 0;     // initial value of the gas global, for hosts that cannot set it
+  std::uint32_t pages = 0;  // initial value of the page cap, likewise
 };
 
 Result<Bytes> meter_module(const Module& module, const MeterOptions& options = {});

@@ -12,7 +12,7 @@ namespace {
 struct HostEntry {
   std::string_view name, sig;
 };
-constexpr HostEntry kHost[] = {{"input_count", ":i"},     {"input_size", "i:i"}, {"read_input", "iiii:i"},
+constexpr HostEntry kHost[] = {{"input_count", ":i"},    {"input_size", "i:i"}, {"read_input", "iiii:i"},
                                {"write_output", "iii:"}, {"abort", "i:"},       {"step_commit", ":"}};
 static_assert(std::size(kHost) == static_cast<std::size_t>(HostFn::kCount));
 
@@ -357,8 +357,7 @@ int rank(std::uint8_t id) { return id == 12 ? 19 : id * 2; }
 Status Parser::all() {
   const ByteView b = m_.bytes;
   Reader in(b, 0, static_cast<std::uint32_t>(b.size()));
-  if (b.size() < 8 || load_le<std::uint32_t>(b.data()) != 0x6D736100)
-    return in.malformed("expected the header \\0asm");
+  if (b.size() < 8 || load_le<std::uint32_t>(b.data()) != 0x6D736100) return in.malformed("expected the header \\0asm");
   const auto version = load_le<std::uint32_t>(b.data() + 4);
   if (version != 1) return in.feature(text("binary version {:#x}", version));
   TRY_OK(in.skip(8));

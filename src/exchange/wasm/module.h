@@ -20,18 +20,18 @@ namespace hanse::wasm {
 
 constexpr std::uint32_t kModuleBytesMax = 4u << 20;
 constexpr std::uint32_t kTypesMax = 4096;
-constexpr std::uint32_t kParamsMax = 64;       // also results
+constexpr std::uint32_t kParamsMax = 64;  // also results
 constexpr std::uint32_t kImportsMax = 64;
-constexpr std::uint32_t kFuncsMax = 20'000;    // defined functions
+constexpr std::uint32_t kFuncsMax = 20'000;  // defined functions
 constexpr std::uint32_t kGlobalsMax = 4096;
 constexpr std::uint32_t kExportsMax = 1024;
-constexpr std::uint32_t kSegmentsMax = 10'000; // data and element segments, each
+constexpr std::uint32_t kSegmentsMax = 10'000;  // data and element segments, each
 constexpr std::uint32_t kNameBytesMax = 256;
 constexpr std::uint32_t kBodyBytesMax = 512u << 10;
-constexpr std::uint32_t kLocalsMax = 4096;     // declared locals of one function
+constexpr std::uint32_t kLocalsMax = 4096;  // declared locals of one function
 constexpr std::uint32_t kNestingMax = 256;
-constexpr std::uint32_t kStackMax = 4096;      // operands of one function
-constexpr std::uint32_t kLabelsMax = 4096;     // of one br_table
+constexpr std::uint32_t kStackMax = 4096;   // operands of one function
+constexpr std::uint32_t kLabelsMax = 4096;  // of one br_table
 constexpr std::uint32_t kTableMax = 100'000;
 constexpr std::uint32_t kPagesMax = 65'536;
 
@@ -81,15 +81,27 @@ struct LocalRun {
 struct Func {
   std::uint32_t type = 0;
   std::vector<LocalRun> locals;
-  std::uint32_t locals_count = 0;    // without parameters
-  Range code;                        // instructions, final end included
-  std::uint32_t stack_max = 0;       // most operands at once
+  std::uint32_t locals_count = 0;  // without parameters
+  Range code;                      // instructions, final end included
+  std::uint32_t stack_max = 0;     // most operands at once
   bool has_calls = false;
   std::vector<std::uint32_t> canon;  // offsets of the instructions whose NaN bits something can see, ascending
 };
 
 enum class SectionId : std::uint8_t {
-  kCustom, kType, kImport, kFunction, kTable, kMemory, kGlobal, kExport, kStart, kElement, kCode, kData, kDataCount,
+  kCustom,
+  kType,
+  kImport,
+  kFunction,
+  kTable,
+  kMemory,
+  kGlobal,
+  kExport,
+  kStart,
+  kElement,
+  kCode,
+  kData,
+  kDataCount,
   kEnd,
 };
 
@@ -97,12 +109,12 @@ struct Module {
   Bytes bytes;
   Range sections[static_cast<std::size_t>(SectionId::kEnd)];  // payloads; size 0 when absent
   std::vector<FuncType> types;
-  std::vector<HostFn> imports;        // function index i < imports.size() is imports[i]
+  std::vector<HostFn> imports;  // function index i < imports.size() is imports[i]
   std::vector<std::uint32_t> import_types;
-  std::vector<Func> funcs;            // function index imports.size() + i
+  std::vector<Func> funcs;  // function index imports.size() + i
   std::vector<Global> globals;
   std::optional<SizeLimits> table;
-  std::optional<SizeLimits> memory;   // in pages of 64 KiB; a job always has one
+  std::optional<SizeLimits> memory;  // in pages of 64 KiB; a job always has one
   std::uint32_t exports_count = 0;
   std::uint32_t elems_count = 0;
   std::optional<std::uint32_t> data_count;

@@ -82,12 +82,12 @@ TEST(WasmModule, refuses_what_does_not_parse) {
   Bytes cut = Draft().encode();
   cut.pop_back();
   EXPECT_EQ(error_of(cut), "wasm.malformed");
-  EXPECT_EQ(error_of(file_of({{3, {0}}, {1, {0}}})), "wasm.malformed");             // out of order
-  EXPECT_EQ(error_of(file_of({{1, {0}}, {1, {0}}})), "wasm.malformed");             // repeated
-  EXPECT_EQ(error_of(file_of({{1, {0, 0}}})), "wasm.malformed");                    // bytes left over
+  EXPECT_EQ(error_of(file_of({{3, {0}}, {1, {0}}})), "wasm.malformed");  // out of order
+  EXPECT_EQ(error_of(file_of({{1, {0}}, {1, {0}}})), "wasm.malformed");  // repeated
+  EXPECT_EQ(error_of(file_of({{1, {0, 0}}})), "wasm.malformed");         // bytes left over
   EXPECT_EQ(error_of(file_of({{14, {}}})), "wasm.malformed");
   EXPECT_EQ(error_of(file_of({{1, {0x80, 0x80, 0x80, 0x80, 0x10}}})), "wasm.malformed");  // 33 bits
-  EXPECT_EQ(error_of(file_of({{0, {1, 0xFF}}})), "wasm.malformed");                 // a name that is not UTF-8
+  EXPECT_EQ(error_of(file_of({{0, {1, 0xFF}}})), "wasm.malformed");                       // a name that is not UTF-8
 }
 
 TEST(WasmModule, every_prefix_of_a_job_is_refused) {
@@ -117,8 +117,9 @@ TEST(WasmModule, accepts_dead_code_of_any_type) {
 
 TEST(WasmModule, refuses_other_proposals_by_name_and_offset) {
   const std::pair<std::uint8_t, std::string_view> cases[] = {
-      {0xFD, "vectors"}, {0xFE, "threads"}, {0xFB, "garbage collection"}, {0x06, "exceptions"},
-      {0x12, "tail calls"}, {0xD0, "reference types"}, {0x27, "unknown"}};
+      {0xFD, "vectors"},    {0xFE, "threads"},    {0xFB, "garbage collection"},
+      {0x06, "exceptions"}, {0x12, "tail calls"}, {0xD0, "reference types"},
+      {0x27, "unknown"}};
   for (const auto& [opcode, word] : cases) {
     const Bytes bytes = with_body(Emitter().byte(opcode));
     EXPECT_EQ(error_of(bytes), "wasm.feature") << word;

@@ -231,10 +231,28 @@ const OpInfo* find_op(std::uint16_t code) {
 
 std::string_view refused_feature(std::uint8_t byte) {
   switch (byte) {
-    case 0x06: case 0x07: case 0x08: case 0x09: case 0x0A: case 0x18: case 0x19: case 0x1F: return "exceptions";
-    case 0x12: case 0x13: return "tail calls";
-    case 0x14: case 0x15: case 0xD3: case 0xD4: case 0xD5: case 0xD6: return "typed function references";
-    case 0x1C: case 0x25: case 0x26: case 0xD0: case 0xD1: case 0xD2: return "reference types";
+    case 0x06:
+    case 0x07:
+    case 0x08:
+    case 0x09:
+    case 0x0A:
+    case 0x18:
+    case 0x19:
+    case 0x1F: return "exceptions";
+    case 0x12:
+    case 0x13: return "tail calls";
+    case 0x14:
+    case 0x15:
+    case 0xD3:
+    case 0xD4:
+    case 0xD5:
+    case 0xD6: return "typed function references";
+    case 0x1C:
+    case 0x25:
+    case 0x26:
+    case 0xD0:
+    case 0xD1:
+    case 0xD2: return "reference types";
     case 0xFB: return "garbage collection";
     case 0xFC: return "an unknown 0xfc operation";
     case 0xFD: return "vectors";

@@ -14,8 +14,8 @@ namespace {
 constexpr std::uint32_t kCorners = 12;
 constexpr std::uint64_t kCorners32[kCorners] = {0,          1,    0xFFFFFFFF, 0x80000000, 7,   31,
                                                 0x7FFFFFFF, 0x80, 0xFF80,     33,         255, 2};
-constexpr std::uint64_t kCorners64[kCorners] = {0, 1, ~0ull, 1ull << 63, 7, 63, (1ull << 63) - 1, 0x80, 0xFF80, 65,
-                                                0xFFFFFFFF, 0x80000000};
+constexpr std::uint64_t kCorners64[kCorners] = {0,    1,      ~0ull, 1ull << 63, 7,         63, (1ull << 63) - 1,
+                                                0x80, 0xFF80, 65,    0xFFFFFFFF, 0x80000000};
 constexpr std::uint64_t kFloats32[kCorners] = {0,          0x80000000, 0x3FC00000, 0xBFC00000, 0x7F800000, 0xFF800000,
                                                0x7FC00000, 0x7FA00001, 0xFFC12345, 0x4F000000, 0x5F000000, 1};
 constexpr std::uint64_t kFloats64[kCorners] = {0,
@@ -38,8 +38,10 @@ struct Shelf {
   std::uint32_t at;
   const std::uint64_t* values;
 };
-constexpr Shelf kShelves[] = {{'i', ValType::kI32, 0x28, 0, kCorners32}, {'I', ValType::kI64, 0x29, 256, kCorners64},
-                              {'f', ValType::kF32, 0x2A, 512, kFloats32}, {'F', ValType::kF64, 0x2B, 768, kFloats64}};
+constexpr Shelf kShelves[] = {{'i', ValType::kI32, 0x28, 0, kCorners32},
+                              {'I', ValType::kI64, 0x29, 256, kCorners64},
+                              {'f', ValType::kF32, 0x2A, 512, kFloats32},
+                              {'F', ValType::kF64, 0x2B, 768, kFloats64}};
 const Shelf& shelf(char letter) {
   for (const Shelf& s : kShelves)
     if (s.letter == letter) return s;
@@ -58,8 +60,10 @@ TestFunc init() {
 }
 
 void emit_code(Emitter& e, std::uint16_t code) {
-  if (code >= kPageFc) e.byte(0xFC).u32(code & 0xFF);
-  else e.op(code);
+  if (code >= kPageFc)
+    e.byte(0xFC).u32(code & 0xFF);
+  else
+    e.op(code);
 }
 
 void to_i64(Emitter& e, char letter) {

@@ -44,9 +44,7 @@ std::unexpected<Error> engine_error(std::string_view what, WasmEdge_Result r) {
   return fail(Kind::kInternal, "wasm.engine", text("{}: {}", what, WasmEdge_ResultGetMessage(r)));
 }
 
-WasmEdge_String wrap(std::string_view s) {
-  return WasmEdge_StringWrap(s.data(), static_cast<std::uint32_t>(s.size()));
-}
+WasmEdge_String wrap(std::string_view s) { return WasmEdge_StringWrap(s.data(), static_cast<std::uint32_t>(s.size())); }
 
 // Phrases that do not depend on how the engine found the fault.
 std::string trap_phrase(std::uint32_t code) {
@@ -59,7 +57,8 @@ std::string trap_phrase(std::uint32_t code) {
     case WasmEdge_ErrCode_TableOutOfBounds: return "out of bounds table access";
     case WasmEdge_ErrCode_DataSegDoesNotFit: return "data segment does not fit";
     case WasmEdge_ErrCode_ElemSegDoesNotFit: return "element segment does not fit";
-    case WasmEdge_ErrCode_UndefinedElement: case WasmEdge_ErrCode_UninitializedElement:
+    case WasmEdge_ErrCode_UndefinedElement:
+    case WasmEdge_ErrCode_UninitializedElement:
     case WasmEdge_ErrCode_IndirectCallTypeMismatch: return "bad indirect call";
     default: return "trap";
   }
@@ -250,7 +249,8 @@ Result<Instance> Engine::Rep::instance(const Code& code, const WasmEdge_StoreCon
                           why == WasmEdge_ErrCode_MemoryOutOfBounds || why == WasmEdge_ErrCode_TableOutOfBounds;
   if (!jobs_fault) return engine_error("instantiate", r);
   trap = why == WasmEdge_ErrCode_DataSegDoesNotFit || why == WasmEdge_ErrCode_MemoryOutOfBounds
-             ? "data segment does not fit" : "element segment does not fit";
+             ? "data segment does not fit"
+             : "element segment does not fit";
   return Instance();
 }
 
@@ -290,8 +290,10 @@ RunEnd wait_for(WasmEdge_Async* async, const HiddenGlobals& globals, std::uint32
   RunEnd end = RunEnd::kReturned;
   while (!WasmEdge_AsyncWaitFor(async, kPollMs)) {
     if (end == RunEnd::kReturned) {
-      if (control.stop()) end = RunEnd::kCancelled;
-      else if (system_clock().mono_ns() >= deadline) end = RunEnd::kTimeout;
+      if (control.stop())
+        end = RunEnd::kCancelled;
+      else if (system_clock().mono_ns() >= deadline)
+        end = RunEnd::kTimeout;
     }
     if (end != RunEnd::kReturned) take_gas_away(globals);
   }

@@ -14,7 +14,7 @@
 namespace hanse::wasm {
 
 struct EngineOptions {
-  bool interpret = false;     // reference mode: 200 times slower, same results
+  bool interpret = false;  // reference mode: 200 times slower, same results
   std::uint32_t pages_max = kPagesMax;
   std::string scratch = ".";  // folder for the compiler's output file, which is removed again
 };
@@ -43,8 +43,8 @@ struct RunLimits {
 enum class RunEnd : std::uint8_t { kReturned, kTrapped, kCancelled, kTimeout };
 struct RunReport {
   RunEnd end = RunEnd::kReturned;
-  std::string trap;            // one of a fixed set of phrases
-  std::int64_t gas_left = 0;   // below zero: exhausted
+  std::string trap;           // one of a fixed set of phrases
+  std::int64_t gas_left = 0;  // below zero: exhausted
   bool stack_overflow = false;
   std::int32_t grow_state = kGrowFine;
 };
@@ -59,7 +59,7 @@ class Engine {
   // Names everything that compiled bytes depend on besides the module: library, its version, options, CPU.
   static std::string fingerprint();
 
-  Result<Bytes> compile(ByteView metered);              // bytes for load(); the module itself when interpreting
+  Result<Bytes> compile(ByteView metered);  // bytes for load(); the module itself when interpreting
   Result<std::shared_ptr<Code>> load(ByteView bytes);
   Result<RunReport> run(const Code& code, HostState& host, const RunLimits& limits, const runtime::RunControl& control);
   // Makes and drops an instance without running it.

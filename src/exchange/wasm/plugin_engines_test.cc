@@ -40,7 +40,6 @@ for (const file of process.argv.slice(2)) {
 }
 )";
 
-
 std::string value_line(WasmEdge_Result r, const WasmEdge_Value& v, std::uint32_t results) {
   if (!WasmEdge_ResultOK(r)) return "trap";
   if (results == 0) return "ok";
@@ -127,8 +126,10 @@ std::vector<Lines> run_node(const std::vector<Bytes>& modules) {
   const auto printed = run_command("sh -c '" + command + "'");
   if (!printed) return out;
   for (const std::string& line : split(*printed)) {
-    if (line.starts_with("# ")) out.emplace_back();
-    else if (!out.empty()) out.back().push_back(line);
+    if (line.starts_with("# "))
+      out.emplace_back();
+    else if (!out.empty())
+      out.back().push_back(line);
   }
   return out;
 }
@@ -143,8 +144,10 @@ Lines run_wabt(const Bytes& module) {
   for (std::string line : split(*printed)) {
     const std::size_t arrow = line.find("() =>");
     if (arrow == std::string::npos) continue;
-    if (line.find("error") != std::string::npos) line = line.substr(0, arrow) + "() => trap";
-    else if (arrow + 6 >= line.size()) line = line.substr(0, arrow) + "() => ok";
+    if (line.find("error") != std::string::npos)
+      line = line.substr(0, arrow) + "() => trap";
+    else if (arrow + 6 >= line.size())
+      line = line.substr(0, arrow) + "() => ok";
     out.push_back(line);
   }
   return out;
@@ -182,8 +185,8 @@ std::optional<std::string> run_command(const std::string& command) {
 
 std::string write_temp(const std::string& name, ByteView bytes) {
   const std::string path = text("{}/hanse-wasm-{}-{}", testing::TempDir(), getpid(), name);
-  std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char*>(bytes.data()),
-                                              static_cast<std::streamsize>(bytes.size()));
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
   return path;
 }
 
@@ -201,8 +204,10 @@ std::optional<std::vector<Lines>> run_all(Runner runner, const std::vector<Bytes
   if (runner == Runner::kNode) return run_node(modules);
   std::vector<Lines> out;
   for (const Bytes& m : modules) {
-    if (runner == Runner::kWabt) out.push_back(run_wabt(m));
-    else out.push_back(run_wasmedge(m, runner == Runner::kWasmEdgeInterpreter, static_cast<int>(out.size())));
+    if (runner == Runner::kWabt)
+      out.push_back(run_wabt(m));
+    else
+      out.push_back(run_wasmedge(m, runner == Runner::kWasmEdgeInterpreter, static_cast<int>(out.size())));
   }
   return out;
 }

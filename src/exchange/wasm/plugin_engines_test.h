@@ -28,8 +28,8 @@ std::optional<std::vector<Lines>> run_all(Runner runner, const std::vector<Bytes
 Bytes metered_for_test(const Bytes& original, std::int64_t gas = 1'000'000'000'000);
 // What metered modules print: expected to be equal on every engine of the machine.
 std::vector<Lines> agreed(const std::vector<Bytes>& modules, std::span<const Runner> runners = kRunners);
-Lines visible(Lines lines);                                // without the hidden exports
-std::int64_t gas_left(const Lines& lines);                 // what hanse#left printed
+Lines visible(Lines lines);                 // without the hidden exports
+std::int64_t gas_left(const Lines& lines);  // what hanse#left printed
 
 // Output of a command line, standard error included; nullopt when it fails.
 std::optional<std::string> run_command(const std::string& command);

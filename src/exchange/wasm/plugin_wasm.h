@@ -24,7 +24,7 @@ constexpr std::uint64_t kGasMax = (1ull << 63) - 1;
 constexpr std::size_t kLoadedMax = 16;  // modules kept loaded
 
 struct WasmOptions {
-  std::string scratch = ".";   // writable folder for the compiler
+  std::string scratch = ".";      // writable folder for the compiler
   std::string cache_folder = {};  // empty: no files are kept
   bool interpret = false;
   std::uint32_t machine_pages =

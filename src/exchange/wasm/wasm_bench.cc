@@ -50,8 +50,10 @@ double best_ms(int times, Work work) {
 }
 
 void print(const char* name, double value, const char* unit, double floor, const char* what, double ratio) {
-  std::printf("{\"room\":\"wasm\",\"name\":\"%s\",\"value\":%.3f,\"unit\":\"%s\",\"floor\":%.3f,\"floor_what\":\"%s\","
-              "\"ratio\":%.3f}\n", name, value, unit, floor, what, ratio);
+  std::printf(
+      "{\"room\":\"wasm\",\"name\":\"%s\",\"value\":%.3f,\"unit\":\"%s\",\"floor\":%.3f,\"floor_what\":\"%s\","
+      "\"ratio\":%.3f}\n",
+      name, value, unit, floor, what, ratio);
   std::fflush(stdout);
 }
 

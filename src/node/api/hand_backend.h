@@ -46,7 +46,11 @@ class HandBackend final : public Backend, public Probe {
     client::Applied out;
     out.tx_id = crypto::blake3(tx.body);
     out.height = Height{41};
-    out.result = {.code = 3, .error_id = "market.full", .message = "m", .path = "p", .data = tx.body,
+    out.result = {.code = 3,
+                  .error_id = "market.full",
+                  .message = "m",
+                  .path = "p",
+                  .data = tx.body,
                   .events = {{.topic = "market.placed", .data = {1, 2}}}};
     return out;
   }

@@ -135,8 +135,7 @@ TEST(Daemon, a_node_killed_and_started_again_keeps_acknowledged_jobs) {
   }
   Child validator = net.start_ready("v0");
   const auto c = net.connect();
-  for (const auto& id : acknowledged)
-    EXPECT_TRUE(wait_until([&] { return TestNet::job(*c, id).ended(); }));
+  for (const auto& id : acknowledged) EXPECT_TRUE(wait_until([&] { return TestNet::job(*c, id).ended(); }));
   net.expect_conserved(*c, 1);
 }
 

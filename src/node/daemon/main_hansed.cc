@@ -47,13 +47,19 @@ Result<Arguments> read_arguments(int argc, char** argv) {
   Arguments out;
   for (int i = 1; i < argc; ++i) {
     const std::string_view word = argv[i];
-    if (word == "--print-config") out.print = true;
-    else if (word == "--check") out.check = true;
-    else if (word == "--help" || word == "-h") out.help = true;
-    else if (word == "--version") out.version = true;
+    if (word == "--print-config")
+      out.print = true;
+    else if (word == "--check")
+      out.check = true;
+    else if (word == "--help" || word == "-h")
+      out.help = true;
+    else if (word == "--version")
+      out.version = true;
     else if ((word == "--config" || word == "--set") && i + 1 < argc) {
-      if (word == "--config") out.config = argv[++i];
-      else out.sets.emplace_back(argv[++i]);
+      if (word == "--config")
+        out.config = argv[++i];
+      else
+        out.sets.emplace_back(argv[++i]);
     } else {
       return fail(Kind::kInvalid, "daemon.usage", text("found \"{}\"; see hansed --help", word));
     }
@@ -116,9 +122,9 @@ Status serve(Settings settings) {
 }
 
 Status run(const Arguments& args) {
-  TRY(const auto config, config::Config::load(schema(), {.files = {args.config},
-                                                         .environment = config::process_environment(),
-                                                         .flags = args.sets}));
+  TRY(const auto config,
+      config::Config::load(schema(),
+                           {.files = {args.config}, .environment = config::process_environment(), .flags = args.sets}));
   if (args.print) {
     write_all(STDOUT_FILENO, config.print());
     return {};

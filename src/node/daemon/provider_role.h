@@ -19,7 +19,7 @@ class ProviderRole {
  public:
   struct Options {
     ProviderSettings settings;
-    std::string jobs_dir;         // unfinished jobs
+    std::string jobs_dir;  // unfinished jobs
     NetworkId network;
     std::function<void(Status)> on_end;  // the role ended by itself; from its thread
   };

@@ -17,14 +17,14 @@
 namespace hanse::daemon {
 
 struct ProviderSettings {
-  std::string node;             // address of the node it works for
-  roles::Offer offer;           // isolation is what is wished for; the machine may have less
+  std::string node;    // address of the node it works for
+  roles::Offer offer;  // isolation is what is wished for; the machine may have less
   std::int64_t recheck_ms = 0;
   std::int64_t drain_ms = 0;
   std::uint32_t parallel = 0;
   std::uint32_t warm_workers = 0;
-  std::string worker;           // "" = hanse-worker beside hansed
-  std::string plugin_dir;       // "" = the worker's own choice
+  std::string worker;      // "" = hanse-worker beside hansed
+  std::string plugin_dir;  // "" = the worker's own choice
 };
 
 struct Settings {
@@ -34,13 +34,13 @@ struct Settings {
   std::string genesis_file;
   bool validator = false, gateway = false, provider = false;
   std::vector<std::string> role_names;
-  std::string dir;              // of all data
+  std::string dir;  // of all data
   std::size_t cache_bytes = 0, write_buffer_bytes = 0, blob_bytes_max = 0;
   std::uint32_t journal_segment_bytes = 0;
   api::GrpcOptions grpc;
-  std::string http;             // "" = none
+  std::string http;  // "" = none
   std::uint32_t http_connections_max = 0;
-  std::string metrics;          // one more address for /metrics and /health; "" = none
+  std::string metrics;  // one more address for /metrics and /health; "" = none
   ProviderSettings offer;
   logging::Options log;
 };

@@ -41,8 +41,8 @@ Result<client::Applied> Caller::call(std::uint16_t method, Bytes args) {
     call.method = method;
     call.args = args;
     ledger::sign_call(call, identity_.mldsa());
-    auto applied = submit({.app = market::kMarketApp,
-                           .body = market::encode_body(market::BodyKind::kCall, ledger::encode_call(call))});
+    auto applied = submit(
+        {.app = market::kMarketApp, .body = market::encode_body(market::BodyKind::kCall, ledger::encode_call(call))});
     const bool reused = applied ? applied->result.error_id == kNonceReused : applied.error().id() == kNonceReused;
     if (!applied || applied->result.code != 0) nonce_ = 0;  // whether it was used is for the ledger to say
     if (reused && attempt < kAttemptsMax) continue;

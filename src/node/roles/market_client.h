@@ -105,8 +105,9 @@ class MarketClient final : public client::Client {
     const Height at = world.height;
     world.next_block();
     for (; told_ < world.events.size(); ++told_)
-      events.push_back({.height = at, .event = {.topic = std::string(market::topic_name(world.events[told_].topic)),
-                                                .data = market::encode_event(world.events[told_])}});
+      events.push_back({.height = at,
+                        .event = {.topic = std::string(market::topic_name(world.events[told_].topic)),
+                                  .data = market::encode_event(world.events[told_])}});
     changed.notify_all();
   }
   std::size_t told_ = 0;

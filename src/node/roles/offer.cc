@@ -18,14 +18,24 @@ bool stands(const Offer& offer, const market::Ask& ask, Height now) {
 market::ProviderRegister registration(const Offer& offer, Amount held) {
   Amount more;
   if (!Amount::sub(offer.bond, held, more)) more = Amount{0};
-  return {.region = offer.region, .precisions = offer.precisions, .isolation = offer.isolation,
-          .capacity = offer.capacity, .bond = more, .ed25519 = offer.ed25519};
+  return {.region = offer.region,
+          .precisions = offer.precisions,
+          .isolation = offer.isolation,
+          .capacity = offer.capacity,
+          .bond = more,
+          .ed25519 = offer.ed25519};
 }
 
 market::AskPost ask_of(const Offer& offer, Height now) {
-  return {.precisions = offer.precisions, .level_max = offer.level_max, .max_seq = offer.max_seq,
-          .max_batch = offer.max_batch, .latency_ms = offer.latency_ms, .isolation = offer.isolation,
-          .base_price = offer.base_price, .unit_price = offer.unit_price, .capacity_cu = offer.capacity_cu,
+  return {.precisions = offer.precisions,
+          .level_max = offer.level_max,
+          .max_seq = offer.max_seq,
+          .max_batch = offer.max_batch,
+          .latency_ms = offer.latency_ms,
+          .isolation = offer.isolation,
+          .base_price = offer.base_price,
+          .unit_price = offer.unit_price,
+          .capacity_cu = offer.capacity_cu,
           .valid_until = now.plus(offer.ask_blocks)};
 }
 

@@ -15,9 +15,9 @@ struct Offer {
   std::uint16_t region = 0;
   std::uint8_t precisions = market::kPrecisionsAll;
   std::uint8_t isolation = 0;
-  std::uint32_t capacity = 1;      // jobs at a time
-  Amount bond;                     // at least this much is held by the market
-  Bytes ed25519;                   // second key of every receipt
+  std::uint32_t capacity = 1;  // jobs at a time
+  Amount bond;                 // at least this much is held by the market
+  Bytes ed25519;               // second key of every receipt
   std::uint8_t level_max = market::kLevelMax;
   std::uint32_t max_seq = 1;
   std::uint16_t max_batch = 1;
@@ -25,7 +25,7 @@ struct Offer {
   Amount base_price;
   Amount unit_price;
   std::uint64_t capacity_cu = 1;
-  std::uint64_t ask_blocks = 1;    // how long an ask stands; renewed when a quarter is left
+  std::uint64_t ask_blocks = 1;  // how long an ask stands; renewed when a quarter is left
 };
 
 struct OfferStep {
@@ -34,7 +34,7 @@ struct OfferStep {
     kRegister,  // a new provider, other fields, or more bond
     kWithdraw,  // an ask that is old, nearly over or in the way of a change
     kPost,
-    kWait,      // other fields are wanted, but jobs still run under the old ones
+    kWait,  // other fields are wanted, but jobs still run under the old ones
   };
   What what = What::kDone;
   market::ProviderRegister provider;

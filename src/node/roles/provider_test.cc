@@ -285,7 +285,9 @@ TEST(Provider, declines_what_it_did_not_begin_before_the_stop) {
   }
   EXPECT_EQ(finished, 4);
   EXPECT_LE(declined, 1);  // the last one was either taken and declined, or never taken
-  if (declined == 1) { EXPECT_TRUE(r.lines.said("roles.stopping")); }
+  if (declined == 1) {
+    EXPECT_TRUE(r.lines.said("roles.stopping"));
+  }
 }
 
 TEST(Provider, waits_for_a_node_that_went_away) {

@@ -52,11 +52,11 @@ constexpr std::size_t round_up(std::size_t n) { return (n + kBlock - 1) / kBlock
 // Where the next record goes, and what is known of the segments.
 struct Tail {
   SegmentHeader newest;
-  std::uint64_t oldest = 0;                  // segment index
-  std::vector<std::uint64_t> first_seqs;     // of segments oldest..newest
+  std::uint64_t oldest = 0;               // segment index
+  std::vector<std::uint64_t> first_seqs;  // of segments oldest..newest
   std::uint64_t next_seq = 1;
   std::uint32_t prev_crc = 0;
-  std::size_t position = kBlock;             // in the newest segment, a multiple of kBlock
+  std::size_t position = kBlock;  // in the newest segment, a multiple of kBlock
 };
 
 enum class Repair : bool { kNo, kYes };

@@ -78,10 +78,8 @@ struct Journal::Rep {
 
   Status roll() {
     TRY_OK(flush());
-    const SegmentHeader next{.index = tail.newest.index + 1,
-                             .oldest = tail.oldest,
-                             .first_seq = tail.next_seq,
-                             .prev_crc = tail.prev_crc};
+    const SegmentHeader next{
+        .index = tail.newest.index + 1, .oldest = tail.oldest, .first_seq = tail.next_seq, .prev_crc = tail.prev_crc};
     TRY_OK(write_both(next.index, 0, encode_segment_header(next, meta.nonce)));
     tail.newest = next;
     tail.first_seqs.push_back(next.first_seq);

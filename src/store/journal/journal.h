@@ -40,10 +40,10 @@ struct Options {
 };
 
 struct Recovered {
-  std::uint64_t first_seq = 1;       // the oldest record kept; last_seq + 1 when there is none
-  std::uint64_t last_seq = 0;        // 0 = none ever
-  std::uint64_t repaired_blocks = 0; // rewritten from the other mirror
-  std::uint64_t torn_bytes = 0;      // cut off at the tail, never acknowledged
+  std::uint64_t first_seq = 1;        // the oldest record kept; last_seq + 1 when there is none
+  std::uint64_t last_seq = 0;         // 0 = none ever
+  std::uint64_t repaired_blocks = 0;  // rewritten from the other mirror
+  std::uint64_t torn_bytes = 0;       // cut off at the tail, never acknowledged
 };
 
 struct Record {

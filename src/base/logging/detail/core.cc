@@ -13,9 +13,9 @@ namespace hanse::logging::detail {
 
 namespace {
 
-constexpr int kErrorTries = 50;               // of 100 us: an error waits 5 ms for room
+constexpr int kErrorTries = 50;  // of 100 us: an error waits 5 ms for room
 constexpr std::int64_t kTryNs = 100'000;
-constexpr std::int64_t kIdleMsMax = 20;       // the writer looks at least so often
+constexpr std::int64_t kIdleMsMax = 20;  // the writer looks at least so often
 constexpr std::int64_t kFlushMsMax = 10'000;
 constexpr std::size_t kRingBytesMin = 16 * 1024;
 
@@ -56,7 +56,8 @@ std::size_t fill_max(Level level, std::size_t size) {
     case Level::kTrace: return size / 2;
     case Level::kDebug: return size / 4 * 3;
     case Level::kInfo: return size / 8 * 7;
-    case Level::kWarn: case Level::kError: break;
+    case Level::kWarn:
+    case Level::kError: break;
   }
   return size;
 }

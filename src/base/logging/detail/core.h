@@ -49,7 +49,7 @@ class Core {
 
   std::mutex rings_mutex_;  // adding, retiring and counting rings
   std::array<std::atomic<Ring*>, kThreadsMax> rings_{};
-  Counts direct_;           // events that went around the rings, and all that the writer wrote
+  Counts direct_;  // events that went around the rings, and all that the writer wrote
   std::uint64_t retired_issued_[kLevels] = {}, retired_lost_[kLevels] = {};
 
   std::mutex sink_mutex_;

@@ -64,8 +64,11 @@ class Out {
 std::size_t utf8_size(std::string_view s) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(s[i]); };
   const unsigned first = byte(0);
-  const std::size_t n = first < 0x80 ? 1 : first >= 0xc2 && first <= 0xdf ? 2 : (first & 0xf0) == 0xe0 ? 3
-                        : first >= 0xf0 && first <= 0xf4 ? 4 : 0;
+  const std::size_t n = first < 0x80                     ? 1
+                        : first >= 0xc2 && first <= 0xdf ? 2
+                        : (first & 0xf0) == 0xe0         ? 3
+                        : first >= 0xf0 && first <= 0xf4 ? 4
+                                                         : 0;
   if (n == 0 || s.size() < n) return 0;
   for (std::size_t i = 1; i < n; ++i)
     if ((byte(i) & 0xc0) != 0x80) return 0;
@@ -191,10 +194,14 @@ std::size_t record_size(std::string_view event, Fields fields) {
 void write_record(std::byte* out, std::size_t size, Level level, std::string_view event, Fields fields,
                   std::int64_t mono_ns, const char* file, std::uint32_t line) {
   const auto count = std::min(fields.size(), kFieldsMax);
-  RecordHead head{.size = static_cast<std::uint32_t>(size), .level = static_cast<std::uint8_t>(level),
+  RecordHead head{.size = static_cast<std::uint32_t>(size),
+                  .level = static_cast<std::uint8_t>(level),
                   .fields = static_cast<std::uint8_t>(count),
-                  .event_size = static_cast<std::uint16_t>(std::min(event.size(), kEventMax)), .line = line,
-                  .cut = fields.size() > kFieldsMax || event.size() > kEventMax, .mono_ns = mono_ns, .file = file};
+                  .event_size = static_cast<std::uint16_t>(std::min(event.size(), kEventMax)),
+                  .line = line,
+                  .cut = fields.size() > kFieldsMax || event.size() > kEventMax,
+                  .mono_ns = mono_ns,
+                  .file = file};
   std::byte* at = out + sizeof head;
   std::memcpy(at, event.data(), head.event_size);
   at += head.event_size;

@@ -27,8 +27,7 @@ constexpr std::uint8_t kSkip = 0xff;
 
 constexpr std::size_t kEventMax = 256;
 constexpr std::size_t kKeyMax = 64;
-constexpr std::size_t kRecordMax =
-    (sizeof(RecordHead) + kEventMax + kFieldsMax * (4 + kKeyMax + kTextMax) + 7) / 8 * 8;
+constexpr std::size_t kRecordMax = (sizeof(RecordHead) + kEventMax + kFieldsMax * (4 + kKeyMax + kTextMax) + 7) / 8 * 8;
 
 // Size of the record, then the record itself into `out` of that size.
 std::size_t record_size(std::string_view event, Fields fields);

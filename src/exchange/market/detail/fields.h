@@ -18,31 +18,24 @@ class Fields {
   Status enter(std::size_t entries) {
     TRY_OK(r_.enter_map(name_, entries));
     if (r_.left() != entries) {
-      return r_.fail_here("market.record",
-                          text("found {} fields, expected {}", r_.left(), entries));
+      return r_.fail_here("market.record", text("found {} fields, expected {}", r_.left(), entries));
     }
     return {};
   }
   Status key(std::uint64_t want) {
     TRY(const std::uint64_t found, r_.key());
-    if (found != want)
-      return r_.fail_here("market.record", text("found key {}, expected {}", found, want));
+    if (found != want) return r_.fail_here("market.record", text("found key {}, expected {}", found, want));
     return {};
   }
   template <class T>
-  Status uint(std::uint64_t k, std::string_view what, T& out,
-              std::uint64_t max = std::numeric_limits<T>::max()) {
+  Status uint(std::uint64_t k, std::string_view what, T& out, std::uint64_t max = std::numeric_limits<T>::max()) {
     TRY_OK(key(k));
     TRY(const std::uint64_t v, r_.u64(what, max));
     out = static_cast<T>(v);
     return {};
   }
-  Status amount(std::uint64_t k, std::string_view what, Amount& out) {
-    return uint(k, what, out.value);
-  }
-  Status height(std::uint64_t k, std::string_view what, Height& out) {
-    return uint(k, what, out.value);
-  }
+  Status amount(std::uint64_t k, std::string_view what, Amount& out) { return uint(k, what, out.value); }
+  Status height(std::uint64_t k, std::string_view what, Height& out) { return uint(k, what, out.value); }
   template <class E>
   Status enumerator(std::uint64_t k, std::string_view what, E& out, std::uint64_t max) {
     TRY_OK(key(k));

@@ -43,8 +43,7 @@ void tile(std::size_t groups, const std::uint8_t* a, const std::uint8_t* b, std:
     std::memcpy(av, a, sizeof av);
     std::memcpy(bv, b, sizeof bv);
     for (std::size_t r = 0; r < kMr; ++r)
-      for (std::size_t c = 0; c < kNr; ++c)
-        sum[r][c] += av[r * 2] * bv[c * 2] + av[r * 2 + 1] * bv[c * 2 + 1];
+      for (std::size_t c = 0; c < kNr; ++c) sum[r][c] += av[r * 2] * bv[c * 2] + av[r * 2 + 1] * bv[c * 2 + 1];
   }
   for (std::size_t r = 0; r < kMr; ++r)
     for (std::size_t c = 0; c < kNr; ++c) out[r * ldo + c] = sum[r][c] + (accumulate ? out[r * ldo + c] : 0);

@@ -113,8 +113,8 @@ __attribute__((target("avx2"))) void tile_avx2(std::size_t groups, const std::ui
 constexpr std::size_t kMrWide = 12, kNrWide = 32;
 
 __attribute__((target("avx512f,avx512bw"))) void tile_avx512(std::size_t groups, const std::uint8_t* a,
-                                                             const std::uint8_t* b, std::int32_t* out,
-                                                             std::size_t ldo, bool accumulate) {
+                                                             const std::uint8_t* b, std::int32_t* out, std::size_t ldo,
+                                                             bool accumulate) {
   __m512i sum[kMrWide][2];
 #pragma GCC unroll 16
   for (std::size_t r = 0; r < kMrWide; ++r) sum[r][0] = sum[r][1] = _mm512_setzero_si512();

@@ -14,9 +14,9 @@ struct Plan {
   std::string detail;
 
   bool is_mlp = false, trace = false;
-  MatmulShape product;        // matmul
-  MatrixView a, b;            // matmul; an MLP's X is a
-  ModelView model;            // mlp
+  MatmulShape product;  // matmul
+  MatrixView a, b;      // matmul; an MLP's X is a
+  ModelView model;      // mlp
 
   runtime::RunOutcome outcome() const;  // without outputs
 };

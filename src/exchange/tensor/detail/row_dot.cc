@@ -35,7 +35,7 @@ void bytes_portable(const std::int8_t* a, std::size_t rows, std::size_t stride, 
 // vpmuldq multiplies the even int32 lanes to int64; the odd ones are shifted down first.
 template <std::size_t kDots>
 __attribute__((target("avx2"))) void dots_avx2(const std::int32_t* c, const std::int32_t* x, std::size_t n,
-                                                        std::int64_t* sums) {
+                                               std::int64_t* sums) {
   __m256i sum[kDots];
 #pragma GCC unroll 8
   for (std::size_t d = 0; d < kDots; ++d) sum[d] = _mm256_setzero_si256();
@@ -59,8 +59,8 @@ __attribute__((target("avx2"))) void dots_avx2(const std::int32_t* c, const std:
 }
 
 template <std::size_t kDots>
-__attribute__((target("avx512f"))) void dots_avx512(const std::int32_t* c, const std::int32_t* x,
-                                                             std::size_t n, std::int64_t* sums) {
+__attribute__((target("avx512f"))) void dots_avx512(const std::int32_t* c, const std::int32_t* x, std::size_t n,
+                                                    std::int64_t* sums) {
   __m512i sum[kDots];
 #pragma GCC unroll 8
   for (std::size_t d = 0; d < kDots; ++d) sum[d] = _mm512_setzero_si512();

@@ -44,8 +44,8 @@ class Emitter {
 
 // Index spaces of what the pass adds.
 struct Hidden {
-  std::uint32_t gas = 0, stop = 0, stack = 0, pages = 0, grow_state = 0;                // globals
-  std::uint32_t charge_bytes = 0, charge_items = 0, grow = 0, commit = 0, left = 0;     // functions
+  std::uint32_t gas = 0, stop = 0, stack = 0, pages = 0, grow_state = 0;             // globals
+  std::uint32_t charge_bytes = 0, charge_items = 0, grow = 0, commit = 0, left = 0;  // functions
 };
 
 // Further opcodes that only the pass writes.

@@ -5,8 +5,8 @@ namespace {
 
 struct Frame {
   std::uint16_t code = op::kBlock;
-  bool entered = false;     // control can reach its start
-  bool joined = false;      // a branch goes to its end
+  bool entered = false;  // control can reach its start
+  bool joined = false;   // a branch goes to its end
   bool has_else = false, then_falls_out = false;
 };
 
@@ -110,13 +110,13 @@ void Planner::visit(const Instr& i) {
   pay(price(i));
   if (cur_ >= 0 && clobbers_memory(i)) plan_.charges[static_cast<std::size_t>(cur_)].clobbers = true;
   switch (i.code) {
-    case op::kBr: case op::kBrIf: join(i.a); break;
+    case op::kBr:
+    case op::kBrIf: join(i.a); break;
     case op::kBrTable: join_table(i); break;
     default: break;
   }
   if (i.code == op::kBrIf && cur_ != kDead) cur_ = kPending;
-  if (i.code == op::kBr || i.code == op::kBrTable || i.code == op::kReturn || i.code == op::kUnreachable)
-    cur_ = kDead;
+  if (i.code == op::kBr || i.code == op::kBrTable || i.code == op::kReturn || i.code == op::kUnreachable) cur_ = kDead;
 }
 
 Result<Plan> Planner::run() {

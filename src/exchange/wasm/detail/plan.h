@@ -11,8 +11,8 @@ namespace hanse::wasm {
 struct Charge {
   std::uint32_t before = 0;  // index of the instruction it stands before
   std::uint64_t gas = 0;
-  bool checked = false;      // function entry or loop header
-  bool clobbers = false;     // its run stores to memory or calls, so that a compiler reloads the gas global after it
+  bool checked = false;   // function entry or loop header
+  bool clobbers = false;  // its run stores to memory or calls, so that a compiler reloads the gas global after it
 };
 
 struct Plan {

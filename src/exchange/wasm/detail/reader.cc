@@ -10,7 +10,8 @@ bool is_val_type(std::uint8_t b) { return b >= 0x7C && b <= 0x7F; }
 std::string_view refused_type(std::uint8_t b) {
   switch (b) {
     case 0x7B: return "vector type v128";
-    case 0x70: case 0x6F: return "reference type value";
+    case 0x70:
+    case 0x6F: return "reference type value";
     default: return "";
   }
 }
@@ -51,11 +52,19 @@ Status read_immediates(Reader& in, Instr& out) {
       return {};
     }
     case Imm::kLabelTable: return read_labels(in, out);
-    case Imm::kLabel: case Imm::kFunc: case Imm::kLocal: case Imm::kGlobal: case Imm::kData: case Imm::kElem: {
+    case Imm::kLabel:
+    case Imm::kFunc:
+    case Imm::kLocal:
+    case Imm::kGlobal:
+    case Imm::kData:
+    case Imm::kElem: {
       TRY(out.a, in.u32());
       return {};
     }
-    case Imm::kIndirect: case Imm::kElemTable: case Imm::kTableTable: case Imm::kMemArg: {
+    case Imm::kIndirect:
+    case Imm::kElemTable:
+    case Imm::kTableTable:
+    case Imm::kMemArg: {
       TRY(out.a, in.u32());
       TRY(out.b, in.u32());
       return {};

@@ -25,8 +25,8 @@ class Reader {
   Result<std::int64_t> s64();
   Result<std::int64_t> s33();
   Status skip(std::uint32_t n);
-  Result<Reader> sub(std::uint32_t n);                              // the next n bytes; this reader steps over them
-  Result<std::string_view> name();                                  // at most kNameBytesMax bytes of UTF-8
+  Result<Reader> sub(std::uint32_t n);  // the next n bytes; this reader steps over them
+  Result<std::string_view> name();      // at most kNameBytesMax bytes of UTF-8
   Result<std::uint32_t> count(std::uint32_t max, std::string_view what);
   Result<ValType> val_type();
 
@@ -46,9 +46,9 @@ class Reader {
 // One instruction with its immediates. Label targets of br_table stay in the bytes: labels_at, labels_count.
 struct Instr {
   std::uint16_t code = 0;
-  std::uint32_t at = 0, next = 0;     // offsets of the first byte and of the byte after
-  std::uint32_t a = 0, b = 0;         // index, label depth, or alignment and offset; call_indirect: type, table
-  std::int64_t block_type = 0;        // value type byte, 0x40, or a type index as -1 - byte is not; see block_type()
+  std::uint32_t at = 0, next = 0;  // offsets of the first byte and of the byte after
+  std::uint32_t a = 0, b = 0;      // index, label depth, or alignment and offset; call_indirect: type, table
+  std::int64_t block_type = 0;     // value type byte, 0x40, or a type index as -1 - byte is not; see block_type()
   std::uint32_t labels_at = 0, labels_count = 0;
   const struct OpInfo* info = nullptr;
 };

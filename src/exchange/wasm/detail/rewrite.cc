@@ -34,11 +34,11 @@ class Rewriter {
   const FuncType& type_;
   Plan plan_;
   Emitter e_;
-  bool owes_ = false;          // has a local for gas that the global does not know of yet
+  bool owes_ = false;  // has a local for gas that the global does not know of yet
   bool counts_stack_ = false, wrapped_ = false;
-  bool may_owe_ = false;       // that local may be other than zero here
+  bool may_owe_ = false;  // that local may be other than zero here
   std::uint32_t units_ = 0, debt_ = 0, f32_ = 0, f64_ = 0;
-  std::uint32_t depth_ = 0;    // open blocks inside the body
+  std::uint32_t depth_ = 0;  // open blocks inside the body
 };
 
 bool makes_f32(const Instr& i) { return i.info->sig.back() == 'f'; }
@@ -147,14 +147,16 @@ void Rewriter::instruction(const Instr& i) {
       if (!wrapped_) return copy(i);
       e_.op(op::kBr, depth_);
       return;
-    case op::kBlock: case op::kIf: case op::kLoop: ++depth_; break;
+    case op::kBlock:
+    case op::kIf:
+    case op::kLoop: ++depth_; break;
     case op::kCall:
-      if (i.a < c_.module.imports.size()) call_host(i);
-      else copy(i);
+      if (i.a < c_.module.imports.size())
+        call_host(i);
+      else
+        copy(i);
       return;
-    case op::kMemoryGrow:
-      helper(c_.hidden.grow);
-      return;
+    case op::kMemoryGrow: helper(c_.hidden.grow); return;
     default: break;
   }
   if (i.info->cost == Cost::kBulk)

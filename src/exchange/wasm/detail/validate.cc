@@ -168,7 +168,8 @@ Status Checker::control(const Instr& i) {
     case op::kUnreachable: kill(); return {};
     case op::kNop: return {};
     case op::kIf: TRY_OK(pop(ValType::kI32)); [[fallthrough]];
-    case op::kBlock: case op::kLoop: {
+    case op::kBlock:
+    case op::kLoop: {
       TRY(FuncType type, block_type(i, m_.types, in_));
       TRY_OK(pop_all(type.params));
       return open(i.code, std::move(type));
@@ -185,7 +186,8 @@ Status Checker::control(const Instr& i) {
       if (!frames_.empty()) TRY_OK(push_all(done.type.results));
       return {};
     }
-    case op::kBr: case op::kBrIf: {
+    case op::kBr:
+    case op::kBrIf: {
       if (i.code == op::kBrIf) TRY_OK(pop(ValType::kI32));
       TRY(const Frame* target, label(i.a));
       const std::vector<ValType> want = target->label();
@@ -242,7 +244,8 @@ Status Checker::references(const Instr& i) {
       TRY_OK(need_memory());
       if (i.a > i.info->align) return bad(text("alignment 2^{} above 2^{}", i.a, i.info->align));
       return {};
-    case Imm::kMemIndex: case Imm::kMemMem: return need_memory();
+    case Imm::kMemIndex:
+    case Imm::kMemMem: return need_memory();
     case Imm::kDataMem: TRY_OK(need_memory()); return need_data();
     case Imm::kData: return need_data();
     case Imm::kElem: return need_elem();
@@ -277,7 +280,8 @@ Status Checker::select() {
 
 Status Checker::step(const Instr& i) {
   switch (i.info->imm) {
-    case Imm::kLocal: case Imm::kGlobal: return variable(i);
+    case Imm::kLocal:
+    case Imm::kGlobal: return variable(i);
     case Imm::kFunc:
       if (i.a >= m_.funcs_count()) return bad(text("function {} of {}", i.a, m_.funcs_count()));
       return call(m_.types[m_.type_of(i.a)]);
