@@ -45,7 +45,7 @@ market::Params market_params(const NetworkOptions& options) {
   market::Params params;
   params.precisions = options.precisions;
   params.start_timeout = 100;
-  params.run_timeout = 1'200;
+  params.run_timeout = 600;
   params.settle_window = 1;
   return params;
 }

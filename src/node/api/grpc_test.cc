@@ -216,6 +216,7 @@ TEST(Grpc, watch_ends_when_idle_says_so_and_when_the_node_stops) {
   stopper.join();
   ASSERT_FALSE(lost);
   EXPECT_EQ(lost.error().kind(), Kind::kUnavailable) << lost.error().str();
+  EXPECT_EQ(lost.error().id(), "api.closing");
 }
 
 TEST(Grpc, refuses_one_call_past_its_limit) {

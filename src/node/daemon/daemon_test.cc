@@ -196,6 +196,26 @@ TEST(Daemon, lets_one_process_into_a_data_folder) {
   EXPECT_TRUE(net.connect()->info());
 }
 
+TEST(Daemon, refuses_a_data_folder_that_others_write) {
+  TestNet net(0);
+  ASSERT_EQ(::mkdir((net.dir + "/v0/data").c_str(), 0700), 0);
+  ASSERT_EQ(::chmod((net.dir + "/v0/data").c_str(), 0777), 0);
+  Child child = net.start("v0");
+  EXPECT_EQ(child.wait(), 4);
+  EXPECT_NE(child.err().find("daemon.folder"), std::string::npos) << child.err();
+}
+
+TEST(Daemon, a_provider_is_not_ready_before_its_ask_stands) {
+  TestNet net(1);
+  Child provider = net.start("p0", {"--set", "api.http=127.0.0.1:0"});
+  ASSERT_TRUE(wait_until([&] { return provider.out().ends_with("}\n"); })) << provider.err();
+  const auto port = http_port(provider);
+  EXPECT_NE(http_get(port, "/health/ready").find("daemon.not_standing"), std::string::npos);
+  EXPECT_NE(http_get(port, "/health/live").find("200 OK"), std::string::npos);
+  Child validator = net.start_ready("v0");
+  EXPECT_TRUE(wait_until([&] { return http_get(port, "/health/ready").find("200 OK") != std::string::npos; }));
+}
+
 TEST(Daemon, prints_its_configuration_with_origins) {
   TestNet net(0);
   Child child = net.start("v0", {"--set", "logging.level=warn", "--print-config"});

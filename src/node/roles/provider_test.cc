@@ -112,9 +112,11 @@ TEST(Offer, tops_up_a_bond_that_a_penalty_cut) {
 
 class Lines final : public Report {
  public:
-  void say(Level level, std::string_view event, logging::Fields, const std::source_location&) override {
+  void say(Level level, std::string_view event, logging::Fields fields, const std::source_location&) override {
     const std::lock_guard lock(mutex);
     lines.emplace_back(level, event);
+    for (const auto& field : fields)
+      if (field.value.type == TextArg::Type::kText) lines.emplace_back(level, field.value.s);
   }
   bool said(std::string_view event) {
     const std::lock_guard lock(mutex);
@@ -258,6 +260,32 @@ TEST(Provider, stops_what_outlasts_the_drain_and_gives_it_back) {
   EXPECT_TRUE(stopped);
   EXPECT_TRUE(r.job(id).ended());
   EXPECT_EQ(r.job(id).reason, market::CloseReason::kDeclined);
+}
+
+TEST(Provider, declines_what_it_did_not_begin_before_the_stop) {
+  std::atomic<bool> release = false;
+  Running* self = nullptr;
+  Running r([&](const JobId& id, runtime::RunControl&) -> Status {
+    while (!release) std::this_thread::yield();
+    TRY_OK(self->call_start(id));
+    return self->call_receipt(id);
+  });
+  self = &r;
+  r.node.wait_watches(1);
+  std::vector<JobId> jobs;
+  for (std::uint32_t i = 0; i <= r.options.parallel; ++i) jobs.push_back(r.node.submit_job(1));
+  while (r.provider->counters().running < r.options.parallel) std::this_thread::yield();
+  r.provider->stop();
+  release = true;
+  r.end();
+  int finished = 0, declined = 0;
+  for (const auto& id : jobs) {
+    finished += r.job(id).state == market::JobState::kReceipted ? 1 : 0;
+    declined += r.job(id).reason == market::CloseReason::kDeclined ? 1 : 0;
+  }
+  EXPECT_EQ(finished, 4);
+  EXPECT_LE(declined, 1);  // the last one was either taken and declined, or never taken
+  if (declined == 1) { EXPECT_TRUE(r.lines.said("roles.stopping")); }
 }
 
 TEST(Provider, waits_for_a_node_that_went_away) {
