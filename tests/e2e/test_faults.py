@@ -72,6 +72,18 @@ class Faults(Lab):
         self.assertEqual(before - after, ended["paid_ut"] + ended["fee_ut"])
         self.conserved(net)
 
+    def test_a_job_that_nobody_starts_can_be_cancelled_and_its_escrow_comes_back(self):
+        net = self.up(providers=1)
+        before = self.ok("hanse", "status", "--dir", net)["balance_ut"]
+        self.kill(net, "provider-0")
+        job = self.ok("hanse", "submit", WORDFREQ, "--dir", net)["job_id"]
+        self.assertLess(self.ok("hanse", "status", "--dir", net)["balance_ut"], before)
+        shown = self.ok("hanse", "cancel", job, "--dir", net)
+        self.assertEqual((shown["state"], shown["reason"]), ("closed", "cancelled"))
+        self.assertEqual(self.ok("hanse", "status", "--dir", net)["balance_ut"], before)
+        self.refused(1, "market.job_state", "hanse", "cancel", job, "--dir", net)
+        self.conserved(net)
+
     def test_a_node_killed_at_random_points_loses_no_acknowledged_job_and_no_money(self):
         seed = int(os.environ.get("HANSE_SEED", str(random.SystemRandom().randrange(1 << 32))))
         print(f"seed {seed}, {KILLS} kills", flush=True)
