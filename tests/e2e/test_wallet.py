@@ -30,7 +30,8 @@ class Wallet(Lab):
         self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
         self.assertTrue(made["encrypted"])
         fd = self.secret("another")
-        self.refused(1, "crypto.keyfile_exists", "hanse", "keygen", "--out", path, "--passphrase-fd", fd, pass_fds=(fd,))
+        self.refused(1, "crypto.keyfile_exists", "hanse", "keygen", "--out", path, "--passphrase-fd", fd,
+                     pass_fds=(fd,))
         self.assertEqual(self.ok("hanse", "wallet", "show", path)["account"], made["account"])
         _, forced = self.keygen("my.json", "another", "--force")
         self.assertNotEqual(forced["account"], made["account"])
