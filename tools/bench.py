@@ -30,9 +30,9 @@ def machine():
 def write_page(root, where, rows):
     with open(os.path.join(root, "docs/performance.md"), "w", encoding="utf-8") as f:
         f.write("# Performance\n\n"
-                "Made by `./dev bench --page`; `./dev bench ROOM` repeats one room. Every figure stands beside a floor or a\n"
-                "peer measured in the same run: read the ratio first, because the machine is shared and its disk answers an\n"
-                "fdatasync in 0.1 ms in one minute and in 4 ms in the next.\n\n"
+                "Made by `./dev bench --page`; `./dev bench ROOM` repeats one room. Every figure stands beside a\n"
+                "floor or a peer measured in the same run: read the ratio first, because the machine is shared and\n"
+                "its disk answers an fdatasync in 0.1 ms in one minute and in 4 ms in the next.\n\n"
                 f"Machine: {where}.\n\n"
                 "| room | what | value | unit | compared with | its value | ratio |\n|---|---|---|---|---|---|---|\n")
         for row in rows:
