@@ -330,7 +330,8 @@ Result<Applied> Chain::submit(const Tx& tx, std::int64_t deadline_ms) {
     slot->done.notify_all();
   }));
   std::unique_lock lock(slot->mutex);
-  if (!slot->done.wait_for(lock, std::chrono::milliseconds(deadline_ms), [&] { return slot->answer.has_value(); }))
+  const auto wait = std::chrono::milliseconds(deadline_ms);
+  if (deadline_ms <= 0 || !slot->done.wait_for(lock, wait, [&] { return slot->answer.has_value(); }))
     return fail(Kind::kTimeout, "ledger.timeout",
                 text("no block within {} ms, the transaction may still be applied", deadline_ms));
   return *std::move(slot->answer);

@@ -59,6 +59,7 @@ class Chain {
   ~Chain();  // stop()
 
   // Durable when it returns a value. The same transaction again gives the same answer.
+  // A deadline of 0 does not wait: ledger.timeout, with the transaction in the pool.
   Result<Applied> submit(const Tx& tx, std::int64_t deadline_ms);
   // Answers exactly once, unless this call itself fails.
   Status submit_async(const Tx& tx, Answer answer);

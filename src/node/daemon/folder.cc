@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,6 +14,22 @@
 
 namespace hanse::daemon {
 
+namespace {
+
+// A node that was killed a moment ago may hold its lock until the kernel has taken it apart.
+constexpr int kLockWaitMs = 2'000;
+constexpr int kLockPauseMs = 20;
+
+bool lock_within(int fd, int wait_ms) {
+  for (int waited_ms = 0;; waited_ms += kLockPauseMs) {
+    if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return true;
+    if (waited_ms >= wait_ms) return false;
+    ::poll(nullptr, 0, kLockPauseMs);
+  }
+}
+
+}  // namespace
+
 Result<Folder> Folder::hold(const std::string& dir) {
   if (::mkdir(dir.c_str(), 0700) != 0 && errno != EEXIST)
     return fail(Kind::kDenied, "daemon.folder", text("make {}: {}", dir, std::strerror(errno)));
@@ -22,7 +39,7 @@ Result<Folder> Folder::hold(const std::string& dir) {
   const std::string path = dir + "/hansed.pid";
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) return fail(Kind::kDenied, "daemon.folder", text("open {}: {}", path, std::strerror(errno)));
-  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+  if (!lock_within(fd, kLockWaitMs)) {
     char pid[24] = {};
     const ssize_t n = ::read(fd, pid, sizeof pid - 1);
     ::close(fd);
