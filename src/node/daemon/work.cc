@@ -30,9 +30,9 @@ class NodeMarket final : public flow::ProviderMarket {
     return info.height;
   }
   Result<Bytes> gxf(const JobId& id) override { return client_.query(market::kMarketApp, "gxf", id.view()); }
-  Status start(const JobId& id) override {
-    TRY_OK(caller_.call(market::Method::kJobStart, market::JobStart{.id = id}));
-    return {};
+  Result<Height> start(const JobId& id) override {
+    TRY(const auto applied, caller_.call(market::Method::kJobStart, market::JobStart{.id = id}));
+    return applied.height;
   }
   Status record(const market::JobReceipt& receipt) override {
     TRY_OK(caller_.call(market::Method::kJobReceipt, receipt));
