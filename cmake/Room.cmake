@@ -4,7 +4,7 @@
 #
 # Declares the room src/PATH: a static library hanse_<name> from its .cc files, one program <name>_test from its
 # *_test.cc, <name>_bench from *_bench.cc, and one <name>_fuzz_<noun> from each *_fuzz.cc. Files are globbed.
-# TEST_SOURCES are further files of the room's folder for its test and bench programs (a plug-in's, to test it directly).
+# TEST_SOURCES are further files of the room's folder for its test and bench programs (those of a plug-in).
 # The guard: a used room must stand above in src/rooms.cmake and on the same or a lower floor, so arrows cannot rise
 # and cannot cycle. `core` is used by every room without saying so. tools/rooms.py checks the #include lines.
 

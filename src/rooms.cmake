@@ -12,7 +12,8 @@ room(base/plugin 0 USES codec TEST_NEEDS probe_1 probe_2 probe_fails probe_small
      probe_unsaved probe_needy)
 if(HANSE_TESTS OR HANSE_BENCH)
   foreach(variant "1|1.0.0||" "2|1.1.0||" "fails|1.2.0|upgrade fails|" "small|1.0.0|small table|" "abi|1.0.0|other abi|"
-          "manifest|1.0.0|bad manifest|" "hollow|1.0.0|no execute|" "unsaved|1.0.0|no save|" "needy|1.0.0||probe >= 1.1.0")
+          "manifest|1.0.0|bad manifest|"
+          "hollow|1.0.0|no execute|" "unsaved|1.0.0|no save|" "needy|1.0.0||probe >= 1.1.0")
     string(REPLACE "|" ";" v "${variant}")
     list(GET v 0 name)
     list(GET v 1 version)

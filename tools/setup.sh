@@ -9,11 +9,11 @@ set -euo pipefail
 
 declare -A GROUP=(
   [core]="g++ cmake ninja-build pkg-config mold ccache git python3
-    libssl-dev libbotan-3-dev librust-blake3-dev librocksdb-dev libgrpc++-dev libprotobuf-dev protobuf-compiler
+    libssl-dev librust-blake3-dev librocksdb-dev libgrpc++-dev libprotobuf-dev protobuf-compiler
     protobuf-compiler-grpc libspdlog-dev libfmt-dev libtomlplusplus-dev libcli11-dev libyyjson-dev libyaml-cpp-dev
     libboost1.83-dev libcap-dev libseccomp-dev prometheus-cpp-dev libgtest-dev libgmock-dev"
   [wasm]="libwasmedge-dev"
-  [dev]="clang-19 lld-19 clang-format-19 clang-tidy-19 libclang-rt-19-dev libbenchmark-dev librapidcheck-dev
+  [dev]="clang-19 lld-19 clang-format-19 clang-tidy-19 libclang-rt-19-dev libbenchmark-dev libbotan-3-dev
     libdnnl-dev wabt nodejs"
   [mesh]="libngtcp2-dev libngtcp2-crypto-ossl-dev libnghttp3-dev"
 )
@@ -67,8 +67,24 @@ if ! command -v dpkg-query >/dev/null || [ "${ID:-}" != debian ] ||
   printf '  %s\n' "${packages[@]}"
   exit 2
 fi
+facts() {  # what the build will find; `./dev doctor` says more once it is built
+  local version
+  for p in g++ cmake libssl-dev librocksdb-dev libgrpc++-dev libwasmedge-dev; do
+    version=$(dpkg-query -W -f '${Version}' "$p" 2>/dev/null) || version=absent
+    printf '  %-16s %s\n' "$p" "${version:-absent}"
+  done >&2
+  printf '  %-16s %s\n' kernel "$(uname -r)" processors "$(nproc)" \
+    memory "$(awk '/MemTotal/ {printf "%d MiB", $2 / 1024}' /proc/meminfo)" \
+    "free disk" "$(df -Pm . | awk 'NR == 2 {print $4 " MiB"}')" >&2
+}
+
 lack=$(missing; too_old)
-if [ -z "$lack" ]; then say "groups ${groups[*]}: all ${#packages[@]} packages are installed, nothing to do"; exit 0; fi
+if [ -z "$lack" ] && [ "$mode" = check ]; then exit 0; fi
+if [ -z "$lack" ]; then
+  facts
+  say "groups ${groups[*]}: all ${#packages[@]} packages are installed, nothing to do"
+  exit 0
+fi
 if [ "$mode" = check ]; then printf '%s\n' $lack; exit 1; fi
 
 if [ "$(id -u)" != 0 ]; then
@@ -133,4 +149,5 @@ apt_get -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
   install -y --no-install-recommends "${target[@]}" "${packages[@]}" >&2
 lack=$(missing; too_old)
 [ -z "$lack" ] || { say "still missing after the install:" $lack; exit 3; }
+facts
 say "groups ${groups[*]}: ${#packages[@]} packages installed"

@@ -1,4 +1,4 @@
-"""Every error code of the job format, provoked through `hanse submit`: the code and the path are printed, nothing moves."""
+"""Every error code of the job format, provoked through `hanse submit`: code and path are printed, nothing moves."""
 import json
 import os
 import subprocess

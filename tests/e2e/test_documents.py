@@ -4,7 +4,7 @@ import re
 import subprocess
 import unittest
 
-from lab import BIN, ROOT, Lab
+from lab import BIN, ROOT, Lab, run
 
 
 def shell_blocks(document):
@@ -23,7 +23,7 @@ class Documents(Lab):
         script = "set -eux\nexport PATH=" + BIN + ":$PATH\n" + "\n".join(lines)
         done = subprocess.run(["bash", "-c", script], cwd=self.folder, capture_output=True, text=True, timeout=300,
                               stdin=subprocess.DEVNULL, check=False)
-        subprocess.run([os.path.join(BIN, "hanse"), "down", "--dir", self.path("net")], capture_output=True, check=False)
+        run("hanse", "down", "--dir", self.path("net"))
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         return done.stdout
 

@@ -29,6 +29,10 @@ class Faults(Lab):
                 if f.read().rsplit(")", 1)[1].split()[0] == "Z":
                     return
 
+    def job_in(self, net, job, *states):
+        shown = self.ok("hanse", "status", job, "--dir", net)
+        return shown if shown["state"] in states else None
+
     def start_again(self, net, providers):
         return self.ok("hanse", "up", "--dir", net, "--providers", providers, "--detach")
 
@@ -52,22 +56,32 @@ class Faults(Lab):
         net = self.up(providers=2)
         before = self.ok("hanse", "status", "--dir", net)["balance_ut"]
         slow = self.write("slow.yaml", f"kind: wasm/v1\nartifact: {ROOT}/examples/wasm/spin.wasm\n"
-                          "limits: {gas: 60000M, memory: 4MiB, time: 60s, output: 1KiB}\nlimit: 1000000\nisolation: 2\n")
+                          "limits: {gas: 60000M, memory: 4MiB, time: 60s, output: 1KiB}\nlimit: 1000000\n")
         job = self.ok("hanse", "submit", slow, "--dir", net)["job_id"]
-        shown = self.wait_for("the start", lambda: (lambda j: j if j["state"] == "started" else None)(
-            self.ok("hanse", "status", job, "--dir", net)), 20)
+        shown = self.wait_for("the start", lambda: self.job_in(net, job, "started"), 20)
         nodes = self.ok("hanse", "provider", "list", "--dir", net, "--json")
         self.assertEqual(len(nodes["providers"]), 2)
         with open(os.path.join(net, "network.json"), encoding="utf-8") as f:
             names = {n["id"]: n["name"] for n in json.load(f)["nodes"]}
         self.kill(net, names[shown["provider"]])
-        ended = self.wait_for("the end of the job", lambda: (lambda j: j if j["state"] in ("settled", "closed") else None)(
-            self.ok("hanse", "status", job, "--dir", net)), 240)
+        ended = self.wait_for("the end of the job", lambda: self.job_in(net, job, "settled", "closed"), 240)
         self.assertEqual(ended["attempt"], 1)
         self.assertNotEqual(ended["provider"], shown["provider"])
         self.assertEqual(ended["state"], "settled")
         after = self.ok("hanse", "status", "--dir", net)["balance_ut"]
         self.assertEqual(before - after, ended["paid_ut"] + ended["fee_ut"])
+        self.conserved(net)
+
+    def test_a_job_that_nobody_starts_can_be_cancelled_and_its_escrow_comes_back(self):
+        net = self.up(providers=1)
+        before = self.ok("hanse", "status", "--dir", net)["balance_ut"]
+        self.kill(net, "provider-0")
+        job = self.ok("hanse", "submit", WORDFREQ, "--dir", net)["job_id"]
+        self.assertLess(self.ok("hanse", "status", "--dir", net)["balance_ut"], before)
+        shown = self.ok("hanse", "cancel", job, "--dir", net)
+        self.assertEqual((shown["state"], shown["reason"]), ("closed", "cancelled"))
+        self.assertEqual(self.ok("hanse", "status", "--dir", net)["balance_ut"], before)
+        self.refused(1, "market.job_state", "hanse", "cancel", job, "--dir", net)
         self.conserved(net)
 
     def test_a_node_killed_at_random_points_loses_no_acknowledged_job_and_no_money(self):
@@ -151,7 +165,8 @@ class Faults(Lab):
             except OSError:
                 pass
         big = self.write("big.bin", os.urandom(1 << 20))
-        job = self.write("big.yaml", f"kind: wasm/v1\nartifact: {ROOT}/examples/wasm/wordfreq.wasm\ninputs:\n  - {big}\n"
+        job = self.write("big.yaml", f"kind: wasm/v1\nartifact: {ROOT}/examples/wasm/wordfreq.wasm\n"
+                         f"inputs:\n  - {big}\n"
                          "limits: {gas: 500M, memory: 16MiB, time: 10s, output: 1MiB}\nlimit: 1000000\n")
         done = run("hanse", "submit", job, "--dir", net, "--json")
         self.assertNotEqual(done.returncode, 0, done.stdout)

@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import threading
 import time
@@ -10,6 +11,9 @@ import urllib.error
 import urllib.request
 
 from lab import BIN, ROOT, Lab
+
+SLOW = (f"kind: wasm/v1\nartifact: {ROOT}/examples/wasm/spin.wasm\n"
+        "limits: {{gas: {gas}, memory: 4MiB, time: 60s, output: 1KiB}}\nlimit: 1000000\nisolation: 2\n")
 
 
 class Refusals(Lab):
@@ -23,8 +27,7 @@ class Refusals(Lab):
 
     def test_a_wait_that_ends_early_leaves_the_job_and_its_receipt_comes_later(self):
         net = self.up()
-        slow = self.write("slow.yaml", f"kind: wasm/v1\nartifact: {ROOT}/examples/wasm/spin.wasm\n"
-                          "limits: {gas: 3000M, memory: 4MiB, time: 60s, output: 1KiB}\nlimit: 1000000\nisolation: 2\n")
+        slow = self.write("slow.yaml", SLOW.format(gas="3000M"))
         error = self.refused(3, "cli.wait", "hanse", "submit", slow, "--dir", net, "--wait", "--timeout", "0")
         job = re.search(r"hanse status ([0-9a-f]{32})", error["message"]).group(1)
         self.refused(1, "cli.no_receipt", "hanse", "receipt", "get", job, "--dir", net)
@@ -69,6 +72,25 @@ class Refusals(Lab):
         self.assertEqual(done.returncode, 4, done.stdout + done.stderr)
         self.assertIn("api.listen", done.stderr)
         self.assertIn("127.0.0.1:1", done.stderr)
+
+    def test_a_wait_ends_when_the_node_shuts_down(self):
+        net = self.up()
+        slow = self.write("slow.yaml", SLOW.format(gas="3000M"))
+        with subprocess.Popen([os.path.join(BIN, "hanse"), "submit", slow, "--dir", net, "--wait", "--json"],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as waiting:
+            try:
+                # It watches from the job's block on, and the provider starts in a later one.
+                deadline = time.monotonic() + 60
+                while "started" not in [job["state"] for job in self.ok("hanse", "status", "--dir", net)["jobs"]]:
+                    self.assertLess(time.monotonic(), deadline)
+                    self.assertIsNone(waiting.poll())
+                    threading.Event().wait(0.05)
+                with open(os.path.join(net, "validator-0/run.json"), encoding="utf-8") as f:
+                    os.kill(json.load(f)["pid"], signal.SIGTERM)
+                self.assertEqual(waiting.wait(timeout=60), 3)
+                self.assertEqual(json.load(waiting.stdout)["error"]["id"], "api.closing")
+            finally:
+                waiting.kill()
 
 
 if __name__ == "__main__":

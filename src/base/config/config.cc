@@ -5,6 +5,7 @@
 
 #include "base/config/toml.h"
 #include "base/core/check.h"
+#include "base/core/edit_distance.h"
 #include "base/core/text.h"
 
 extern char** environ;
@@ -16,21 +17,6 @@ std::string_view section_of(std::string_view path) { return path.substr(0, path.
 std::string_view name_of(std::string_view path) {
   const auto dot = path.find('.');
   return dot == path.npos ? path : path.substr(dot + 1);
-}
-
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t above = row[j];
-      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      diagonal = above;
-    }
-  }
-  return row[b.size()];
 }
 
 bool is_choice(std::string_view choices, std::string_view value) {

@@ -3,6 +3,7 @@
 #include "base/core/bytes.h"
 #include "base/core/check.h"
 #include "base/core/clock.h"
+#include "base/core/edit_distance.h"
 #include "base/core/ids.h"
 #include "base/core/random.h"
 #include "base/core/result.h"
@@ -130,6 +131,14 @@ TEST(SystemClock, does_not_go_back) {
   const auto a = system_clock().mono_ns();
   EXPECT_LE(a, system_clock().mono_ns());
   EXPECT_GT(system_clock().wall_ms(), 1'500'000'000'000);
+}
+
+TEST(EditDistance, counts_inserted_deleted_and_replaced_letters) {
+  EXPECT_EQ(edit_distance("", ""), 0u);
+  EXPECT_EQ(edit_distance("", "abc"), 3u);
+  EXPECT_EQ(edit_distance("kitten", "sitting"), 3u);
+  EXPECT_EQ(edit_distance("status", "statsu"), 2u);
+  EXPECT_EQ(edit_distance("flaw", "lawn"), 2u);
 }
 
 TEST(Bytes, endian_round_trips) {

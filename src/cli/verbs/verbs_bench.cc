@@ -1,6 +1,7 @@
 // What a person feels: submit to receipt on a real network, what an idle node costs, how fast the command line starts.
 // Starts the real programs beside this one; prints one JSON object a line.
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -139,6 +140,8 @@ Status submit_to_receipt(const Network& network) {
   return {};
 }
 
+void pause_ms(int ms) { ::poll(nullptr, 0, ms); }
+
 struct Usage {
   double rss_mb = 0, cpu_s = 0;
 };
@@ -160,13 +163,12 @@ Result<Usage> usage_of(int pid) {
 // An idle network, so after all timeouts of the jobs above have passed.
 Status idle(const Network& network) {
   constexpr double kSeconds = 8;
-  const double quiet_until = now_ms() + 3000;
-  while (now_ms() < quiet_until) ::usleep(50'000);
+  pause_ms(3000);
   for (const auto& node : network.nodes) {
     TRY(const Process process, node_process(network, node));
     TRY(const Usage before, usage_of(process.pid));
     const double start = now_ms();
-    while (now_ms() < start + kSeconds * 1000) ::usleep(50'000);
+    pause_ms(static_cast<int>(kSeconds * 1000));
     TRY(const Usage after, usage_of(process.pid));
     row(text("{} idle, resident memory", node.role), after.rss_mb, "MB", 60, "limit, MB");
     row(text("{} idle, processor", node.role), 100 * (after.cpu_s - before.cpu_s) / kSeconds, "percent", 1,

@@ -2,6 +2,7 @@
 
 #include "exchange/gxf/job_file.h"
 
+#include "base/core/edit_distance.h"
 #include "base/core/text.h"
 
 #include <algorithm>
@@ -12,22 +13,6 @@ namespace hanse::gxf::detail {
 namespace {
 
 using codec::Json;
-
-// Edits (insert, delete, replace) that turn a into b: Wagner and Fischer's row by row.
-std::size_t distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
-    }
-  }
-  return row[b.size()];
-}
 
 struct UnitName {
   std::string_view name;
@@ -158,7 +143,7 @@ std::string lower(std::string_view s) {
 std::string_view nearest(std::string_view found, std::span<const std::string_view> known) {
   found = found.substr(0, 80);
   return *std::min_element(known.begin(), known.end(), [&](std::string_view a, std::string_view b) {
-    return distance(found, a) < distance(found, b);
+    return edit_distance(found, a) < edit_distance(found, b);
   });
 }
 
