@@ -23,8 +23,8 @@ class MarketView {
 
 class ProviderMarket : public MarketView {
  public:
-  virtual Result<Bytes> gxf(const JobId& id) = 0;  // of a job that has not ended
-  virtual Result<Height> start(const JobId& id) = 0;       // the height it started at: the record's
+  virtual Result<Bytes> gxf(const JobId& id) = 0;     // of a job that has not ended
+  virtual Result<Height> start(const JobId& id) = 0;  // the height it started at: the record's
   virtual Status record(const market::JobReceipt& receipt) = 0;
 };
 
