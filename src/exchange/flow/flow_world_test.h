@@ -42,7 +42,11 @@ class FlowWorld : public ProviderMarket,
     TRY_OK(crash.pass());
     return market.app->query("gxf", id.view(), market.state);
   }
-  Status start(const JobId& id) override { return call(market::Method::kJobStart, market::JobStart{id}); }
+  Result<Height> start(const JobId& id) override {
+    const Height now = market.height;
+    TRY_OK(call(market::Method::kJobStart, market::JobStart{id}));
+    return now;
+  }
   Status record(const market::JobReceipt& receipt) override { return call(market::Method::kJobReceipt, receipt); }
   Result<market::Quote> order(ByteView gxf) override {
     TRY_OK(crash.pass());
@@ -75,6 +79,8 @@ class FlowWorld : public ProviderMarket,
   Result<runtime::RunOutcome> run(const runtime::RunRequest& request, std::uint8_t isolation,
                                   runtime::RunControl& control) override {
     TRY_OK(crash.pass());
+    clock.advance_ns(run_ns);
+    if (on_run) on_run();
     requests.push_back(request);
     isolations.insert(isolation);
     runtime::RunOutcome outcome;
@@ -98,9 +104,10 @@ class FlowWorld : public ProviderMarket,
 
   // StepJournal
   Result<std::optional<Bytes>> find(const JobId& id, Step step) override { return journal.find(id, step); }
-  Status keep(const JobId& id, Step step, ByteView bytes) override {
+  Status keep(const JobId& id, Step step, ByteView bytes, Keep how) override {
     TRY_OK(crash.pass());
-    TRY_OK(journal.keep(id, step, bytes));
+    TRY_OK(journal.keep(id, step, bytes, how));
+    kept.emplace_back(step, how);
     return crash.pass();
   }
   Status forget(const JobId& id) override {
@@ -163,6 +170,9 @@ class FlowWorld : public ProviderMarket,
   Crash crash;
   std::map<BlobId, Bytes> blobs;
   MemStepJournal journal;
+  std::vector<std::pair<Step, Keep>> kept;
+  std::int64_t run_ns = 0;  // that each node takes
+  std::function<void()> on_run;
   std::vector<runtime::RunRequest> requests;
   std::set<int> isolations;
   int failing_node = -1;

@@ -10,16 +10,25 @@ namespace {
 
 using market::JobState;
 
+struct Ran {
+  runtime::RunOutcome outcome;
+  Keep keep = Keep::kSynced;  // what came of it
+};
+struct Signed {
+  Bytes bytes;
+  bool earlier = false;  // by a process before this one, which may have recorded it too
+};
+
 // The story's steps, in the order they are told below.
 Result<market::Job> look_up(const JobId& id, const ProviderPorts& ports);
 Result<Materials> fetch(const market::Job& record, const ProviderPorts& ports);
 Result<market::Job> start(const market::Job& record, const ProviderPorts& ports);
-Result<runtime::RunOutcome> run(const market::Job& record, const Materials& materials, const ProviderPorts& ports,
-                                runtime::RunControl& control);
+Result<Ran> run(const market::Job& record, const Materials& materials, const ProviderPorts& ports,
+                runtime::RunControl& control);
 Result<std::vector<market::OutputRef>> publish(const runtime::RunOutcome& outcome, const ProviderPorts& ports);
-Result<Bytes> sign(const market::Job& record, const gxf::Job& job, const runtime::RunOutcome& outcome,
-                   const std::vector<market::OutputRef>& outputs, const ProviderPorts& ports);
-Status record_receipt(const JobId& id, ByteView signed_receipt, const ProviderPorts& ports);
+Result<Signed> sign(const market::Job& record, const gxf::Job& job, const Ran& ran,
+                    const std::vector<market::OutputRef>& outputs, const ProviderPorts& ports);
+Status record_receipt(const JobId& id, const Signed& receipt, const ProviderPorts& ports);
 
 bool is_done(const market::Job& record) { return record.ended() || record.state == JobState::kReceipted; }
 
@@ -31,9 +40,9 @@ Status run_matched_job(const JobId& id, const ProviderPorts& ports, runtime::Run
 
   TRY(const Materials materials, fetch(matched, ports));
   TRY(const market::Job started, start(matched, ports));
-  TRY(const runtime::RunOutcome outcome, run(started, materials, ports, control));
-  TRY(const std::vector<market::OutputRef> outputs, publish(outcome, ports));
-  TRY(const Bytes receipt, sign(started, materials.job, outcome, outputs, ports));
+  TRY(const Ran ran, run(started, materials, ports, control));
+  TRY(const std::vector<market::OutputRef> outputs, publish(ran.outcome, ports));
+  TRY(const Signed receipt, sign(started, materials.job, ran, outputs, ports));
   TRY_OK(record_receipt(id, receipt, ports));
   return ports.journal.forget(id);
 }
@@ -120,18 +129,29 @@ Result<Materials> fetch(const market::Job& record, const ProviderPorts& ports) {
 
 Result<market::Job> start(const market::Job& record, const ProviderPorts& ports) {
   if (record.state != JobState::kMatched) return record;
-  TRY_OK(ports.market.start(record.bid.job_id));
-  return look_up(record.bid.job_id, ports);
+  market::Job started = record;
+  TRY(started.started, ports.market.start(record.bid.job_id));
+  // Before that deadline the market offers it to nobody again: it is the match that was looked up. Of what the steps
+  // below read nothing but the height has changed.
+  if (started.started >= record.deadline) return look_up(record.bid.job_id, ports);
+  started.state = JobState::kStarted;
+  return started;
 }
 
-Result<runtime::RunOutcome> run(const market::Job& record, const Materials& materials, const ProviderPorts& ports,
-                                runtime::RunControl& control) {
+Result<Ran> run(const market::Job& record, const Materials& materials, const ProviderPorts& ports,
+                runtime::RunControl& control) {
   const JobId& id = record.bid.job_id;
   TRY(const std::optional<Bytes> kept, ports.journal.find(id, Step::kRan));
-  if (kept) return runtime::decode_outcome(*kept);
-  TRY(runtime::RunOutcome outcome, run_dag(materials, record.seed, ports.runner, control));
-  TRY_OK(ports.journal.keep(id, Step::kRan, runtime::encode_outcome(outcome)));
-  return outcome;
+  Ran ran;
+  if (kept) {
+    TRY(ran.outcome, runtime::decode_outcome(*kept));
+    return ran;
+  }
+  const std::int64_t began_ns = ports.clock.mono_ns();
+  TRY(ran.outcome, run_dag(materials, record.seed, ports.runner, control));
+  if (ports.clock.mono_ns() - began_ns < kShortRunNs) ran.keep = Keep::kWritten;
+  TRY_OK(ports.journal.keep(id, Step::kRan, runtime::encode_outcome(ran.outcome), ran.keep));
+  return ran;
 }
 
 Result<std::vector<market::OutputRef>> publish(const runtime::RunOutcome& outcome, const ProviderPorts& ports) {
@@ -146,12 +166,14 @@ Result<std::vector<market::OutputRef>> publish(const runtime::RunOutcome& outcom
   return refs;
 }
 
-// Signatures are hedged, so a second one would differ: the first is kept and stored before anyone hears of it.
-Result<Bytes> sign(const market::Job& record, const gxf::Job& job, const runtime::RunOutcome& outcome,
-                   const std::vector<market::OutputRef>& outputs, const ProviderPorts& ports) {
+// Signatures are hedged, so a second one would differ: the first is kept before anyone hears of it. After a short run
+// that holds for the death of the process; when the power goes too, the ledger takes whichever receipt comes first.
+Result<Signed> sign(const market::Job& record, const gxf::Job& job, const Ran& ran,
+                    const std::vector<market::OutputRef>& outputs, const ProviderPorts& ports) {
   const JobId& id = record.bid.job_id;
   TRY(const std::optional<Bytes> kept, ports.journal.find(id, Step::kSigned));
-  if (kept) return *kept;
+  if (kept) return Signed{.bytes = *kept, .earlier = true};
+  const runtime::RunOutcome& outcome = ran.outcome;
   receipt::Receipt r;
   r.job_id = id;
   r.provider = record.provider;
@@ -169,22 +191,28 @@ Result<Bytes> sign(const market::Job& record, const gxf::Job& job, const runtime
   r.price = record.price;
   const receipt::Stamp stamp{.network = ports.network, .wall_ms = ports.clock.wall_ms()};
   Bytes signed_receipt = receipt::encode(receipt::sign_receipt(r, ports.identity, stamp, ports.random));
-  TRY_OK(ports.journal.keep(id, Step::kSigned, signed_receipt));
-  return signed_receipt;
+  TRY_OK(ports.journal.keep(id, Step::kSigned, signed_receipt, ran.keep));
+  return Signed{.bytes = std::move(signed_receipt), .earlier = false};
 }
 
-Status record_receipt(const JobId& id, ByteView signed_receipt, const ProviderPorts& ports) {
-  TRY(const market::Job now, look_up(id, ports));
-  if (is_done(now)) return {};
-  TRY(const receipt::SignedReceipt opened, receipt::decode_signed_receipt(signed_receipt));
+Status record_receipt(const JobId& id, const Signed& receipt, const ProviderPorts& ports) {
+  if (receipt.earlier) {
+    TRY(const market::Job now, look_up(id, ports));
+    if (is_done(now)) return {};
+  }
+  TRY(const receipt::SignedReceipt opened, receipt::decode_signed_receipt(receipt.bytes));
   TRY(const receipt::Opened told, receipt::open_receipt(opened));
-  TRY(const BlobId stored, ports.blobs.put(signed_receipt));
+  TRY(const BlobId stored, ports.blobs.put(receipt.bytes));
   const market::JobReceipt call{.id = id,
                                 .receipt_hash = stored,
                                 .status = told.receipt.status,
                                 .gas = told.receipt.gas,
                                 .outputs = told.receipt.outputs};
-  return ports.market.record(call);
+  Status recorded = ports.market.record(call);
+  if (recorded) return recorded;
+  // Refused: a deadline may have closed the job or passed it on meanwhile.
+  TRY(const market::Job now, look_up(id, ports));
+  return is_done(now) ? Status() : std::move(recorded);
 }
 
 Status upload_one(const BlobId& id, const std::map<BlobId, ByteView>& given, BlobPort& blobs) {

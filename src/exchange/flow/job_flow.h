@@ -1,6 +1,7 @@
 // The story of a job, told once for the provider and once for the payer over the ports of ports.h.
 // Both may be called again with the same job after any crash or error: every step looks first whether it was done, in
-// the market's record, in the step journal or by content hash. A run is repeated only if the machine died inside it.
+// the market's record, in the step journal or by content hash. A run is repeated only if the process died inside it, or
+// if the machine lost its power and the run was short (under kShortRunNs): that is cheaper to repeat than to sync.
 // Errors of kind unavailable, timeout, exhausted and internal may pass; all others mean that this provider cannot do
 // the job and should give it back (market::JobCancel).
 // Threads: one call per job at a time. Errors:
@@ -24,6 +25,8 @@ namespace hanse::flow {
 constexpr std::uint64_t kJobBytesMax = 1ull << 30;
 // Outputs of the whole job by their declared limits: they are journaled as one outcome.
 constexpr std::uint64_t kResultBytesMax = runtime::kOutcomeSizeMax - 64 * 1024;
+
+constexpr std::int64_t kShortRunNs = 100'000'000;
 
 struct ProviderPorts {
   ProviderMarket& market;

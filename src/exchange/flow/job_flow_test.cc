@@ -74,6 +74,56 @@ TEST(ProviderFlow, a_crash_at_any_moment_resumes_and_repeats_nothing) {
   EXPECT_GT(moments, 20);
 }
 
+TEST(ProviderFlow, only_a_short_run_is_kept_without_a_sync) {
+  for (const std::int64_t run_ns : {kShortRunNs / 4 - 1, kShortRunNs / 4}) {  // each of four nodes
+    FlowWorld w;
+    w.run_ns = run_ns;
+    ASSERT_TRUE(work(w, w.place(w.diamond())));
+    const Keep expected = run_ns * 4 < kShortRunNs ? Keep::kWritten : Keep::kSynced;
+    const std::vector<std::pair<Step, Keep>> all{{Step::kRan, expected}, {Step::kSigned, expected}};
+    EXPECT_EQ(w.kept, all) << run_ns;
+  }
+}
+
+// The power goes at every moment of a short run and takes the unsynced steps with it: the job ends with one receipt.
+TEST(ProviderFlow, a_short_run_is_repeated_after_a_power_loss) {
+  int repeated = 0;
+  for (int at = 0;; ++at) {
+    SCOPED_TRACE(text("power lost at moment {}", at));
+    FlowWorld w;
+    const JobId id = w.place(w.diamond());
+    w.crash = {.at = at, .moment = 0};
+    if (work(w, id)) break;
+    const std::size_t runs = w.requests.size();
+    const bool recorded = w.market.job(id).result.has_value();
+    w.crash = {};
+    ASSERT_TRUE(w.journal.forget(id));
+    const Status second = work(w, id);
+    ASSERT_TRUE(second) << second.error().str();
+    ASSERT_EQ(w.market.job(id).state, market::JobState::kReceipted);
+    EXPECT_TRUE(w.blobs.contains(w.market.job(id).result->receipt_hash));
+    EXPECT_EQ(w.calls, 2);
+    if (recorded) {
+      EXPECT_EQ(w.requests.size(), runs);
+    }
+    if (!recorded && runs == 4) ++repeated;
+  }
+  EXPECT_GT(repeated, 4);
+}
+
+TEST(ProviderFlow, a_receipt_that_comes_after_the_job_closed_is_no_error) {
+  FlowWorld w;
+  const JobId id = w.place(w.diamond());
+  w.on_run = [&] {
+    for (int i = 0; i < 10'000 && !w.market.job(id).ended(); ++i) w.market.next_block();
+  };
+  const Status status = work(w, id);
+  EXPECT_TRUE(status) << status.error().str();
+  EXPECT_TRUE(w.market.job(id).ended());
+  EXPECT_FALSE(w.market.job(id).result.has_value());
+  EXPECT_EQ(w.calls, 2);  // the receipt was sent and refused
+}
+
 TEST(ProviderFlow, a_failed_node_ends_the_job_with_the_gas_burnt) {
   FlowWorld w;
   w.failing_node = 1;
@@ -236,9 +286,9 @@ TEST(StepJournals, keep_find_and_forget) {
   id.data.fill(1);
   for (StepJournal* journal : std::initializer_list<StepJournal*>{&stored, &memory}) {
     EXPECT_FALSE(journal->find(id, Step::kRan)->has_value());
-    ASSERT_TRUE(journal->keep(id, Step::kRan, as_bytes("x")));
-    ASSERT_TRUE(journal->keep(id, Step::kSigned, as_bytes("y")));
-    ASSERT_TRUE(journal->keep(other, Step::kRan, as_bytes("z")));
+    ASSERT_TRUE(journal->keep(id, Step::kRan, as_bytes("x"), Keep::kSynced));
+    ASSERT_TRUE(journal->keep(id, Step::kSigned, as_bytes("y"), Keep::kSynced));
+    ASSERT_TRUE(journal->keep(other, Step::kRan, as_bytes("z"), Keep::kSynced));
     EXPECT_EQ(**journal->find(id, Step::kRan), to_bytes("x"));
     ASSERT_TRUE(journal->forget(id));
     EXPECT_FALSE(journal->find(id, Step::kSigned)->has_value());

@@ -23,8 +23,8 @@ class MarketView {
 
 class ProviderMarket : public MarketView {
  public:
-  virtual Result<Bytes> gxf(const JobId& id) = 0;  // of a job that has not ended
-  virtual Status start(const JobId& id) = 0;
+  virtual Result<Bytes> gxf(const JobId& id) = 0;     // of a job that has not ended
+  virtual Result<Height> start(const JobId& id) = 0;  // the height it started at: the record's
   virtual Status record(const market::JobReceipt& receipt) = 0;
 };
 
@@ -43,16 +43,20 @@ class BlobPort {
   virtual Result<BlobId> put(ByteView bytes) = 0;  // durable when it returns
 };
 
-// What was done for a job, so that it is not done again. keep is durable when it returns.
+// What was done for a job, so that it is not done again.
 enum class Step : std::uint8_t {
   kRan = 1,     // runtime::encode_outcome of the whole job
   kSigned = 2,  // an encoded receipt::SignedReceipt
+};
+enum class Keep : std::uint8_t {
+  kWritten,  // outlives the process; may be gone when the machine loses its power
+  kSynced,   // outlives the machine's power as well
 };
 class StepJournal {
  public:
   virtual ~StepJournal() = default;
   virtual Result<std::optional<Bytes>> find(const JobId& id, Step step) = 0;
-  virtual Status keep(const JobId& id, Step step, ByteView bytes) = 0;
+  virtual Status keep(const JobId& id, Step step, ByteView bytes, Keep how) = 0;
   virtual Status forget(const JobId& id) = 0;  // all steps
 };
 

@@ -18,7 +18,7 @@ Result<std::optional<Bytes>> MemStepJournal::find(const JobId& id, Step step) {
   return it == kept_.end() ? std::optional<Bytes>() : std::optional(it->second);
 }
 
-Status MemStepJournal::keep(const JobId& id, Step step, ByteView bytes) {
+Status MemStepJournal::keep(const JobId& id, Step step, ByteView bytes, Keep) {
   kept_[{id, step}] = to_bytes(bytes);
   return {};
 }
@@ -32,10 +32,10 @@ Result<std::optional<Bytes>> KvStepJournal::find(const JobId& id, Step step) {
   return store_.get(family_, step_key(id, step));
 }
 
-Status KvStepJournal::keep(const JobId& id, Step step, ByteView bytes) {
+Status KvStepJournal::keep(const JobId& id, Step step, ByteView bytes, Keep how) {
   kv::Batch batch;
   batch.put(family_, step_key(id, step), bytes);
-  return store_.write(std::move(batch), kv::Sync::kYes);
+  return store_.write(std::move(batch), how == Keep::kSynced ? kv::Sync::kYes : kv::Sync::kNo);
 }
 
 Status KvStepJournal::forget(const JobId& id) {

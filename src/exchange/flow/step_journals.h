@@ -12,7 +12,7 @@ namespace hanse::flow {
 class MemStepJournal final : public StepJournal {
  public:
   Result<std::optional<Bytes>> find(const JobId& id, Step step) override;
-  Status keep(const JobId& id, Step step, ByteView bytes) override;
+  Status keep(const JobId& id, Step step, ByteView bytes, Keep how) override;
   Status forget(const JobId& id) override;
   std::size_t size() const { return kept_.size(); }
 
@@ -24,7 +24,7 @@ class KvStepJournal final : public StepJournal {
  public:
   KvStepJournal(kv::Store& store, kv::Family family) : store_(store), family_(family) {}
   Result<std::optional<Bytes>> find(const JobId& id, Step step) override;
-  Status keep(const JobId& id, Step step, ByteView bytes) override;
+  Status keep(const JobId& id, Step step, ByteView bytes, Keep how) override;
   Status forget(const JobId& id) override;
 
  private:

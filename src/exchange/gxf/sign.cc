@@ -5,7 +5,67 @@
 #include "base/core/text.h"
 #include "base/crypto/hash.h"
 
+#include <map>
+#include <memory>
+#include <mutex>
+#include <unordered_set>
+
 namespace hanse::gxf {
+
+namespace {
+
+using Found = std::shared_ptr<const crypto::Verifier>;
+
+// Signatures known to be good and keys that are decoded: a node checks a job when it comes and again when it applies
+// it. Both parts only save time: forgetting an entry changes no answer, and nothing that failed is kept.
+class CheckedJobs {
+ public:
+  bool contains(const Hash32& hash) {
+    const std::lock_guard lock(mutex_);
+    return recent_.contains(hash) || older_.contains(hash);
+  }
+  void add(const Hash32& hash) {
+    const std::lock_guard lock(mutex_);
+    if (recent_.size() >= kGenerationMax) {
+      older_ = std::move(recent_);
+      recent_.clear();
+    }
+    recent_.insert(hash);
+  }
+  Result<Found> verifier(const crypto::PublicKey& key) {
+    const Hash32 id = crypto::key_id(key);
+    {
+      const std::lock_guard lock(mutex_);
+      if (const auto it = verifiers_.find(id); it != verifiers_.end()) return it->second;
+    }
+    TRY(auto created, crypto::Verifier::create(key));
+    // Shared: another thread may empty the cache while this one verifies.
+    auto shared = std::make_shared<const crypto::Verifier>(std::move(created));
+    const std::lock_guard lock(mutex_);
+    if (verifiers_.size() >= kVerifiersMax) verifiers_.clear();
+    verifiers_.emplace(id, shared);
+    return shared;
+  }
+
+ private:
+  static constexpr std::size_t kGenerationMax = 16 * 1024;
+  static constexpr std::size_t kVerifiersMax = 512;  // 50 KB each
+  std::mutex mutex_;
+  std::unordered_set<Hash32> recent_, older_;
+  std::map<Hash32, Found> verifiers_;
+};
+
+CheckedJobs& checked_jobs() {
+  static CheckedJobs jobs;
+  return jobs;
+}
+
+Status verify(const crypto::PublicKey& key, ByteView message, ByteView signature) {
+  TRY(const Found verifier, checked_jobs().verifier(key));
+  return verifier->verify(detail::kContext, message, signature);
+}
+
+}  // namespace
 
 namespace detail {
 
@@ -60,14 +120,19 @@ Status verify_signature(const Job& job) {
                     text("found {} bytes, expected {}", sig.bytes.size(), first + detail::kMldsaSigSize));
   const Bytes message = detail::signed_message(encode_unsigned(job), sig.ed25519);
   const ByteView bytes = sig.bytes;
+  const auto alg = static_cast<std::uint8_t>(sig.alg);
+  // The payer names the ML-DSA key, and the message ends with the other one; all before it is of one size.
+  const Hash32 seen = crypto::blake3("hanse/gxf-checked/1", {ByteView(&alg, 1), job.payer.view(), bytes, message});
+  if (checked_jobs().contains(seen)) return {};
   if (hybrid) {
     const crypto::PublicKey ed25519{.alg = crypto::SigAlg::kEd25519, .bytes = sig.ed25519};
-    if (auto ok = crypto::verify(ed25519, detail::kContext, message, bytes.first(first)); !ok)
+    if (auto ok = verify(ed25519, message, bytes.first(first)); !ok)
       return fail_gxf(GxfCode::kSigBad, "sig.bytes", text("the Ed25519 half does not hold: {}", ok.error().message()));
   }
-  if (auto ok = crypto::verify(sig.mldsa, detail::kContext, message, bytes.subspan(first)); !ok)
+  if (auto ok = verify(sig.mldsa, message, bytes.subspan(first)); !ok)
     return fail_gxf(GxfCode::kSigBad, "sig.bytes",
                     text("the ML-DSA-65 signature does not hold: {}", ok.error().message()));
+  checked_jobs().add(seen);
   return {};
 }
 

@@ -1,6 +1,8 @@
 #include "node/daemon/work.h"
 
+#include <map>
 #include <memory>
+#include <mutex>
 
 #include "base/telemetry/metrics.h"
 #include "exchange/flow/cpu_class.h"
@@ -30,9 +32,9 @@ class NodeMarket final : public flow::ProviderMarket {
     return info.height;
   }
   Result<Bytes> gxf(const JobId& id) override { return client_.query(market::kMarketApp, "gxf", id.view()); }
-  Status start(const JobId& id) override {
-    TRY_OK(caller_.call(market::Method::kJobStart, market::JobStart{.id = id}));
-    return {};
+  Result<Height> start(const JobId& id) override {
+    TRY(const auto applied, caller_.call(market::Method::kJobStart, market::JobStart{.id = id}));
+    return applied.height;
   }
   Status record(const market::JobReceipt& receipt) override {
     TRY_OK(caller_.call(market::Method::kJobReceipt, receipt));
@@ -44,15 +46,34 @@ class NodeMarket final : public flow::ProviderMarket {
   roles::Caller& caller_;
 };
 
+// What was fetched lately is kept: an artifact serves many jobs, and a blob is what its id says for ever.
 class NodeBlobs final : public flow::BlobPort {
  public:
   explicit NodeBlobs(client::Client& client) : client_(client) {}
-  Result<Bytes> get(const BlobId& id) override { return client_.get_blob(id); }
+  Result<Bytes> get(const BlobId& id) override {
+    {
+      const std::lock_guard lock(mutex_);
+      if (const auto it = kept_.find(id); it != kept_.end()) return it->second;
+    }
+    TRY(Bytes bytes, client_.get_blob(id));
+    if (bytes.size() > kKeptBlobMax) return bytes;
+    const std::lock_guard lock(mutex_);
+    if (kept_.size() >= kKeptCountMax || kept_bytes_ + bytes.size() > kKeptBytesMax) {
+      kept_.clear();
+      kept_bytes_ = 0;
+    }
+    if (kept_.emplace(id, bytes).second) kept_bytes_ += bytes.size();
+    return bytes;
+  }
   Result<bool> has(const BlobId& id) override { return client_.has_blob(id); }
   Result<BlobId> put(ByteView bytes) override { return client_.put_blob(bytes); }
 
  private:
+  static constexpr std::size_t kKeptBlobMax = 1u << 20, kKeptBytesMax = 4u << 20, kKeptCountMax = 256;
   client::Client& client_;
+  std::mutex mutex_;
+  std::map<BlobId, Bytes> kept_;
+  std::size_t kept_bytes_ = 0;
 };
 
 // Counts what the workers did.

@@ -11,6 +11,7 @@ namespace {
 constexpr int kAttemptsMax = 4;
 constexpr std::uint64_t kExpiresBlocks = 600;
 constexpr std::string_view kNonceReused = "ledger.nonce_reused";
+constexpr std::string_view kExpired = "ledger.call_expired";
 
 }  // namespace
 
@@ -31,8 +32,10 @@ Result<client::Applied> Caller::call(std::uint16_t method, Bytes args) {
       TRY(const auto view, market::decode_account_view(answer));
       nonce_ = view.nonce;
     }
-    TRY(const auto info, client_.info());
-    seen_ = std::max(seen_, info.height);
+    if (seen_.value == 0) {
+      TRY(const auto info, client_.info());
+      seen_ = info.height;
+    }
     ledger::SignedCall call;
     call.network = network_;
     call.app = market::kMarketApp;
@@ -45,7 +48,10 @@ Result<client::Applied> Caller::call(std::uint16_t method, Bytes args) {
         {.app = market::kMarketApp, .body = market::encode_body(market::BodyKind::kCall, ledger::encode_call(call))});
     const bool reused = applied ? applied->result.error_id == kNonceReused : applied.error().id() == kNonceReused;
     if (!applied || applied->result.code != 0) nonce_ = 0;  // whether it was used is for the ledger to say
-    if (reused && attempt < kAttemptsMax) continue;
+    // The chain went on without this account: the newest height is asked for again.
+    const bool expired = applied ? applied->result.error_id == kExpired : applied.error().id() == kExpired;
+    if (expired) seen_ = Height{};
+    if ((reused || expired) && attempt < kAttemptsMax) continue;
     if (!applied) return applied;
     seen_ = std::max(seen_, applied->height);
     if (applied->result.code != 0) return std::unexpected(error_of(applied->result));

@@ -1,8 +1,9 @@
 // Caller: one account's signed calls to the market, through a node. It knows the account's next nonce, signs, submits
 // and turns a refused transaction into an Error. A call whose outcome is unknown is repeated with the same bytes, which
-// the ledger answers once; a nonce that another program of the same account has used meanwhile is read again and the
-// call signed anew. Threads: any; calls are made one after another, because nonces must rise in the order of the
-// ledger. Errors: the id that the ledger or the application gave, as Kind::kConflict, and those of the client.
+// the ledger answers once; a nonce that another program of the same account has used meanwhile, or a height that the
+// chain has left far behind, is read again and the call signed anew. Threads: any; calls are made one after another,
+// because nonces must rise in the order of the ledger. Errors: the id that the ledger or the application gave, as
+// Kind::kConflict, and those of the client.
 #pragma once
 
 #include <mutex>
@@ -34,7 +35,7 @@ class Caller {
   const NetworkId network_;
   std::mutex mutex_;
   std::uint64_t nonce_ = 0;  // the highest used, 0 = not read yet
-  Height seen_;              // the newest height an answer named
+  Height seen_;              // the newest height an answer named, 0 = to be asked for
 };
 
 // What a transaction that was applied but refused means as an Error.

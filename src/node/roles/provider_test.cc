@@ -353,6 +353,23 @@ TEST(Caller, signs_again_when_another_program_used_the_nonce) {
   EXPECT_EQ(node.world.provider(0).bond.value, 2 * o.bond.value);
 }
 
+TEST(Caller, asks_for_the_height_again_when_the_chain_went_on_without_it) {
+  MarketClient node;
+  Caller caller(node, node.world.who[0], node.world.network);
+  const Offer o = offer_of(node.world.who[0]);
+  const market::ProviderRegister more{.region = o.region,
+                                      .precisions = o.precisions,
+                                      .isolation = o.isolation,
+                                      .capacity = 1,
+                                      .bond = o.bond,
+                                      .ed25519 = o.ed25519};
+  ASSERT_TRUE(caller.call(market::Method::kProviderRegister, more));
+  node.world.skip(601);  // a call of the height it knows would have expired
+  const auto again = caller.call(market::Method::kProviderRegister, more);
+  ASSERT_TRUE(again) << again.error().str();
+  EXPECT_EQ(node.world.provider(0).bond.value, 2 * o.bond.value);
+}
+
 TEST(Caller, gives_the_id_of_the_refusal) {
   MarketClient node;
   Caller caller(node, node.world.who[0], node.world.network);

@@ -49,7 +49,7 @@ class Writer {
 
 class BlobStore {
  public:
-  // Makes the folder when it is missing (its parent must exist), removes leftovers and counts what is there.
+  // Makes the folders when they are missing (the parent must exist), removes leftovers and counts what is there.
   static Result<std::unique_ptr<BlobStore>> open(Fs& fs, const std::string& dir, Options options, Random& random);
   ~BlobStore();
 
