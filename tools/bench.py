@@ -18,7 +18,7 @@ def targets(build):
     out = subprocess.run(["ninja", "-C", build, "-t", "targets", "all"], capture_output=True, text=True,
                          check=True).stdout
     names = (line.split(":")[0] for line in out.splitlines())
-    return sorted(n for n in names if n.endswith("_bench") and "/" not in n)
+    return sorted(n for n in names if n.endswith("_bench") and "/" not in n and not n.startswith("cmake_"))
 
 
 def machine():

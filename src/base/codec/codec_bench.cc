@@ -203,8 +203,7 @@ int main() {
         g_sink = sum;
       });
 
-  std::printf("{\"room\":\"codec\",\"name\":\"record size\",\"value\":%.0f,\"unit\":\"bytes\"}\n",
-              static_cast<double>(total) / kRecords);
+  std::fprintf(stderr, "records of %.0f bytes\n", static_cast<double>(total) / kRecords);
   print("cbor decode, typed", typed, "MB/s", scan, "64-bit sum over the same bytes");
   print("cbor check_canonical", raw, "MB/s", scan, "64-bit sum over the same bytes");
   print("cbor encode", write, "MB/s", draw, "drawing the record's random numbers");

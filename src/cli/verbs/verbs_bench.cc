@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <condition_variable>
 #include <cstdio>
 #include <mutex>
@@ -219,6 +220,7 @@ Status run() {
 }  // namespace hanse::cli
 
 int main() {
+  std::signal(SIGPIPE, SIG_IGN);  // a reader that leaves early must not leave a network running
   const hanse::Status done = hanse::cli::run();
   if (!done) std::fprintf(stderr, "verbs_bench: %s\n", done.error().str().c_str());
   return done ? 0 : 1;
