@@ -81,7 +81,7 @@ Timed compare(Engine& engine, const Code& code, const std::vector<Bytes>& inputs
     out.gas = (1ll << 60) - r.gas_left;
   };
   native_ms = out.ms = 1e18;
-  for (int i = 0; i < 9; ++i) {
+  for (int i = 0; i < 25; ++i) {
     native_ms = std::min(native_ms, best_ms(1, native));
     out.ms = std::min(out.ms, best_ms(1, wasm));
   }
