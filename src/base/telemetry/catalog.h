@@ -13,9 +13,7 @@
 namespace hanse::telemetry {
 
 enum class Metric : std::uint8_t {
-  kAuctions,
   kAuctionMatches,
-  kClearingPrice,
   kEscrowLocked,
   kGseeJobs,
   kRuntimeJobSeconds,
@@ -70,26 +68,12 @@ constexpr std::int64_t kJobBuckets[] = {1 * kMs, 5 * kMs, 10 * kMs, 50 * kMs, 10
 }  // namespace detail
 
 constexpr std::array<MetricInfo, kMetrics> kCatalog = {{
-    {Metric::kAuctions,
-     "hanse_auctions_total",
-     MetricType::kCounter,
-     Unit::kNone,
-     {},
-     "Auction rounds cleared, with or without a match",
-     {}},
     {Metric::kAuctionMatches,
      "hanse_auction_matches_total",
      MetricType::kCounter,
      Unit::kNone,
      {"provider"},
      "Jobs matched, by provider",
-     {}},
-    {Metric::kClearingPrice,
-     "hanse_clearing_price_ut",
-     MetricType::kGauge,
-     Unit::kUt,
-     {},
-     "Uniform price per computing unit of the newest cleared round",
      {}},
     {Metric::kEscrowLocked,
      "hanse_escrow_locked_ut",

@@ -1,7 +1,7 @@
 // Counting what happens. The metrics are those of catalog.h; code takes a handle once and bumps it on its hot path:
 //
-//   static telemetry::Counter& rounds = telemetry::registry().counter(telemetry::Metric::kAuctions);
-//   rounds.add();
+//   static telemetry::Counter& txs = telemetry::registry().counter(telemetry::Metric::kLedgerTxs);
+//   txs.add();
 //   telemetry::registry().counter(telemetry::Metric::kGseeJobs, {run_status_name(s)}).add();
 //
 // A handle is one or a few atomics and lives as long as its registry. Looking one up takes a lock and a hash: keep it

@@ -55,19 +55,19 @@ TEST(Catalog, names_follow_the_rules) {
 TEST(Registry, shows_what_was_counted_in_prometheus_text) {
   Registry r;
   EXPECT_EQ(r.exposition(), "");
-  r.counter(Metric::kAuctions).add(3);
+  r.counter(Metric::kLedgerTxs).add(3);
   r.counter(Metric::kApiRequests, {"submit", "ok"}).add();
   r.counter(Metric::kApiRequests, {"submit", "denied"}).add(2);
   r.gauge(Metric::kLedgerHeight).set(41);
   r.gauge(Metric::kLedgerHeight).add(1);
   const std::string text = r.exposition();
   EXPECT_EQ(text,
-            "# HELP hanse_auctions_total Auction rounds cleared, with or without a match\n"
-            "# TYPE hanse_auctions_total counter\n"
-            "hanse_auctions_total 3\n"
             "# HELP hanse_ledger_height Height of the newest durable block\n"
             "# TYPE hanse_ledger_height gauge\n"
             "hanse_ledger_height 42\n"
+            "# HELP hanse_ledger_txs_total Transactions in durable blocks, refused ones included\n"
+            "# TYPE hanse_ledger_txs_total counter\n"
+            "hanse_ledger_txs_total 3\n"
             "# HELP hanse_api_requests_total API calls answered, by method and result code\n"
             "# TYPE hanse_api_requests_total counter\n"
             "hanse_api_requests_total{method=\"submit\",code=\"denied\"} 2\n"
@@ -137,7 +137,7 @@ TEST(Registry, counts_exactly_with_many_threads) {
 
 TEST(RegistryDeathTest, ends_the_process_on_a_wrong_type_or_number_of_labels) {
   Registry r;
-  EXPECT_DEATH(r.gauge(Metric::kAuctions), "own type");
+  EXPECT_DEATH(r.gauge(Metric::kLedgerTxs), "own type");
   EXPECT_DEATH(r.counter(Metric::kGseeJobs), "as many label values");
 }
 
