@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <optional>
 
+#include "base/codec/hex.h"
 #include "base/codec/json.h"
 #include "base/core/fs.h"
 #include "base/core/text.h"
@@ -106,8 +107,8 @@ void print_json(const Report& report) {
   out.set("level", level_name(report.level));
   out.set("checks", checks_json(report));
   if (report.level >= Level::kSigned) {
-    out.set("job", text("{}", report.receipt.job_id));
-    out.set("provider", text("{}", report.receipt.provider));
+    out.set("job_id", text("{}", report.receipt.job_id));
+    out.set("provider", codec::encode_id(report.receipt.provider.view()));
     out.set("status", market::run_status_name(report.receipt.status));
   }
   if (!report.status) out.set("error", error_json(report.status.error()));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/codec/hex.h"
 #include "base/core/text.h"
 #include "base/crypto/hash.h"
 #include "exchange/market/keys.h"
@@ -36,7 +37,7 @@ Result<std::string> check_signatures(Evidence& e) {
   e.network = opened.network;
   e.ed25519 = signed_receipt.ed25519;
   return text("ed25519 and {} of provider {}", crypto::sig_alg_name(signed_receipt.mldsa.alg),
-              e.report.receipt.provider);
+              codec::encode_id(e.report.receipt.provider.view()));
 }
 
 Result<std::string> check_job(Evidence& e) {
