@@ -1,12 +1,8 @@
 #include "chain/ledger/call.h"
 
-#include <map>
-#include <memory>
-#include <mutex>
-#include <unordered_set>
-
 #include "base/codec/cbor.h"
 #include "base/core/text.h"
+#include "base/crypto/checked.h"
 #include "base/crypto/hash.h"
 
 namespace hanse::ledger {
@@ -90,45 +86,8 @@ Status read_field(codec::CborReader& r, std::uint64_t key, SignedCall& call) {
   }
 }
 
-// What is already known to be good. Both parts only save time: forgetting an entry changes no answer.
-class CheckedCalls {
- public:
-  bool contains(const Hash32& hash) {
-    const std::lock_guard lock(mutex_);
-    return recent_.contains(hash) || older_.contains(hash);
-  }
-  void add(const Hash32& hash) {
-    const std::lock_guard lock(mutex_);
-    if (recent_.size() >= kGenerationMax) {
-      older_ = std::move(recent_);
-      recent_.clear();
-    }
-    recent_.insert(hash);
-  }
-  Result<std::shared_ptr<const crypto::Verifier>> verifier(const AccountId& id, const crypto::PublicKey& key) {
-    {
-      const std::lock_guard lock(mutex_);
-      if (const auto it = verifiers_.find(id); it != verifiers_.end()) return it->second;
-    }
-    TRY(auto created, crypto::Verifier::create(key));
-    // Shared: another thread may empty the cache while this one verifies.
-    auto shared = std::make_shared<const crypto::Verifier>(std::move(created));
-    const std::lock_guard lock(mutex_);
-    if (verifiers_.size() >= kVerifiersMax) verifiers_.clear();
-    verifiers_.emplace(id, shared);
-    return shared;
-  }
-
- private:
-  static constexpr std::size_t kGenerationMax = 16 * 1024;
-  static constexpr std::size_t kVerifiersMax = 512;
-  std::mutex mutex_;
-  std::unordered_set<Hash32> recent_, older_;
-  std::map<AccountId, std::shared_ptr<const crypto::Verifier>> verifiers_;
-};
-
-CheckedCalls& checked_calls() {
-  static CheckedCalls calls;
+crypto::CheckedSignatures& checked_calls() {
+  static crypto::CheckedSignatures calls;
   return calls;
 }
 
@@ -185,7 +144,7 @@ Status check_call(const SignedCall& call, std::uint8_t app, const BlockContext& 
   const Bytes message = signed_bytes(call);
   const Hash32 seen = crypto::blake3("hanse/call-checked/1", {message, call.signature});
   if (checked_calls().contains(seen)) return {};
-  const auto verifier = checked_calls().verifier(id, call.key);
+  const auto verifier = checked_calls().verifier(call.key);
   if (!verifier) return fail(Kind::kDenied, "ledger.call_key", verifier.error().message());
   if (!(*verifier)->verify(kSignContext, message, call.signature))
     return fail(Kind::kDenied, "ledger.call_signature",

@@ -3,65 +3,21 @@
 
 #include "base/core/check.h"
 #include "base/core/text.h"
+#include "base/crypto/checked.h"
 #include "base/crypto/hash.h"
-
-#include <map>
-#include <memory>
-#include <mutex>
-#include <unordered_set>
 
 namespace hanse::gxf {
 
 namespace {
 
-using Found = std::shared_ptr<const crypto::Verifier>;
-
-// Signatures known to be good and keys that are decoded: a node checks a job when it comes and again when it applies
-// it. Both parts only save time: forgetting an entry changes no answer, and nothing that failed is kept.
-class CheckedJobs {
- public:
-  bool contains(const Hash32& hash) {
-    const std::lock_guard lock(mutex_);
-    return recent_.contains(hash) || older_.contains(hash);
-  }
-  void add(const Hash32& hash) {
-    const std::lock_guard lock(mutex_);
-    if (recent_.size() >= kGenerationMax) {
-      older_ = std::move(recent_);
-      recent_.clear();
-    }
-    recent_.insert(hash);
-  }
-  Result<Found> verifier(const crypto::PublicKey& key) {
-    const Hash32 id = crypto::key_id(key);
-    {
-      const std::lock_guard lock(mutex_);
-      if (const auto it = verifiers_.find(id); it != verifiers_.end()) return it->second;
-    }
-    TRY(auto created, crypto::Verifier::create(key));
-    // Shared: another thread may empty the cache while this one verifies.
-    auto shared = std::make_shared<const crypto::Verifier>(std::move(created));
-    const std::lock_guard lock(mutex_);
-    if (verifiers_.size() >= kVerifiersMax) verifiers_.clear();
-    verifiers_.emplace(id, shared);
-    return shared;
-  }
-
- private:
-  static constexpr std::size_t kGenerationMax = 16 * 1024;
-  static constexpr std::size_t kVerifiersMax = 512;  // 50 KB each
-  std::mutex mutex_;
-  std::unordered_set<Hash32> recent_, older_;
-  std::map<Hash32, Found> verifiers_;
-};
-
-CheckedJobs& checked_jobs() {
-  static CheckedJobs jobs;
+// A node checks a job when it comes and again when it applies it.
+crypto::CheckedSignatures& checked_jobs() {
+  static crypto::CheckedSignatures jobs;
   return jobs;
 }
 
 Status verify(const crypto::PublicKey& key, ByteView message, ByteView signature) {
-  TRY(const Found verifier, checked_jobs().verifier(key));
+  TRY(const auto verifier, checked_jobs().verifier(key));
   return verifier->verify(detail::kContext, message, signature);
 }
 
