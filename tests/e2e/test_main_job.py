@@ -134,6 +134,26 @@ class MainJob(Lab):
             f.write(b"!")
         self.assertEqual(self.verify(answer["receipt"], "--output", answer["output"]).returncode, 1)
 
+    def test_workers_live_in_the_control_group_that_the_configuration_names(self):
+        name, net = f"hanse-e2e-{os.getpid()}", self.path("grouped")
+        self.addCleanup(run, "hanse", "down", "--dir", net)
+        done = run("hanse", "up", "--dir", net, "--providers", "1", "--detach", "--json",
+                   env=dict(os.environ, HANSE_PROVIDER__CGROUP=name, HANSE_PROVIDER__CGROUP_MEMORY_BYTES="1073741824"))
+        if done.returncode != 0 and "governor.not_enforceable" in done.stdout:
+            print("skipped: control groups cannot be written here")
+            return
+        self.assertEqual(done.returncode, 0, done.stdout)
+        with open(os.path.join(net, "provider-0/node.log"), encoding="utf-8") as f:
+            self.assertIn("memory_max 1073741824", f.read())
+        self.ok("hanse", "submit", WORDFREQ, "--dir", net, "--wait")
+        with open(os.path.join(net, "provider-0/run.json"), encoding="utf-8") as f:
+            provider = json.load(f)["pid"]
+        with open(f"/proc/{provider}/task/{provider}/children", encoding="utf-8") as f:
+            workers = f.read().split()
+        self.assertTrue(workers)
+        with open(f"/proc/{workers[0]}/cgroup", encoding="utf-8") as f:
+            self.assertIn(name, f.read())
+
     def test_down_and_up_again_keep_everything(self):
         net = self.up(name="again")
         done = run("hanse", "submit", WORDFREQ, "--dir", net, "--wait", "--json")

@@ -1,5 +1,5 @@
-// CheckedSignatures: what a node already knows to be good, so that a transaction that is checked when it comes and again
-// when it is applied pays for one verification, and a key that signs often is decoded once.
+// CheckedSignatures: what a node already knows to be good, so that a transaction that is checked when it comes and
+// again when it is applied pays for one verification, and a key that signs often is decoded once.
 // It only saves time: forgetting an entry changes no answer, and nothing that failed is kept.
 // Shapes: names are hashes over everything a verification depends on (key or its id, message, signature), made by the
 // caller. Limits: two generations of 16,384 names; 512 decoded keys of up to 64 KB, emptied when full.

@@ -28,10 +28,14 @@ class Role final : public ProviderRole {
     pool.plugin_dir = s.plugin_dir;
     pool.warm = s.warm_workers;
     pool.running_max = s.parallel;
+    pool.group = s.cgroup;
+    pool.group_memory_bytes = s.cgroup_memory_bytes;
+    pool.group_cpu_percent = s.cgroup_cpu_percent;
     TRY(pool_, runtime::Pool::start(std::move(pool)));
     const auto found = pool_->report();
     for (const auto& failure : found.failed)
       report_.say(logging::Level::kWarn, "job kind not loaded", {{"why", failure}});
+    for (const auto& limit : found.enforced) report_.say(logging::Level::kInfo, "workers limited", {{"kept", limit}});
     std::string kinds;
     for (const auto& kind : pool_->kinds()) kinds += (kinds.empty() ? "" : " ") + kind;
     report_.say(logging::Level::kInfo, "workers ready", {{"isolation", found.isolation.level}, {"kinds", kinds}});

@@ -103,6 +103,9 @@ Status read_provider(const Config& c, const std::string& base, ProviderSettings&
   out.recheck_ms = number<std::int64_t>(c, "provider.recheck_ms");
   out.drain_ms = number<std::int64_t>(c, "provider.drain_ms");
   out.warm_workers = number<std::uint32_t>(c, "provider.workers");
+  out.cgroup = c.text("provider.cgroup");
+  out.cgroup_memory_bytes = c.number("provider.cgroup_memory_bytes");
+  out.cgroup_cpu_percent = number<std::uint32_t>(c, "provider.cgroup_cpu_percent");
   out.worker = from_base(c.text("provider.worker"), base);
   out.plugin_dir = from_base(c.text("provider.plugin_dir"), base);
   return {};

@@ -23,8 +23,11 @@ struct ProviderSettings {
   std::int64_t drain_ms = 0;
   std::uint32_t parallel = 0;
   std::uint32_t warm_workers = 0;
-  std::string worker;      // "" = hanse-worker beside hansed
-  std::string plugin_dir;  // "" = the worker's own choice
+  std::string worker;  // "" = hanse-worker beside hansed
+  std::string cgroup;  // "" = none
+  std::uint64_t cgroup_memory_bytes = 0;
+  std::uint32_t cgroup_cpu_percent = 0;  // 0 = no cap
+  std::string plugin_dir;                // "" = the worker's own choice
 };
 
 struct Settings {
