@@ -36,6 +36,7 @@ room(store/blob 1 USES codec crypto)
 
 # 3 chain: order and proof
 room(chain/light 3 USES codec crypto)
+room(chain/consensus 3 USES crypto)
 room(chain/ledger 3 USES codec crypto kv journal light)
 
 # 4 exchange: jobs, prices, work, receipts

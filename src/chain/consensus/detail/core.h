@@ -1,0 +1,211 @@
+// The inside of Replica. One struct, its functions spread over replica_*.cc by phase. Private to the room.
+#pragma once
+
+#include <deque>
+#include <limits>
+#include <set>
+
+#include "chain/consensus/detail/records.h"
+#include "chain/consensus/lanes.h"
+#include "chain/consensus/mutant.h"
+#include "chain/consensus/replica.h"
+#include "chain/consensus/slots.h"
+#include "chain/consensus/view_change.h"
+
+namespace hanse::consensus {
+
+constexpr std::int64_t kNsPerMs = 1'000'000;
+constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
+constexpr std::uint64_t kCatchUpWindow = 2 * kSlotsPerFetchMax;  // decided or told slots kept above the handed one
+constexpr std::size_t kAttestSlotsMax = 64;                      // slots whose attests are collected
+constexpr std::size_t kLooseMax = 1'024;                         // vertices that came before anybody asked
+constexpr std::size_t kLooseBytesMax = 32u << 20;
+constexpr std::size_t kWantedMax = 1'024;
+constexpr std::uint64_t kStrictSlots = 64;    // a lane that stalled a slot is proposed only when acked by Q for so long
+constexpr std::int64_t kCourtesyMs = 10'000;  // a peer needs a new view for so long
+constexpr std::int64_t kCourtesyGapMs = 60'000;
+constexpr std::uint64_t kTimeoutShrinkSlots = 32;
+
+struct Replica::Core {
+  Core(Config c, Oracle& o) : config(std::move(c)), power(*config.power), oracle(o) {}
+
+  // ---- replica.cc: the door, durability, timers
+  Status start(Start from);
+  void receive(Index from, Type type, const Frame& body);
+  void tick();
+  void settle();  // after every event: what became possible
+  std::uint64_t persist(RecordType type, Frame payload);
+  void send(Index to, Type type, Frame body);
+  enum class Reach : std::uint8_t { kEverybody, kSelf };
+  // To everyone and to oneself (kSelf: only counted here), once the record is durable.
+  void send_after(std::uint64_t token, Type type, Frame body, Reach reach = Reach::kEverybody);
+  void durable(std::uint64_t token);
+  void own(Type type, const Frame& body);  // a frame of ours left: count it
+  void halt(std::string why);
+  std::int64_t wake() const;
+  bool silent() const { return abstaining || halted; }  // takes no part
+  std::int64_t ns() const { return now.mono_ns; }
+
+  // ---- replica_lanes.cc: vertices and acks
+  void on_vertex(Index from, const Frame& body);
+  void on_ack(Index from, const Ack& ack);
+  void keep_vertex(const VertexFrame& v, bool wanted);
+  void acknowledge();
+  void want(const Tip& tip);
+  void ask_for_wanted();
+  Result<void> submit(ByteView batch, std::uint32_t tx_count);
+  bool lane_open() const;
+  void give_back(Index peer);
+
+  // ---- replica_order.cc: proposals and votes
+  SlotState& slot(Seq seq);
+  bool in_window(Seq seq) const { return seq > stable.seq && seq <= stable.seq + kSlotWindow; }
+  void propose();
+  std::optional<std::vector<Tip>> new_tips() const;
+  bool needs_empty_slot() const;
+  void on_pre_prepare(Index from, const PrePrepare& message);
+  void on_vote(Index from, Phase phase, const Vote& vote);
+  void accept(SlotState& s, const Digest& digest);
+  std::uint64_t persist_prepare(Seq seq, const SlotState& s, const Digest& digest);
+  void try_prepare(Seq seq, SlotState& s);
+  bool all_available(const Proposal& proposal) const;
+  bool reaches(const Ballot& ballot, Phase phase, const Digest& digest) const;
+  void tally(Seq seq, SlotState& s);
+  void decide_slot(Seq seq, SlotState& s, const Digest& digest);
+  void resend_votes(Index to, Seq above);
+  void vote_from_self(const Vote& vote, Phase phase);
+
+  // ---- replica_execute.cc: cuts, attests, checkpoints
+  void hand_over();
+  bool hand_over_one(Seq seq, SlotState& s);
+  void executed_slot(Seq seq, const Hash32& block, bool wants);
+  void sign_attest(Seq seq, const Hash32& block);
+  void attest_when_idle();
+  void on_attest(Index from, const Attest& attest);
+  void store_attest(const Attest& attest, Index from);
+  void collect(Seq seq);
+  void forget();
+  void stabilise(const Certificate& certificate);
+  bool certified_by(const Certificate& certificate, std::uint32_t power_min);
+  void compact();
+
+  // ---- replica_view.cc: changing the view
+  bool changing() const { return wanted_view > view; }
+  bool work_waits() const;
+  bool empty_slot_awaited() const;
+  void watch_progress();
+  void start_view_change(View asked);
+  void on_view_change(Index from, const ViewChange& vc);
+  bool valid(const ViewChange& vc);
+  void join_others();
+  void lead_new_view();
+  void on_new_view(Index from, const NewView& message, const Frame& body);
+  void enter_view(View entered, const Decision& decision);
+  void courtesy();
+  std::vector<const ViewChange*> changes_for(View asked) const;
+
+  // ---- replica_catch_up.cc: status, fetching, abstaining
+  void on_status(Index from, const StatusReport& status);
+  void send_status(Index to);
+  void catch_up();
+  bool behind() const;
+  bool body_missing(const SlotState& s) const;
+  bool bodies_missing() const;
+  void on_slot(Index from, const Slot& slot);
+  void on_fetch_vertex(Index from, const FetchVertex& fetch);
+  void on_fetch_slots(Index from, const FetchSlots& fetch);
+  void on_fetch_proposal(Index from, const FetchProposal& fetch);
+  void on_proposal(const Proposal& proposal);
+  void peer_up(Index peer);
+  void stop_abstaining();
+
+  // ---- replica_recover.cc
+  Status restore(const Record& record);
+  void resume();
+
+  Config config;
+  const Power& power;
+  Oracle& oracle;
+  Now now;
+  Effects out;
+  Counters counters;
+
+  std::optional<Lanes> lanes;
+  Slots slots;
+
+  // Durability.
+  std::uint64_t last_token = 0, durable_token = 0;
+  struct Deferred {
+    std::uint64_t token;
+    Type type;
+    Frame body;
+    Reach reach;
+  };
+  std::deque<Deferred> deferred;
+  std::optional<std::pair<std::uint64_t, std::uint64_t>> compacting;  // first token kept, last token of the rewrite
+
+  // Own lane.
+  Tip own_tip;
+  std::deque<std::pair<std::uint64_t, Tip>> to_ack;  // rooted foreign vertices by the token of their record
+  std::map<Hash32, std::uint64_t> unrooted;          // kept vertices by token, not acknowledged yet
+  struct Wanted {
+    Tip tip;
+    std::int64_t due_ns = 0;
+    Index next_peer = 0;
+  };
+  std::map<Hash32, Wanted> wanted;
+  std::map<Hash32, VertexFrame> loose;
+  std::size_t loose_bytes = 0;
+
+  // Order.
+  View view = 0, wanted_view = 0;
+  Seq next_seq = 1;                         // the leader's next proposal
+  std::vector<std::uint64_t> proposed;      // per lane: height proposed in this view
+  std::vector<std::uint64_t> strict_until;  // per lane: slots below this need acks
+  std::int64_t last_slot_ns = 0;            // newest proposal made or slot handed over
+  Certificate stable;                       // stable checkpoint
+  Seq certified = 0;
+
+  // Execution.
+  Seq handed = 0, done = 0;  // given to execution; executed
+  Hash32 done_block;
+  bool wants_block = false;
+  std::deque<Execute> in_execution;
+  Seq attested = 0;  // newest slot we asked a signature for
+  std::int64_t idle_at_ns = kNever;
+  std::map<Seq, Attest> own_attests;  // not yet below the stable checkpoint
+  struct Attests {
+    std::map<Index, Attest> by;
+    std::uint32_t reported = 0;  // power of the certificate handed out
+  };
+  std::map<Seq, Attests> attests;
+  std::map<Index, std::set<Seq>> attests_of;  // of each replica the newest kAttestSlotsMax
+
+  // View change.
+  std::map<Index, ViewChange> changes;  // the newest of each replica
+  Frame own_change, last_new_view;
+  std::int64_t timeout_ns = 0;
+  std::int64_t progress_due_ns = kNever;  // nothing was committed by then: change the view
+  std::int64_t empty_due_ns = kNever;     // an empty slot that somebody waits for did not come by then
+  std::int64_t censor_due_ns = kNever;    // a tip acknowledged by Q was left out for so long
+  std::int64_t resend_due_ns = kNever;
+  std::int64_t view_due_ns = kNever;  // the wanted view did not come: try the next
+  std::uint64_t good_slots = 0;
+  std::int64_t entered_ns = 0;
+  std::int64_t courtesy_since_ns = kNever;
+  std::vector<std::int64_t> unordered_since_ns;  // per lane: a tip acked by Q waits
+  std::vector<std::uint64_t> unordered_height;
+
+  // Peers.
+  std::map<Index, StatusReport> reports;
+  std::map<Index, std::int64_t> resent_ns;
+  std::int64_t status_due_ns = 0;
+  std::int64_t catch_up_due_ns = kNever;
+  Index catch_up_peer = 0;
+  Seq fetched_to = 0;  // the slots asked for end here
+  bool abstaining = false, halted = false;
+  Seq abstain_bound = 0;  // nothing above it can have been voted before the loss; 0 = not known yet
+  View abstain_view = 0;
+};
+
+}  // namespace hanse::consensus

@@ -1,0 +1,310 @@
+#include "chain/consensus/replica.h"
+
+#include <algorithm>
+
+#include "base/core/text.h"
+#include "chain/consensus/detail/core.h"
+
+namespace hanse::consensus {
+
+// ---- the door ------------------------------------------------------------------------------------------------------
+
+Replica::Replica(std::unique_ptr<Core> core) : core_(std::move(core)) {}
+Replica::~Replica() = default;
+
+Result<std::unique_ptr<Replica>> Replica::create(Config config, Start start, Oracle& oracle, Now now) {
+  if (!config.power || config.self >= config.power->count())
+    return fail(Kind::kInvalid, "consensus.config",
+                text("found replica {}, expected one of the power table", config.self));
+  if (config.attest_every == 0 || config.checkpoint_every == 0 || config.checkpoint_every % config.attest_every != 0 ||
+      2 * config.checkpoint_every > kSlotWindow || config.timeout_ms <= 0)
+    return fail(
+        Kind::kInvalid, "consensus.config",
+        text("found checkpoints every {} slots, attests every {}, timeout {} ms; expected checkpoints a multiple of "
+             "attests, at most {}, a timeout above 0",
+             config.checkpoint_every, config.attest_every, config.timeout_ms, kSlotWindow / 2));
+  auto core = std::make_unique<Core>(std::move(config), oracle);
+  core->now = now;
+  TRY_OK(core->start(std::move(start)));
+  return std::unique_ptr<Replica>(new Replica(std::move(core)));
+}
+
+Effects Replica::receive(Now now, Index from, std::uint8_t type, Frame body) {
+  core_->now = now;
+  if (type == 0 || type >= kTypeCount || body->size() > frame_bytes_max(type) || from >= core_->power.count()) {
+    ++core_->counters.frames_malformed;
+  } else if (!core_->halted) {
+    core_->receive(from, static_cast<Type>(type), body);
+    core_->settle();
+  }
+  return std::exchange(core_->out, {});
+}
+
+Effects Replica::tick(Now now) {
+  core_->now = now;
+  if (!core_->halted) {
+    core_->tick();
+    core_->settle();
+  }
+  return std::exchange(core_->out, {});
+}
+
+Effects Replica::durable(Now now, std::uint64_t token) {
+  core_->now = now;
+  if (!core_->halted) {
+    core_->durable(token);
+    core_->settle();
+  }
+  return std::exchange(core_->out, {});
+}
+
+Effects Replica::executed(Now now, Seq seq, const Hash32& block, bool wants_block) {
+  core_->now = now;
+  if (!core_->halted) {
+    core_->executed_slot(seq, block, wants_block);
+    core_->settle();
+  }
+  return std::exchange(core_->out, {});
+}
+
+Effects Replica::attested(Now now, Seq seq, Bytes signature) {
+  core_->now = now;
+  if (core_->halted || core_->abstaining) return {};
+  const SlotState* s = core_->slots.find(seq);
+  const auto block = seq == core_->done ? std::optional(core_->done_block) : (s ? s->block : std::nullopt);
+  if (block && seq > core_->stable.seq) {
+    Attest attest{.epoch = core_->config.epoch, .seq = seq, .block = *block, .signature = std::move(signature)};
+    const auto body = std::make_shared<const Bytes>(encode(attest));
+    const std::uint64_t token = core_->persist(RecordType::kAttest, body);
+    core_->own_attests[seq] = std::move(attest);
+    core_->send_after(mutant(Mutant::kAttestBeforeDurable) ? 0 : token, Type::kAttest, body);
+    core_->settle();
+  }
+  return std::exchange(core_->out, {});
+}
+
+Effects Replica::peer_up(Now now, Index peer) {
+  core_->now = now;
+  if (!core_->halted && peer < core_->power.count() && peer != core_->config.self) {
+    core_->peer_up(peer);
+    core_->settle();
+  }
+  return std::exchange(core_->out, {});
+}
+
+Result<Effects> Replica::submit(Now now, ByteView batch, std::uint32_t tx_count) {
+  core_->now = now;
+  TRY_OK(core_->submit(batch, tx_count));
+  core_->settle();
+  return std::exchange(core_->out, {});
+}
+
+Effects Replica::compact(Now now) {
+  core_->now = now;
+  core_->compact();
+  return std::exchange(core_->out, {});
+}
+
+bool Replica::lane_open() const { return core_->lane_open(); }
+std::int64_t Replica::wake_ns() const { return core_->wake(); }
+const Counters& Replica::counters() const { return core_->counters; }
+std::vector<Tip> Replica::cut() const { return core_->lanes->cut(); }
+
+Facts Replica::facts() const {
+  const Core& c = *core_;
+  Facts f{.view = c.view,
+          .wanted_view = c.wanted_view,
+          .leader = c.power.leader(c.view),
+          .stable = c.stable.seq,
+          .committed = c.handed,
+          .executed = c.done,
+          .certified = c.certified,
+          .abstaining = c.abstaining,
+          .halted = c.halted,
+          .lane_vertices = c.lanes->count(c.config.self),
+          .lane_bytes = c.lanes->bytes(c.config.self),
+          .pending_slots = 0,
+          .timeout_ms = c.timeout_ns / kNsPerMs};
+  for (const auto& [seq, s] : c.slots.all())
+    if (seq > c.handed && s.accepted && !s.decided) ++f.pending_slots;
+  return f;
+}
+
+Frame slot_frame(Seq seq, const std::optional<Proposal>& proposal) {
+  Slot slot{.seq = seq, .null = !proposal, .proposal = {}};
+  if (proposal) slot.proposal = *proposal;
+  return std::make_shared<const Bytes>(encode(slot));
+}
+
+// ---- frames --------------------------------------------------------------------------------------------------------
+
+void Replica::Core::receive(Index from, Type type, const Frame& body) {
+  const auto handle = [&](auto decoded, auto use) {
+    if (!decoded) {
+      ++counters.frames_malformed;
+      return;
+    }
+    use(*decoded);
+  };
+  const auto current = [&](auto decoded, auto use) {
+    handle(std::move(decoded), [&](auto& message) {
+      if (message.epoch != config.epoch && !mutant(Mutant::kEpochUnchecked)) {
+        ++counters.frames_stale;
+        return;
+      }
+      use(message);
+    });
+  };
+  if (from == config.self) return;
+  switch (type) {
+    case Type::kVertex: return on_vertex(from, body);
+    case Type::kAck: return current(decode_ack(*body), [&](const Ack& m) { on_ack(from, m); });
+    case Type::kPrePrepare:
+      return handle(decode_pre_prepare(*body), [&](const PrePrepare& m) { on_pre_prepare(from, m); });
+    case Type::kPrepare:
+      ++counters.prepares_received;
+      return current(decode_vote(*body), [&](const Vote& m) { on_vote(from, Phase::kPrepare, m); });
+    case Type::kCommit:
+      ++counters.commits_received;
+      return current(decode_vote(*body), [&](const Vote& m) { on_vote(from, Phase::kCommit, m); });
+    case Type::kAttest: return current(decode_attest(*body), [&](const Attest& m) { on_attest(from, m); });
+    case Type::kViewChange:
+      return current(decode_view_change(*body), [&](const ViewChange& m) { on_view_change(from, m); });
+    case Type::kNewView: return current(decode_new_view(*body), [&](const NewView& m) { on_new_view(from, m, body); });
+    case Type::kStatus: return current(decode_status(*body), [&](const StatusReport& m) { on_status(from, m); });
+    case Type::kFetchVertex:
+      return handle(decode_fetch_vertex(*body), [&](const FetchVertex& m) { on_fetch_vertex(from, m); });
+    case Type::kFetchSlots:
+      return handle(decode_fetch_slots(*body), [&](const FetchSlots& m) { on_fetch_slots(from, m); });
+    case Type::kSlot: return handle(decode_slot(*body), [&](const Slot& m) { on_slot(from, m); });
+    case Type::kFetchProposal:
+      return handle(decode_fetch_proposal(*body), [&](const FetchProposal& m) { on_fetch_proposal(from, m); });
+    case Type::kProposal: return handle(decode_proposal(*body), [&](const Proposal& m) { on_proposal(m); });
+  }
+}
+
+// ---- durability ----------------------------------------------------------------------------------------------------
+
+std::uint64_t Replica::Core::persist(RecordType type, Frame payload) {
+  out.records.push_back({.type = type, .payload = std::move(payload)});
+  return ++last_token;
+}
+
+void Replica::Core::send(Index to, Type type, Frame body) {
+  out.sends.push_back({.to = to, .type = type, .body = std::move(body)});
+}
+
+void Replica::Core::send_after(std::uint64_t token, Type type, Frame body, Reach reach) {
+  if (token <= durable_token && (deferred.empty() || token == 0)) {
+    own(type, body);
+    if (reach == Reach::kEverybody && power.count() > 1) send(kEveryone, type, std::move(body));
+    return;
+  }
+  deferred.push_back({.token = token, .type = type, .body = std::move(body), .reach = reach});
+}
+
+void Replica::Core::durable(std::uint64_t token) {
+  durable_token = std::max(durable_token, std::min(token, last_token));
+  while (!deferred.empty() && deferred.front().token <= durable_token) {
+    const Deferred next = std::move(deferred.front());
+    deferred.pop_front();
+    own(next.type, next.body);
+    if (next.reach == Reach::kEverybody && power.count() > 1) send(kEveryone, next.type, next.body);
+  }
+  if (compacting && compacting->second <= durable_token) {
+    out.released = compacting->first;
+    compacting.reset();
+  }
+}
+
+// What we send counts for us too, from the moment it may be sent.
+void Replica::Core::own(Type type, const Frame& body) {
+  switch (type) {
+    case Type::kAck:
+      if (const auto ack = decode_ack(*body)) on_ack(config.self, *ack);
+      return;
+    case Type::kPrePrepare:
+      ++counters.proposals_sent;
+      if (const auto m = decode_pre_prepare(*body))
+        vote_from_self(
+            {.epoch = config.epoch, .view = m->view, .seq = m->proposal.seq, .digest = digest_of(m->proposal)},
+            Phase::kPrepare);
+      return;
+    case Type::kPrepare:
+      ++counters.prepares_sent;
+      if (const auto vote = decode_vote(*body)) vote_from_self(*vote, Phase::kPrepare);
+      return;
+    case Type::kCommit:
+      ++counters.commits_sent;
+      if (const auto vote = decode_vote(*body)) vote_from_self(*vote, Phase::kCommit);
+      return;
+    case Type::kAttest:
+      if (const auto attest = decode_attest(*body)) {
+        store_attest(*attest, config.self);
+        collect(attest->seq);
+      }
+      return;
+    case Type::kViewChange:
+      if (const auto vc = decode_view_change(*body)) changes[config.self] = *vc;
+      return;
+    default: return;
+  }
+}
+
+void Replica::Core::halt(std::string why) {
+  if (halted) return;
+  halted = true;
+  out.notices.push_back({.kind = NoticeKind::kHalted, .replica = config.self, .number = done, .text = std::move(why)});
+}
+
+// ---- time ----------------------------------------------------------------------------------------------------------
+
+void Replica::Core::settle() {
+  if (halted) return;
+  acknowledge();
+  for (auto& [seq, s] : slots.all())
+    if (s.accepted && !s.prepare_sent) try_prepare(seq, s);
+  hand_over();
+  propose();
+  if (catch_up_due_ns == kNever && (behind() || bodies_missing())) catch_up_due_ns = ns() + config.fetch_ms * kNsPerMs;
+  if (changing()) lead_new_view();
+  if (abstaining) stop_abstaining();
+  watch_progress();
+}
+
+void Replica::Core::tick() {
+  if (idle_at_ns <= ns()) attest_when_idle();
+  if (status_due_ns <= ns()) {
+    if (power.count() > 1) send_status(kEveryone);
+    status_due_ns = ns() + config.status_ms * kNsPerMs * (work_waits() || changing() ? 1 : 5);
+    courtesy();
+  }
+  ask_for_wanted();
+  catch_up();
+  if (changing() && resend_due_ns <= ns() && own_change) {
+    if (!silent()) send(kEveryone, Type::kViewChange, own_change);
+    resend_due_ns = ns() + timeout_ns / 2;
+  }
+  if (changing() && view_due_ns <= ns()) {
+    if (!mutant(Mutant::kTimerNotDoubled)) timeout_ns = std::min(2 * timeout_ns, config.timeout_ms_max * kNsPerMs);
+    start_view_change(wanted_view + 1);
+  } else if (!changing() && std::min({progress_due_ns, empty_due_ns, censor_due_ns}) <= ns()) {
+    if (view > 0 && good_slots == 0) timeout_ns = std::min(2 * timeout_ns, config.timeout_ms_max * kNsPerMs);
+    start_view_change(view + 1);
+  }
+}
+
+std::int64_t Replica::Core::wake() const {
+  if (halted) return kNever;
+  std::int64_t at = std::min({idle_at_ns, status_due_ns, catch_up_due_ns});
+  if (changing()) {
+    at = std::min({at, resend_due_ns, view_due_ns});
+  } else if (!silent()) {
+    at = std::min({at, progress_due_ns, empty_due_ns, censor_due_ns});
+  }
+  for (const auto& [id, w] : wanted) at = std::min(at, w.due_ns);
+  if (needs_empty_slot()) at = std::min(at, last_slot_ns + config.interval_ms * kNsPerMs);
+  return at;
+}
+
+}  // namespace hanse::consensus

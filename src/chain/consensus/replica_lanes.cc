@@ -1,0 +1,181 @@
+#include <algorithm>
+
+#include "base/core/text.h"
+#include "chain/consensus/detail/core.h"
+
+// Vertices and acks: the data plane (consensus.md 5.3).
+
+namespace hanse::consensus {
+
+void Replica::Core::on_vertex(Index from, const Frame& body) {
+  auto decoded = decode_vertex(body);
+  if (!decoded || decoded->vertex.lane >= power.count()) {
+    ++counters.frames_malformed;
+    return;
+  }
+  const VertexFrame& v = *decoded;
+  if (v.vertex.epoch != config.epoch && !mutant(Mutant::kEpochUnchecked)) {
+    ++counters.frames_stale;
+    return;
+  }
+  if (wanted.contains(v.id)) return keep_vertex(v, true);
+  if (v.vertex.lane == from) {
+    lanes->ack(from, {.lane = from, .height = v.vertex.height, .id = v.id});  // sent, so stored
+    return keep_vertex(v, false);
+  }
+  // Not its author's channel and not asked for: kept aside, unsigned as it is, until something names its id.
+  if (v.vertex.height <= lanes->cut(v.vertex.lane).height || loose.contains(v.id)) return;
+  if (loose.size() >= kLooseMax || loose_bytes + body->size() > kLooseBytesMax) {
+    ++counters.frames_dropped;
+    return;
+  }
+  loose_bytes += body->size();
+  loose.emplace(v.id, v);
+}
+
+void Replica::Core::keep_vertex(const VertexFrame& v, bool was_wanted) {
+  switch (was_wanted ? lanes->add_wanted(v) : lanes->add(v)) {
+    case Lanes::Took::kNew: break;
+    case Lanes::Took::kFork: ++counters.vertices_forked; return;
+    case Lanes::Took::kKnown: wanted.erase(v.id); return;
+    case Lanes::Took::kStale:
+      ++counters.frames_stale;
+      wanted.erase(v.id);
+      return;
+    case Lanes::Took::kFar:
+    case Lanes::Took::kFull: ++counters.frames_far; return;
+  }
+  wanted.erase(v.id);
+  ++counters.vertices_stored;
+  unrooted[v.id] = persist(RecordType::kVertex, v.frame);
+  if (const auto gap = lanes->missing_below(v.id)) want(*gap);
+}
+
+// Rooted vertices whose record is durable are acknowledged, in one frame for all that became so together.
+void Replica::Core::acknowledge() {
+  for (const Tip& tip : lanes->take_rooted()) {
+    const auto it = unrooted.find(tip.id);
+    if (it == unrooted.end()) continue;
+    to_ack.emplace_back(it->second, tip);
+    unrooted.erase(it);
+  }
+  if (abstaining) to_ack.clear();
+  if (to_ack.empty()) return;
+  std::map<Index, std::vector<Tip>> ready;
+  for (auto it = to_ack.begin(); it != to_ack.end();) {
+    if (it->first > durable_token) {
+      ++it;
+      continue;
+    }
+    if (it->second.height > lanes->cut(it->second.lane).height) ready[it->second.lane].push_back(it->second);
+    it = to_ack.erase(it);
+  }
+  Ack ack{.epoch = config.epoch, .runs = {}};
+  for (auto& [lane, tips] : ready) {
+    std::sort(tips.begin(), tips.end(), [](const Tip& a, const Tip& b) { return a.height < b.height; });
+    for (const Tip& tip : tips) {
+      const bool follows = !ack.runs.empty() && ack.runs.back().lane == lane &&
+                           ack.runs.back().first_height + ack.runs.back().ids.size() == tip.height;
+      if (!follows) ack.runs.push_back({.lane = lane, .first_height = tip.height, .ids = {}});
+      ack.runs.back().ids.push_back(tip.id);
+    }
+  }
+  if (ack.runs.empty()) return;
+  if (ack.runs.size() > kReplicasMax) ack.runs.resize(kReplicasMax);
+  send_after(0, Type::kAck, std::make_shared<const Bytes>(encode(ack)));
+}
+
+void Replica::Core::on_ack(Index from, const Ack& ack) {
+  for (const auto& run : ack.runs) {
+    if (run.lane >= power.count()) {
+      ++counters.frames_malformed;
+      return;
+    }
+    for (std::size_t i = 0; i < run.ids.size(); ++i) {
+      const Tip tip{.lane = run.lane, .height = run.first_height + i, .id = run.ids[i]};
+      if (!lanes->ack(from, tip)) ++counters.frames_far;
+    }
+  }
+}
+
+// ---- what is missing -----------------------------------------------------------------------------------------------
+
+void Replica::Core::want(const Tip& tip) {
+  if (lanes->find(tip.id) != nullptr) return;
+  if (const auto it = loose.find(tip.id); it != loose.end()) {
+    const VertexFrame v = std::move(it->second);
+    loose_bytes -= v.frame->size();
+    loose.erase(it);
+    return keep_vertex(v, true);
+  }
+  if (wanted.contains(tip.id) || wanted.size() >= kWantedMax) return;
+  // The author first: it has it by definition, and the frame may be on its way.
+  wanted[tip.id] = {.tip = tip, .due_ns = ns() + config.fetch_ms * kNsPerMs, .next_peer = tip.lane};
+}
+
+void Replica::Core::ask_for_wanted() {
+  for (auto it = wanted.begin(); it != wanted.end();) {
+    Wanted& w = it->second;
+    if (w.tip.height <= lanes->cut(w.tip.lane).height) {
+      it = wanted.erase(it);
+      continue;
+    }
+    if (w.due_ns <= ns()) {
+      if (w.next_peer == config.self) w.next_peer = static_cast<Index>((w.next_peer + 1) % power.count());
+      if (w.next_peer != config.self) {
+        ++counters.fetches;
+        send(w.next_peer, Type::kFetchVertex, std::make_shared<const Bytes>(encode(FetchVertex{.id = it->first})));
+      }
+      w.next_peer = static_cast<Index>((w.next_peer + 1) % power.count());
+      w.due_ns = ns() + config.fetch_ms * kNsPerMs;
+    }
+    ++it;
+  }
+}
+
+void Replica::Core::on_fetch_vertex(Index from, const FetchVertex& fetch) {
+  if (const VertexFrame* v = lanes->find(fetch.id)) return send(from, Type::kVertex, v->frame);
+  for (const Execute& e : in_execution)
+    for (const VertexFrame& v : e.vertices)
+      if (v.id == fetch.id) return send(from, Type::kVertex, v.frame);
+  out.serve_vertices.push_back({.to = from, .id = fetch.id});
+}
+
+// ---- the own lane --------------------------------------------------------------------------------------------------
+
+bool Replica::Core::lane_open() const {
+  return !silent() && lanes->count(config.self) < kLaneWindow && lanes->bytes(config.self) < config.lane_bytes_max;
+}
+
+Status Replica::Core::submit(ByteView batch, std::uint32_t tx_count) {
+  if (halted) return fail(Kind::kInternal, "consensus.halted", "this replica stopped");
+  if (abstaining)
+    return fail(Kind::kUnavailable, "consensus.abstaining",
+                text("found no trusted journal; voting begins above slot {}", abstain_bound));
+  if (batch.empty() || batch.size() > kBatchBytesMax || tx_count == 0)
+    return fail(Kind::kInvalid, "consensus.batch",
+                text("found a batch of {} transactions in {} bytes, expected at least 1 in at most {}", tx_count,
+                     batch.size(), kBatchBytesMax));
+  if (!lane_open())
+    return fail(Kind::kExhausted, "consensus.lane_full",
+                text("found {} vertices of {} bytes not ordered, expected fewer than {} of {}",
+                     lanes->count(config.self), lanes->bytes(config.self), kLaneWindow, config.lane_bytes_max));
+  Vertex vertex{.epoch = config.epoch,
+                .lane = config.self,
+                .height = own_tip.height + 1,
+                .parents = {own_tip.id},
+                .batch_root = {},
+                .batch_len = 0,
+                .tx_count = tx_count};
+  for (Index lane = 0; lane < power.count(); ++lane)
+    if (lane != config.self)
+      if (const auto tip = lanes->best_tip(lane, 0)) vertex.parents.push_back(tip->id);
+  const VertexFrame v = make_vertex(std::move(vertex), batch);
+  own_tip = {.lane = config.self, .height = v.vertex.height, .id = v.id};
+  lanes->add_wanted(v);
+  ++counters.vertices_stored;
+  send_after(persist(RecordType::kVertex, v.frame), Type::kVertex, v.frame);  // peers take it for the author's Ack
+  return {};
+}
+
+}  // namespace hanse::consensus

@@ -1,0 +1,212 @@
+// A handful of replicas in one process for the tests of this room: frames arrive at once and in order, records are
+// durable when the test says so, execution chains digests. The simulator (sim/world) is the real test bed.
+#pragma once
+
+#include <deque>
+
+#include "base/core/check.h"
+#include "base/crypto/hash.h"
+#include "chain/consensus/replica.h"
+
+namespace hanse::consensus {
+
+// Signatures that only the oracle can make: a keyed hash of signer, purpose and message.
+class TestOracle final : public Oracle {
+ public:
+  explicit TestOracle(Index self) : self_(self) {}
+  Bytes sign(Purpose purpose, ByteView message) override { return token(self_, purpose, message); }
+  bool verify(Index signer, Purpose purpose, ByteView message, ByteView signature) override {
+    return equal(token(signer, purpose, message), signature);
+  }
+  static Bytes token(Index signer, Purpose purpose, ByteView message) {
+    const Bytes head = {static_cast<std::uint8_t>(signer), static_cast<std::uint8_t>(purpose)};
+    return to_bytes(crypto::blake3("hanse/test-oracle/1", {head, message}).view());
+  }
+
+ private:
+  Index self_;
+};
+
+class TestCluster {
+ public:
+  struct Node {
+    std::unique_ptr<TestOracle> oracle;
+    std::unique_ptr<Replica> replica;
+    std::vector<Record> records;  // durable
+    std::vector<Record> volatile_records;
+    std::vector<Execute> executed;
+    std::vector<Certificate> certificates;
+    std::vector<Notice> notices;
+    std::map<Seq, Execute> store;
+    Hash32 root;
+    bool up = true;
+    bool sync = true;  // records become durable at once
+    std::uint64_t token = 0;
+  };
+
+  explicit TestCluster(std::vector<std::uint16_t> bp, std::uint32_t quorum = 6'700)
+      : power_(make(std::move(bp), quorum)) {
+    for (Index i = 0; i < power_.count(); ++i) {
+      nodes.emplace_back();
+      boot(i, {});
+    }
+  }
+  static TestCluster equal_powers(std::size_t n) {
+    std::vector<std::uint16_t> bp(n, static_cast<std::uint16_t>(kPowerTotal / n));
+    for (std::size_t i = 0; i < kPowerTotal % n; ++i) ++bp[i];
+    return TestCluster(std::move(bp));
+  }
+
+  Config config(Index i) const {
+    Config c;
+    c.self = i;
+    c.power = power_;
+    return c;
+  }
+
+  void boot(Index i, Start start) {
+    Node& node = nodes[i];
+    node.oracle = std::make_unique<TestOracle>(i);
+    auto made = Replica::create(config(i), std::move(start), *node.oracle, now());
+    check(made.has_value(), "a replica starts");
+    node.replica = std::move(*made);
+    node.up = true;
+    node.token = 0;
+  }
+
+  // Power cut: what was not durable is gone, and so is what the ledger did not keep.
+  void crash(Index i) {
+    nodes[i].up = false;
+    nodes[i].volatile_records.clear();
+  }
+  void restart(Index i) {
+    Node& node = nodes[i];
+    Start start;
+    if (!node.executed.empty()) {
+      start.executed = node.executed.back().seq;
+      start.executed_block = node.root;
+      start.cut = node.executed.back().cut;
+    }
+    for (const Certificate& c : node.certificates)
+      if (c.seq % 32 == 0 && c.seq > start.stable.seq && c.seq <= start.executed) start.stable = c;
+    start.records = node.records;
+    boot(i, std::move(start));
+    for (Index peer = 0; peer < nodes.size(); ++peer) {
+      if (peer == i || !nodes[peer].up) continue;
+      take(i, nodes[i].replica->peer_up(now(), peer));
+      take(peer, nodes[peer].replica->peer_up(now(), i));
+    }
+  }
+
+  Now now() const { return {.mono_ns = now_ns_, .wall_ms = 1'000'000 + now_ns_ / 1'000'000}; }
+
+  Status submit(Index i, std::string_view batch) {
+    auto effects = nodes[i].replica->submit(now(), as_bytes(batch), 1);
+    if (!effects) return std::unexpected(std::move(effects).error());
+    take(i, std::move(*effects));
+    return {};
+  }
+
+  // Delivers until nothing is under way. `drop` says which frames are lost.
+  using Drop = std::function<bool(Index from, Index to, Type type)>;
+  void run(const Drop& drop = nullptr) {
+    while (!wire_.empty()) {
+      const Flight f = std::move(wire_.front());
+      wire_.pop_front();
+      if (!nodes[f.to].up || !nodes[f.from].up || (drop && drop(f.from, f.to, f.type))) continue;
+      ++delivered[static_cast<std::size_t>(f.type)];
+      take(f.to, nodes[f.to].replica->receive(now(), f.from, static_cast<std::uint8_t>(f.type), f.body));
+    }
+  }
+  // Lets time pass, waking replicas when they ask for it.
+  void advance_ms(std::int64_t ms, const Drop& drop = nullptr) {
+    const std::int64_t end = now_ns_ + ms * 1'000'000;
+    while (true) {
+      run(drop);
+      std::int64_t next = end;
+      for (const Node& node : nodes)
+        if (node.up) next = std::min(next, node.replica->wake_ns());
+      now_ns_ = std::max(now_ns_, next);
+      if (next >= end) break;
+      for (Index i = 0; i < nodes.size(); ++i)
+        if (nodes[i].up && nodes[i].replica->wake_ns() <= now_ns_) take(i, nodes[i].replica->tick(now()));
+      ++now_ns_;
+    }
+    now_ns_ = end;
+    run(drop);
+  }
+
+  // Makes what waits durable, for nodes with sync off.
+  void make_durable(Index i) {
+    Node& node = nodes[i];
+    node.token += node.volatile_records.size();
+    for (Record& r : node.volatile_records) node.records.push_back(std::move(r));
+    node.volatile_records.clear();
+    take(i, node.replica->durable(now(), node.token));
+  }
+
+  void inject(Index from, Index to, Type type, const Bytes& body) {
+    take(to,
+         nodes[to].replica->receive(now(), from, static_cast<std::uint8_t>(type), std::make_shared<const Bytes>(body)));
+  }
+
+  void take(Index i, Effects e) {
+    Node& node = nodes[i];
+    for (Record& r : e.records) node.volatile_records.push_back(std::move(r));
+    for (Send& s : e.sends)
+      for (Index to = 0; to < nodes.size(); ++to)
+        if (to != i && (s.to == kEveryone || s.to == to)) wire_.push_back({i, to, s.type, s.body});
+    for (Certificate& c : e.certificates) node.certificates.push_back(std::move(c));
+    for (Notice& n : e.notices) node.notices.push_back(std::move(n));
+    for (const ServeSlots& s : e.serve_slots)
+      for (Seq seq = s.first; seq <= s.last; ++seq) {
+        const Execute& x = node.store.at(seq);
+        if (s.vertices)
+          for (const VertexFrame& v : x.vertices) wire_.push_back({i, s.to, Type::kVertex, v.frame});
+        wire_.push_back({i, s.to, Type::kSlot, slot_frame(seq, x.proposal)});
+      }
+    for (const ServeVertex& s : e.serve_vertices)
+      for (const auto& [seq, x] : node.store)
+        for (const VertexFrame& v : x.vertices)
+          if (v.id == s.id) wire_.push_back({i, s.to, Type::kVertex, v.frame});
+    for (const SignAttest& s : e.signs)
+      take(i, node.replica->attested(now(), s.seq, node.oracle->sign(Oracle::Purpose::kAttest, s.block.view())));
+    for (Execute& x : e.executes) {
+      Bytes all;
+      for (const VertexFrame& v : x.vertices) append(all, v.batch());
+      node.root = crypto::blake3("hanse/test-block/1", {node.root.view(), x.digest.view(), all});
+      const Seq seq = x.seq;
+      node.store[seq] = x;
+      node.executed.push_back(std::move(x));
+      take(i, node.replica->executed(now(), seq, node.root, false));
+    }
+    if (node.sync && !node.volatile_records.empty()) make_durable(i);
+  }
+
+  std::string order(Index i) const {  // the batches in order of execution
+    std::string out;
+    for (const Execute& x : nodes[i].executed)
+      for (const VertexFrame& v : x.vertices) out += std::string(as_text(v.batch())) + " ";
+    return out;
+  }
+
+  std::vector<Node> nodes;
+  std::array<std::uint64_t, kTypeCount> delivered{};
+
+ private:
+  struct Flight {
+    Index from, to;
+    Type type;
+    Frame body;
+  };
+  static Power make(std::vector<std::uint16_t> bp, std::uint32_t quorum) {
+    auto power = Power::create(std::move(bp), quorum, 8'000);
+    check(power.has_value(), "powers are valid");
+    return *power;
+  }
+  Power power_;
+  std::deque<Flight> wire_;
+  std::int64_t now_ns_ = 1'000'000'000;
+};
+
+}  // namespace hanse::consensus
