@@ -17,6 +17,7 @@
 #include "base/core/result.h"
 #include "base/core/units.h"
 #include "chain/ledger/state.h"
+#include "chain/light/genesis.h"
 
 namespace hanse::ledger {
 
@@ -35,10 +36,12 @@ struct BlockContext {
   NetworkId network;
   Height height;
   std::int64_t time_ms = 0;  // agreed block time, strictly increasing
-  AccountId leader;
+  AccountId leader;          // zero when nobody proposed the slot
   // BLAKE3("hanse/beacon/1", parent header hash || height), the only randomness. Over the header, not over its
   // certificate: ML-DSA signatures are hedged and signer sets differ, and a replayed cut must give the same beacon.
   Hash32 beacon;
+  std::uint64_t epoch = 0;
+  bool epoch_end = false;  // the last block of its epoch: the next one may be certified by another set
 };
 
 constexpr std::size_t kTopicMax = 64;
@@ -65,6 +68,8 @@ Result<TxResult> decode_result(ByteView bytes);
 struct EndResult {
   std::vector<Event> events;
   bool wants_block = false;  // a timeout is pending: heights must go on even without transactions
+  // The validators from the next epoch on, taken where an epoch ends and ignored elsewhere. One application only.
+  std::optional<light::ValidatorSet> next_set = {};
 };
 
 class App {

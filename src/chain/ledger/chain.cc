@@ -133,9 +133,8 @@ Status Chain::Rep::replay() {
     newest = cut.height;
     if (cut.height <= ledger->tip().header.height) return {};
     TRY(Executed block, with_context(ledger->execute(cut), "replay the journal"));
-    light::Certificate certificate = sign(block.header);
     ++stats.replayed;
-    return ledger->commit(std::move(block), std::move(certificate));
+    return ledger->commit(block, Keep::kForProof);
   }));
   const Height have = ledger->tip().header.height;
   if (newest < have && have.value > 0)
@@ -144,10 +143,7 @@ Status Chain::Rep::replay() {
   return {};
 }
 
-Status Chain::Rep::certify() {
-  if (!ledger->tip().certificate.attests.empty()) return {};
-  return ledger->certify_tip(sign(ledger->tip().header));
-}
+Status Chain::Rep::certify() { return ledger->certify(ledger->tip().header.height, sign(ledger->tip().header)); }
 
 light::Certificate Chain::Rep::sign(const light::BlockHeader& header) const {
   return {.attests = {{.validator = 0, .signature = light::sign_header(header, key)}}};
@@ -218,7 +214,8 @@ Result<Executed> Chain::Rep::make_block(const Cut& cut) {
   if (block) certificate = sign(block->header);
   TRY_OK(syncer->join());
   TRY(Executed made, std::move(block));
-  TRY_OK(ledger->commit(made, std::move(certificate)));
+  TRY_OK(ledger->commit(made, Keep::kForProof));
+  TRY_OK(ledger->certify(made.header.height, std::move(certificate)));
   return made;
 }
 
@@ -340,6 +337,7 @@ Result<Applied> Chain::submit(const Tx& tx, std::int64_t deadline_ms) {
 const light::Genesis& Chain::genesis() const { return rep_->ledger->genesis(); }
 const NetworkId& Chain::network() const { return rep_->ledger->network(); }
 Result<View> Chain::view() const { return rep_->ledger->view(); }
+Result<View> Chain::proof_view() const { return rep_->ledger->proof_view(); }
 
 Height Chain::height() const {
   const std::lock_guard lock(rep_->mutex);

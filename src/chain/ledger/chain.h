@@ -67,6 +67,7 @@ class Chain {
   const light::Genesis& genesis() const;
   const NetworkId& network() const;
   Result<View> view() const;
+  Result<View> proof_view() const;
   Height height() const;
   // Waits until the height is above `height`, at most timeout_ms; gives the height found. For watchers of events.
   Height wait_above(Height height, std::int64_t timeout_ms) const;

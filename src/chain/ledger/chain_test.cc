@@ -53,8 +53,8 @@ TEST_F(ChainTest, answers_a_transaction_with_its_result_and_a_proof) {
   EXPECT_EQ(applied->height.value, 1u);
   EXPECT_EQ(balance(1), 1'000'007u);
   const auto view = chain->view();
-  EXPECT_EQ(view->certificate().attests.size(), 1u);
-  EXPECT_TRUE(light::verify(*view->prove_tx(applied->tx_id), net.genesis));
+  EXPECT_EQ((*view->certificate(view->height()))->attests.size(), 1u);
+  EXPECT_TRUE(light::verify(*view->prove_tx(applied->tx_id), light::trust(net.genesis), {}));
   const auto again = chain->submit(tx, kDeadlineMs);
   ASSERT_TRUE(again);
   EXPECT_EQ(again->height, applied->height);
@@ -70,7 +70,7 @@ TEST_F(ChainTest, refuses_at_the_door_what_the_application_refuses) {
 TEST_F(ChainTest, block_0_is_certified_and_provable) {
   const auto proof = chain->view()->prove(as_bytes("accounts/supply"));
   ASSERT_TRUE(proof) << proof.error().str();
-  EXPECT_TRUE(light::verify(*proof, net.genesis));
+  EXPECT_TRUE(light::verify(*proof, light::trust(net.genesis), {}));
 }
 
 TEST_F(ChainTest, applies_many_concurrent_submissions_once_each) {
@@ -129,8 +129,9 @@ TEST_F(ChainTest, goes_on_after_reopening_and_reuses_its_journal) {
     ASSERT_TRUE(block);
     EXPECT_GT(block->header.time_ms, last);
     EXPECT_EQ(block->header.parent, light::header_hash(view->block(Height{h - 1})->header));
-    EXPECT_TRUE(
-        light::verify_certificate(block->header, block->certificate, net.genesis.validators, net.genesis.params));
+    const auto certificate = view->certificate(Height{h});
+    ASSERT_TRUE(certificate && *certificate) << h;
+    EXPECT_EQ(*light::verify_certificate(block->header, **certificate, net.genesis.validators, 10'000), 10'000u);
     last = block->header.time_ms;
   }
 }

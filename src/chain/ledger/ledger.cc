@@ -1,5 +1,6 @@
 #include "chain/ledger/ledger.h"
 
+#include <algorithm>
 #include <set>
 
 #include "base/core/check.h"
@@ -11,7 +12,8 @@ namespace hanse::ledger {
 namespace {
 
 constexpr std::string_view kNetworkKey = "network";
-constexpr std::string_view kWantsKey = "wants-block";
+constexpr std::string_view kNextKey = "next";          // u8 wants a block, u64 epoch: both of the next block
+constexpr std::string_view kEconomicKey = "economic";  // height of the newest economic certificate
 constexpr std::string_view kNotePrefix = "note/";
 
 std::map<Hash32, std::optional<Hash32>> tree_changes(const std::map<Bytes, std::optional<Bytes>>& writes) {
@@ -22,6 +24,8 @@ std::map<Hash32, std::optional<Hash32>> tree_changes(const std::map<Bytes, std::
   }
   return changes;
 }
+
+std::size_t place_of(light::Grade grade) { return grade == light::Grade::kEconomic ? 1 : 0; }
 
 Bytes note_key(std::string_view name) { return to_bytes(text("{}{}", kNotePrefix, name)); }
 
@@ -34,7 +38,9 @@ Ledger::~Ledger() = default;
 Result<std::unique_ptr<Ledger>> Ledger::open(const std::string& path, const light::Genesis& genesis,
                                              const std::vector<App*>& apps, Options options) {
   TRY_OK(light::validate(genesis));
-  TRY(auto store, kv::Store::open(path, {.families = {"meta", "state", "nodes", "blocks", "txs", "events", "topics"},
+  TRY(auto store, kv::Store::open(path, {.families = {"meta", "state", "nodes", "blocks", "txs", "events", "topics",
+                                                      "history", "certs", "valsets", "vertices", "edges", "metadata",
+                                                      "index_height", "index_timestamp", "finalized", "receipts"},
                                          .create = kv::Create::kIfMissing,
                                          .cache_bytes = options.cache_bytes,
                                          .write_buffer_bytes = options.write_buffer_bytes}));
@@ -69,10 +75,12 @@ Status Ledger::write_genesis() {
   block.header.time_ms = genesis_.time_ms;
   block.header.tx_root = light::list_root({});
   block.header.receipt_root = light::list_root({});
+  block.header.history_root = light::history_root(block.history);
+  block.header.valset_hash = block.header.next_valset_hash = light::set_hash(genesis_.validators);
   block.writes = state.writes();
   TRY(block.tree, update_tree(node_get(nullptr), tree_changes(block.writes)));
   block.header.state_root = block.tree.root;
-  TRY_OK(commit(block, {}));
+  TRY_OK(commit(block, Keep::kForProof));
   return sync();
 }
 
@@ -80,8 +88,31 @@ Status Ledger::load_tip() {
   TRY(const auto last, store_->last(kBlocks, {}));
   if (!last) return fail(Kind::kCorrupt, "ledger.record", "found a network but no block 0");
   TRY(tip_, decode_block(last->second));
-  TRY(const auto wants, store_->get(kMeta, as_bytes(kWantsKey)));
-  wants_block_ = wants && wants->size() == 1 && (*wants)[0] == 1;
+  TRY(const auto next, store_->get(kMeta, as_bytes(kNextKey)));
+  if (!next || next->size() != 9) return fail(Kind::kCorrupt, "ledger.record", "found no record of what comes next");
+  wants_block_ = (*next)[0] == 1;
+  epoch_ = load_be<std::uint64_t>(next->data() + 1);
+  TRY(set_, valset(epoch_));
+  TRY(history_, light::load_history(history_get(*store_), tip_.header.height.value));
+  newest_ = std::make_shared<const Moment>(Moment{.snapshot = store_->snapshot(), .header = tip_.header});
+  keep(newest_);
+  return load_certified();
+}
+
+Status Ledger::load_certified() {
+  TRY(const auto newest, store_->last(kCerts, {}));
+  TRY(const auto economic, store_->get(kMeta, as_bytes(kEconomicKey)));
+  std::vector<Bytes> keys;  // ascending
+  if (economic) keys.push_back(*economic);
+  if (newest) keys.push_back(newest->first);
+  for (const Bytes& key : keys) {
+    TRY(const auto cert, store_->get(kCerts, key));
+    TRY(const auto bytes, store_->get(kBlocks, key));
+    if (!cert || !bytes) return fail(Kind::kCorrupt, "ledger.record", "found no block of a certificate");
+    TRY(StoredCert stored, decode_cert(*cert));
+    TRY(Block block, decode_block(*bytes));
+    note_certified({.header = block.header, .certificate = std::move(stored.certificate), .power_bp = stored.power_bp});
+  }
   return {};
 }
 
@@ -102,7 +133,9 @@ BlockContext Ledger::context_of(const Cut& cut) const {
           .height = cut.height,
           .time_ms = cut.time_ms,
           .leader = cut.leader,
-          .beacon = crypto::blake3("hanse/beacon/1", {parent.view(), ByteView(height)})};
+          .beacon = crypto::blake3("hanse/beacon/1", {parent.view(), ByteView(height)}),
+          .epoch = cut.epoch,
+          .epoch_end = cut.epoch_end};
 }
 
 Status Ledger::check_cut(const Cut& cut) const {
@@ -110,6 +143,13 @@ Status Ledger::check_cut(const Cut& cut) const {
   if (cut.height != expected)
     return fail(Kind::kInvalid, "ledger.cut",
                 text("found a cut for height {}, expected {}", cut.height.value, expected.value));
+  if (cut.epoch != epoch_)
+    return fail(Kind::kInvalid, "ledger.cut",
+                text("found epoch {} at height {}, expected {}", cut.epoch, cut.height.value, epoch_));
+  if (cut.leader.is_zero() && !cut.txs.empty())
+    return fail(
+        Kind::kInvalid, "ledger.cut",
+        text("found {} transactions at height {}, expected none without a leader", cut.txs.size(), cut.height.value));
   if (cut.time_ms <= tip_.header.time_ms)
     return fail(
         Kind::kInvalid, "ledger.cut",
@@ -137,6 +177,13 @@ Result<Executed> Ledger::execute(const Cut& cut) const {
       out.events.push_back(std::move(event));
     }
     out.wants_block = out.wants_block || end.wants_block;
+    if (!cut.epoch_end || !end.next_set) continue;
+    if (out.next_set)
+      return fail(Kind::kInternal, "ledger.next_set",
+                  text("found a validator set of {}, though another application named one", each->name()));
+    if (const Status valid = light::validate(*end.next_set); !valid)
+      return fail(Kind::kInternal, "ledger.next_set", text("from {}: {}", each->name(), valid.error().str()));
+    out.next_set = std::move(end.next_set);
   }
   TRY_OK(seal(cut, state, out));
   return out;
@@ -176,22 +223,36 @@ Status Ledger::run_txs(const Cut& cut, const BlockContext& context, Overlay& sta
 Status Ledger::seal(const Cut& cut, const Overlay& state, Executed& out) const {
   out.writes = state.writes();
   TRY(out.tree, update_tree(node_get(nullptr), tree_changes(out.writes)));
+  const Hash32 parent = light::header_hash(tip_.header);
+  out.history = history_;
+  out.history_nodes = light::append(out.history, parent);
+  out.epoch_end = cut.epoch_end;
+  const Hash32 own_set = tip_.header.next_valset_hash;
+  const Hash32 next_set = out.next_set ? light::set_hash(*out.next_set) : own_set;
+  if (next_set == own_set) out.next_set.reset();
   out.header = {.network = network_,
-                .epoch = tip_.header.epoch,
+                .epoch = epoch_,
                 .height = cut.height,
-                .parent = light::header_hash(tip_.header),
+                .parent = parent,
                 .tx_root = light::list_root(out.tx_ids),
                 .receipt_root = light::list_root(out.result_hashes),
                 .state_root = out.tree.root,
                 .time_ms = cut.time_ms,
-                .leader = cut.leader};
+                .leader = cut.leader,
+                .cut = cut.id,
+                .history_root = light::history_root(out.history),
+                .valset_hash = own_set,
+                .next_valset_hash = next_set};
   return {};
 }
 
-Status Ledger::commit(const Executed& executed, light::Certificate certificate) {
+Status Ledger::commit(const Executed& executed, Keep keep, kv::Batch extra) {
   const Height height = executed.header.height;
-  kv::Batch batch;
-  if (height.value == 0) batch.put(kMeta, as_bytes(kNetworkKey), network_.view());
+  kv::Batch batch = std::move(extra);
+  if (height.value == 0) {
+    batch.put(kMeta, as_bytes(kNetworkKey), network_.view());
+    batch.put(kValsets, height_key({}), encode_set({.from = {}, .set = genesis_.validators}));
+  }
   for (const auto& [key, value] : executed.writes) {
     if (value) {
       batch.put(kStateFamily, key, *value);
@@ -211,31 +272,90 @@ Status Ledger::commit(const Executed& executed, light::Certificate certificate) 
         kTxs, executed.tx_ids[i].view(),
         encode_stored_tx(
             {.height = height, .index = i, .tx = encode_tx(executed.txs[i]), .result = executed.result_bytes[i]}));
-  Block block{.header = executed.header,
-              .certificate = std::move(certificate),
-              .tx_ids = executed.tx_ids,
-              .result_hashes = executed.result_hashes};
+  Block block{.header = executed.header, .tx_ids = executed.tx_ids, .result_hashes = executed.result_hashes};
   for (std::uint32_t i = 0; i < executed.events.size(); ++i) {
     batch.put(kEvents, event_key(height, i), encode_event(executed.events[i]));
     batch.put(kTopics, topic_key(executed.events[i].topic, height, i), {});
   }
   batch.put(kBlocks, height_key(height), encode_block(block));
-  const std::uint8_t wants = executed.wants_block ? 1 : 0;
-  batch.put(kMeta, as_bytes(kWantsKey), {&wants, 1});
+  for (const light::HistoryNode& node : executed.history_nodes)
+    batch.put(kHistory, history_key(node.place), node.hash.view());
+  const std::uint64_t next_epoch = executed.header.epoch + (executed.epoch_end ? 1 : 0);
+  if (executed.next_set)
+    batch.put(kValsets, height_key(Height{next_epoch}),
+              encode_set({.from = height.plus(1), .set = *executed.next_set}));
+  std::uint8_t next[9] = {static_cast<std::uint8_t>(executed.wants_block ? 1 : 0)};
+  store_be(next + 1, next_epoch);
+  batch.put(kMeta, as_bytes(kNextKey), next);
   TRY_OK(store_->write(std::move(batch), kv::Sync::kNo));
   tip_ = std::move(block);
   wants_block_ = executed.wants_block;
+  epoch_ = next_epoch;
+  history_ = executed.history;
+  if (executed.next_set) set_ = *executed.next_set;
+  if (height.value == 0) set_ = genesis_.validators;
+  auto moment = std::make_shared<const Moment>(Moment{.snapshot = store_->snapshot(), .header = tip_.header});
+  const std::lock_guard lock(mutex_);
+  if (keep == Keep::kForProof) this->keep(moment);
+  newest_ = std::move(moment);
   return {};
 }
 
-Status Ledger::certify_tip(light::Certificate certificate) {
-  Block block = tip_;
-  block.certificate = std::move(certificate);
+Status Ledger::certify(Height height, light::Certificate certificate) {
+  TRY(const auto bytes, store_->get(kBlocks, height_key(height)));
+  if (!bytes)
+    return fail(Kind::kNotFound, "ledger.not_found",
+                text("found no block {}, the newest is {}", height.value, tip_.header.height.value));
+  TRY(const Block block, decode_block(*bytes));
+  TRY(const light::ValidatorSet set, valset(block.header.epoch));
+  TRY(const std::uint32_t power, light::verify_certificate(block.header, certificate, set, genesis_.params.quorum_bp));
+  TRY(const auto before, store_->get(kCerts, height_key(height)));
+  if (before) {
+    TRY(const StoredCert stored, decode_cert(*before));
+    if (stored.power_bp >= power) return {};
+  }
   kv::Batch batch;
-  batch.put(kBlocks, height_key(block.header.height), encode_block(block));
+  batch.put(kCerts, height_key(height), encode_cert({.power_bp = power, .certificate = certificate}));
+  const auto economic = certified(light::Grade::kEconomic);
+  if (power >= genesis_.params.economic_bp && (!economic || economic->header.height < height))
+    batch.put(kMeta, as_bytes(kEconomicKey), height_key(height));
   TRY_OK(store_->write(std::move(batch), kv::Sync::kNo));
-  tip_ = std::move(block);
+  const std::lock_guard lock(mutex_);
+  note_certified({.header = block.header, .certificate = std::move(certificate), .power_bp = power});
   return {};
+}
+
+// Under mutex_, as what follows.
+void Ledger::keep(const std::shared_ptr<const Moment>& moment) {
+  kept_.push_back(moment);
+  if (kept_.size() > kProvableMax) kept_.pop_front();
+}
+
+void Ledger::note_certified(Certified block) {
+  const Height height = block.header.height;
+  const auto kept = std::ranges::find_if(kept_, [&](const auto& m) { return m->header.height == height; });
+  for (const light::Grade grade : {light::Grade::kFast, light::Grade::kEconomic}) {
+    Graded& graded = graded_[place_of(grade)];
+    if (block.power_bp < light::grade_bp(grade, genesis_.params)) continue;
+    // Replaced at the same height too: by one that weighs more.
+    if (!graded.newest || graded.newest->header.height <= height) graded.newest = block;
+    if (kept != kept_.end() && (!graded.provable || graded.provable->header.height < height)) graded.provable = *kept;
+  }
+  // Those below can become nothing any more.
+  if (const auto& done = graded_[place_of(light::Grade::kEconomic)].provable)
+    std::erase_if(kept_, [&](const auto& m) { return m->header.height <= done->header.height; });
+}
+
+std::optional<Certified> Ledger::certified(light::Grade grade) const {
+  const std::lock_guard lock(mutex_);
+  return graded_[place_of(grade)].newest;
+}
+
+Result<light::ValidatorSet> Ledger::valset(std::uint64_t epoch) const {
+  TRY(const auto found, store_->last(kValsets, {}, height_key(Height{epoch})));
+  if (!found) return fail(Kind::kCorrupt, "ledger.record", text("found no validator set of epoch {}", epoch));
+  TRY(StoredSet stored, decode_set(found->second));
+  return std::move(stored.set);
 }
 
 Status Ledger::sync() { return store_->sync(); }
@@ -282,11 +402,18 @@ Status Ledger::put_note(std::string_view name, ByteView value) {
 }
 
 Result<View> Ledger::view() const {
-  View view(*this, store_->snapshot());
-  TRY(const auto last, store_->last(kBlocks, {}, {}, &view.snapshot_));
-  if (!last) return fail(Kind::kCorrupt, "ledger.record", "found no block");
-  TRY(view.tip_, decode_block(last->second));
-  return view;
+  const std::lock_guard lock(mutex_);
+  return View(*this, newest_);
+}
+
+Result<View> Ledger::proof_view(light::Grade grade) const {
+  const std::lock_guard lock(mutex_);
+  const auto& provable = graded_[place_of(grade)].provable;
+  if (!provable)
+    return fail(Kind::kUnavailable, "ledger.uncertified",
+                text("found no {} certificate for a block whose state is kept, the newest block is {}",
+                     light::grade_name(grade), newest_->header.height.value));
+  return View(*this, provable);
 }
 
 }  // namespace hanse::ledger

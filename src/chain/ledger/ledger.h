@@ -1,19 +1,29 @@
 // Ledger: executes ordered transactions through the applications and keeps what came of it: state, its authenticated
-// tree, blocks, results, events. It decides nothing about order and holds no key; a sequencer (sequencer.h, chain.h)
-// hands it cuts and certificates.
-// One block is one atomic write. Executing a cut is a pure function of the state before and the cut, so a block whose
-// write was lost in a crash comes back by executing its cut again.
+// tree, blocks, results, events, the history over all headers, certificates and validator sets. It decides nothing
+// about order and holds no key; consensus hands it cuts, and certificates later, for some heights. One block is one
+// atomic write. Executing a cut is a pure function of the state before and the cut, so a block whose write was lost in
+// a crash comes back by executing its cut again.
+//
+// A state key is proved at the height of a view, which needs that height's certificate. The state of earlier heights is
+// gone but for snapshots: commit(…, Keep::kForProof) keeps one until a certificate for it comes, at most kProvableMax.
+// A transaction of any block is proved by the newest certificate at or above it, through the history.
 //
 // Store families: meta, state, nodes, blocks (u64 height), txs (id), events (height || u32 index), topics
-// (topic || 0 || height || index). Transactions are remembered for good: the same bytes are never applied twice.
-// Threads: execute and commit on one thread; view() and all of View on any. A View must not outlive its Ledger.
+// (topic || 0 || height || index), history (u8 level || u64 index -> hash), certs (height), valsets (epoch, those that
+// changed), and those of chain/replica, which this room never touches. Transactions are remembered for good: the same
+// bytes are never applied twice.
+// Threads: execute, commit and certify on one thread; view(), proof_view(), certified(), valset() and all of View on
+// any. A View must not outlive its Ledger.
 // Errors: ledger.other_network (conflict: found, expected), ledger.app_missing (unsupported), ledger.no_app
-// (unsupported), ledger.cut (invalid: wrong height, time or size), ledger.record (corrupt), ledger.state_io (corrupt),
-// ledger.not_found (not_found: block, transaction), ledger.uncertified (unavailable), ledger.nondeterministic
-// (internal), and those of kv, light and the applications.
+// (unsupported), ledger.cut (invalid: wrong height, epoch, time or size), ledger.record (corrupt), ledger.state_io
+// (corrupt), ledger.not_found (not_found: block, transaction), ledger.uncertified (unavailable),
+// ledger.nondeterministic (internal), ledger.next_set (internal: two applications name one, or a set that breaks the
+// rules), and those of kv, light and the applications.
 #pragma once
 
+#include <deque>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -24,19 +34,25 @@
 
 namespace hanse::ledger {
 
-// What a sequencer decided: the transactions of one block and its time. Everything else follows.
+// Families of chain/replica (consensus.md 5.7), kept in this store so that one batch holds a block and what ordered it.
+constexpr kv::Family kVertices{10}, kEdges{11}, kMetadata{12}, kIndexHeight{13}, kIndexTimestamp{14}, kFinalized{15},
+    kReceipts{16};
+
+// What consensus decided: the transactions of one block and its time. Everything else follows.
 struct Cut {
   Height height;
   std::int64_t time_ms = 0;
-  AccountId leader;
+  AccountId leader;  // zero: nobody proposed the slot, and it has no transactions
   std::vector<Tx> txs;
+  std::uint64_t epoch = 0;
+  Hash32 id = {};          // consensus' own name for the decision
+  bool epoch_end = false;  // the next block is of the next epoch
 };
 Bytes encode_cut(const Cut& cut);
 Result<Cut> decode_cut(ByteView bytes);
 
 struct Block {
   light::BlockHeader header;
-  light::Certificate certificate;
   std::vector<Hash32> tx_ids;
   std::vector<Hash32> result_hashes;
 };
@@ -67,27 +83,54 @@ struct Executed {
   bool wants_block = false;
   std::map<Bytes, std::optional<Bytes>> writes;
   TreeUpdate tree;
+  light::History history;  // with the parent
+  std::vector<light::HistoryNode> history_nodes;
+  bool epoch_end = false;
+  std::optional<light::ValidatorSet> next_set;  // when it differs from the block's own
 };
 
+// A block that has a certificate.
+struct Certified {
+  light::BlockHeader header;
+  light::Certificate certificate;
+  std::uint32_t power_bp = 0;
+};
+
+// What a proof is for: the grade its verifier demands and the epoch whose set it trusts.
+struct ProofWanted {
+  light::Grade grade = light::Grade::kFast;
+  std::uint64_t from_epoch = 0;
+};
+
+constexpr std::size_t kProvableMax = 16;
+enum class Keep : bool { kNo, kForProof };
+
 class Ledger;
+
+// The committed data as it was after one block.
+struct Moment {
+  kv::Snapshot snapshot;
+  light::BlockHeader header;
+};
 
 // What was committed at one moment.
 class View final : public StateReader {
  public:
-  Height height() const { return tip_.header.height; }
-  const light::BlockHeader& header() const { return tip_.header; }
-  const light::Certificate& certificate() const { return tip_.certificate; }
+  Height height() const { return header().height; }
+  const light::BlockHeader& header() const { return moment_->header; }
+  // Of any block; the newest there is, whatever the view's moment.
+  Result<std::optional<light::Certificate>> certificate(Height height) const;
 
   Result<std::optional<Bytes>> get(ByteView key) const override;
   Status scan(ByteView prefix, ByteView from, const std::function<bool(ByteView, ByteView)>& visit) const override;
 
   Result<Bytes> query(std::uint8_t app, std::string_view path, ByteView argument) const;
   Status check(const Tx& tx, std::int64_t next_time_ms) const;  // the application's own check, for the next block
-  Result<light::LightProof> prove(ByteView key) const;
+  Result<light::LightProof> prove(ByteView key, ProofWanted wanted = {}) const;
   Result<Block> block(Height height) const;
   Result<std::optional<Applied>> tx_result(const Hash32& id) const;
   Result<Tx> tx(const Hash32& id) const;
-  Result<light::TxProof> prove_tx(const Hash32& id) const;
+  Result<light::TxProof> prove_tx(const Hash32& id, ProofWanted wanted = {}) const;
   // Events from height `from` and index `skip` on, oldest first, at most `limit`. Topics that start with topic_prefix.
   struct EventsFrom {
     Height height;
@@ -97,10 +140,14 @@ class View final : public StateReader {
 
  private:
   friend class Ledger;
-  View(const Ledger& ledger, kv::Snapshot snapshot) : ledger_(ledger), snapshot_(std::move(snapshot)) {}
+  View(const Ledger& ledger, std::shared_ptr<const Moment> moment) : ledger_(ledger), moment_(std::move(moment)) {}
+  Result<Certified> certified(const light::BlockHeader& header, light::Grade grade) const;
+  Result<light::CertifiedHeader> believable(const light::BlockHeader& shown, const Certified& by,
+                                            ProofWanted wanted) const;
+  Result<std::vector<light::Handover>> handovers(std::uint64_t upto_epoch, ProofWanted wanted) const;
+
   const Ledger& ledger_;
-  kv::Snapshot snapshot_;
-  Block tip_;
+  std::shared_ptr<const Moment> moment_;  // shared by all views of one block
 };
 
 class Ledger {
@@ -117,15 +164,26 @@ class Ledger {
 
   const light::Genesis& genesis() const { return genesis_; }
   const NetworkId& network() const { return network_; }
-  const Block& tip() const { return tip_; }          // execute/commit thread only
-  bool wants_block() const { return wants_block_; }  // said by the applications at the tip; same thread
+  const Block& tip() const { return tip_; }                     // execute/commit thread only
+  bool wants_block() const { return wants_block_; }             // said by the applications at the tip; same thread
+  std::uint64_t epoch() const { return epoch_; }                // of the next block; same thread
+  const light::ValidatorSet& next_set() const { return set_; }  // that certifies the next block; same thread
+  Result<light::ValidatorSet> valset(std::uint64_t epoch) const;
   App* app(std::uint8_t number) const;
   Result<View> view() const;
+  // At the newest block that has a certificate of the grade and whose moment was kept: ledger.uncertified.
+  Result<View> proof_view(light::Grade grade = light::Grade::kFast) const;
+  std::optional<Certified> certified(light::Grade grade) const;  // the newest
+  // For what chain/replica keeps in its own families.
+  const kv::Store& store() const { return *store_; }
 
   Result<Executed> execute(const Cut& cut) const;
-  Status commit(const Executed& executed, light::Certificate certificate);
-  Status certify_tip(light::Certificate certificate);  // for block 0, and after a replay
-  Status sync();                                       // makes everything committed durable
+  // Writes the block, and `extra` in the same batch.
+  Status commit(const Executed& executed, Keep keep = Keep::kNo, kv::Batch extra = {});
+  // Checks and keeps a certificate of a committed block, in any order of heights. Below quorum_bp it is refused; one
+  // that weighs no more than the one there is changes nothing.
+  Status certify(Height height, light::Certificate certificate);
+  Status sync();  // makes everything committed durable
   Status health() const;
   // Executes the cut twice and compares the headers: ledger.nondeterministic names both.
   Status check_determinism(const Cut& cut) const;
@@ -142,6 +200,9 @@ class Ledger {
   Status start(const std::vector<App*>& apps);
   Status write_genesis();
   Status load_tip();
+  Status load_certified();
+  void keep(const std::shared_ptr<const Moment>& moment);
+  void note_certified(Certified block);
   BlockContext context_of(const Cut& cut) const;
   Status check_cut(const Cut& cut) const;
   Status run_txs(const Cut& cut, const BlockContext& context, Overlay& state, Executed& out) const;
@@ -154,6 +215,18 @@ class Ledger {
   std::map<std::uint8_t, App*> apps_;
   Block tip_;
   bool wants_block_ = false;
+  std::uint64_t epoch_ = 0;
+  light::ValidatorSet set_;
+  light::History history_;  // over the blocks below the tip
+
+  mutable std::mutex mutex_;  // for what follows
+  std::shared_ptr<const Moment> newest_;
+  std::deque<std::shared_ptr<const Moment>> kept_;  // ascending, at most kProvableMax
+  struct Graded {
+    std::optional<Certified> newest;
+    std::shared_ptr<const Moment> provable;
+  };
+  Graded graded_[2];  // fast, economic
 };
 
 }  // namespace hanse::ledger

@@ -31,16 +31,37 @@ Status read_list(codec::CborReader& r, std::uint64_t key, std::vector<Hash32>& o
 Result<Block> read_block(ByteView bytes) {
   codec::CborReader r(bytes, {.size_max = kRecordBytesMax, .depth_max = 4});
   Block block;
-  TRY_OK(r.enter_map("block", 4));
+  TRY_OK(r.enter_map("block", 3));
   TRY_OK(expect(r, 0));
   TRY(block.header, light::read_header(r));
-  TRY_OK(expect(r, 1));
-  TRY(block.certificate, light::read_certificate(r));
-  TRY_OK(read_list(r, 2, block.tx_ids));
-  TRY_OK(read_list(r, 3, block.result_hashes));
+  TRY_OK(read_list(r, 1, block.tx_ids));
+  TRY_OK(read_list(r, 2, block.result_hashes));
   TRY_OK(r.leave());
   TRY_OK(r.finish());
   return block;
+}
+
+Result<StoredCert> read_cert(ByteView bytes) {
+  codec::CborReader r(bytes, {.size_max = kRecordBytesMax, .depth_max = 3});
+  StoredCert out;
+  TRY_OK(r.enter_array("stored certificate", 2));
+  TRY(const std::uint64_t power, r.u64("power_bp", light::kPowerTotalBp));
+  out.power_bp = static_cast<std::uint32_t>(power);
+  TRY(out.certificate, light::read_certificate(r));
+  TRY_OK(r.leave());
+  TRY_OK(r.finish());
+  return out;
+}
+
+Result<StoredSet> read_set(ByteView bytes) {
+  codec::CborReader r(bytes, {.size_max = kRecordBytesMax, .depth_max = 3});
+  StoredSet out;
+  TRY_OK(r.enter_array("stored set", 2));
+  TRY(out.from.value, r.u64("from"));
+  TRY(out.set, light::read_set(r));
+  TRY_OK(r.leave());
+  TRY_OK(r.finish());
+  return out;
 }
 
 Result<StoredTx> read_stored_tx(ByteView bytes) {
@@ -66,7 +87,7 @@ Result<StoredTx> read_stored_tx(ByteView bytes) {
 Result<Cut> read_cut(ByteView bytes) {
   codec::CborReader r(bytes, {.size_max = kRecordBytesMax, .depth_max = 4});
   Cut cut;
-  TRY_OK(r.enter_map("cut", 4));
+  TRY_OK(r.enter_map("cut", 7));
   TRY_OK(expect(r, 0));
   TRY(cut.height.value, r.u64("height"));
   TRY_OK(expect(r, 1));
@@ -80,6 +101,12 @@ Result<Cut> read_cut(ByteView bytes) {
     TRY(cut.txs.emplace_back(), decode_tx(tx));
   }
   TRY_OK(r.leave());
+  TRY_OK(expect(r, 4));
+  TRY(cut.epoch, r.u64("epoch"));
+  TRY_OK(expect(r, 5));
+  TRY_OK(r.fixed("id", cut.id));
+  TRY_OK(expect(r, 6));
+  TRY(cut.epoch_end, r.boolean("epoch_end"));
   TRY_OK(r.leave());
   TRY_OK(r.finish());
   return cut;
@@ -112,13 +139,11 @@ Bytes topic_key(std::string_view topic, Height height, std::uint32_t index) {
 
 Bytes encode_block(const Block& block) {
   codec::CborWriter w;
-  w.map(4);
+  w.map(3);
   w.key(0);
   light::write(w, block.header);
-  w.key(1);
-  light::write(w, block.certificate);
-  write_list(w, 2, block.tx_ids);
-  write_list(w, 3, block.result_hashes);
+  write_list(w, 1, block.tx_ids);
+  write_list(w, 2, block.result_hashes);
   return w.take();
 }
 
@@ -126,6 +151,49 @@ Result<Block> decode_block(ByteView bytes) {
   auto block = read_block(bytes);
   if (!block) return bad_record("block", block.error());
   return block;
+}
+
+Bytes encode_cert(const StoredCert& stored) {
+  codec::CborWriter w;
+  w.array(2);
+  w.u64(stored.power_bp);
+  light::write(w, stored.certificate);
+  return w.take();
+}
+
+Result<StoredCert> decode_cert(ByteView bytes) {
+  auto stored = read_cert(bytes);
+  if (!stored) return bad_record("certificate", stored.error());
+  return stored;
+}
+
+Bytes encode_set(const StoredSet& stored) {
+  codec::CborWriter w;
+  w.array(2);
+  w.u64(stored.from.value);
+  light::write(w, stored.set);
+  return w.take();
+}
+
+Result<StoredSet> decode_set(ByteView bytes) {
+  auto stored = read_set(bytes);
+  if (!stored) return bad_record("validator set", stored.error());
+  return stored;
+}
+
+Bytes history_key(light::HistoryPlace place) {
+  Bytes key{place.level};
+  append_be(key, place.index);
+  return key;
+}
+
+light::HistoryGet history_get(const kv::Store& store) {
+  return [&store](light::HistoryPlace place) -> Result<std::optional<Hash32>> {
+    TRY(const auto bytes, store.get(kHistory, history_key(place)));
+    Hash32 hash;
+    if (!bytes || !Hash32::from(*bytes, hash)) return std::optional<Hash32>();
+    return std::optional(hash);
+  };
 }
 
 Bytes encode_stored_tx(const StoredTx& stored) {
@@ -173,7 +241,7 @@ Result<Event> decode_event(ByteView bytes) {
 
 Bytes encode_cut(const Cut& cut) {
   codec::CborWriter w;
-  w.map(4);
+  w.map(7);
   w.key(0);
   w.u64(cut.height.value);
   w.key(1);
@@ -183,6 +251,12 @@ Bytes encode_cut(const Cut& cut) {
   w.key(3);
   w.array(cut.txs.size());
   for (const Tx& tx : cut.txs) w.bytes(encode_tx(tx));
+  w.key(4);
+  w.u64(cut.epoch);
+  w.key(5);
+  w.bytes(cut.id.view());
+  w.key(6);
+  w.boolean(cut.epoch_end);
   return w.take();
 }
 

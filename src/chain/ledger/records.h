@@ -5,7 +5,8 @@
 
 namespace hanse::ledger {
 
-constexpr kv::Family kMeta{0}, kStateFamily{1}, kNodes{2}, kBlocks{3}, kTxs{4}, kEvents{5}, kTopics{6};
+constexpr kv::Family kMeta{0}, kStateFamily{1}, kNodes{2}, kBlocks{3}, kTxs{4}, kEvents{5}, kTopics{6}, kHistory{7},
+    kCerts{8}, kValsets{9};  // those of other rooms follow: ledger.h
 
 Bytes height_key(Height height);
 Bytes event_key(Height height, std::uint32_t index);
@@ -13,6 +14,25 @@ Bytes topic_key(std::string_view topic, Height height, std::uint32_t index);
 
 Bytes encode_block(const Block& block);
 Result<Block> decode_block(ByteView bytes);
+
+// A certificate and what it weighs.
+struct StoredCert {
+  std::uint32_t power_bp = 0;
+  light::Certificate certificate;
+};
+Bytes encode_cert(const StoredCert& stored);
+Result<StoredCert> decode_cert(ByteView bytes);
+
+// A validator set and the first height it certifies.
+struct StoredSet {
+  Height from;
+  light::ValidatorSet set;
+};
+Bytes encode_set(const StoredSet& stored);
+Result<StoredSet> decode_set(ByteView bytes);
+
+Bytes history_key(light::HistoryPlace place);
+light::HistoryGet history_get(const kv::Store& store);
 
 struct StoredTx {
   Height height;

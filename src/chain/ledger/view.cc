@@ -22,10 +22,12 @@ Place place_of(ByteView bytes) {
 
 }  // namespace
 
-Result<std::optional<Bytes>> View::get(ByteView key) const { return StoreState(*ledger_.store_, &snapshot_).get(key); }
+Result<std::optional<Bytes>> View::get(ByteView key) const {
+  return StoreState(*ledger_.store_, &moment_->snapshot).get(key);
+}
 
 Status View::scan(ByteView prefix, ByteView from, const std::function<bool(ByteView, ByteView)>& visit) const {
-  return StoreState(*ledger_.store_, &snapshot_).scan(prefix, from, visit);
+  return StoreState(*ledger_.store_, &moment_->snapshot).scan(prefix, from, visit);
 }
 
 Result<Bytes> View::query(std::uint8_t app, std::string_view path, ByteView argument) const {
@@ -45,18 +47,80 @@ Status View::check(const Tx& tx, std::int64_t next_time_ms) const {
   return target->check(tx, next, *this);
 }
 
-Result<light::LightProof> View::prove(ByteView key) const {
-  if (certificate().attests.empty())
-    return fail(Kind::kUnavailable, "ledger.uncertified", text("found no certificate for block {}", height().value));
-  light::LightProof proof{
-      .header = header(), .certificate = certificate(), .key = to_bytes(key), .value = {}, .path = {}};
+Result<std::optional<light::Certificate>> View::certificate(Height height) const {
+  TRY(const auto bytes, ledger_.store_->get(kCerts, height_key(height)));
+  if (!bytes) return std::optional<light::Certificate>();
+  TRY(StoredCert stored, decode_cert(*bytes));
+  return std::optional(std::move(stored.certificate));
+}
+
+Result<Certified> View::certified(const light::BlockHeader& header, light::Grade grade) const {
+  TRY(const auto bytes, ledger_.store_->get(kCerts, height_key(header.height)));
+  StoredCert stored;
+  if (bytes) {
+    TRY(stored, decode_cert(*bytes));
+  }
+  const std::uint32_t needed = light::grade_bp(grade, ledger_.genesis_.params);
+  if (stored.power_bp < needed)
+    return fail(
+        Kind::kUnavailable, "ledger.uncertified",
+        text("found a certificate of {} bp for block {}, expected {}", stored.power_bp, header.height.value, needed));
+  return Certified{.header = header, .certificate = std::move(stored.certificate), .power_bp = stored.power_bp};
+}
+
+Result<light::CertifiedHeader> View::believable(const light::BlockHeader& shown, const Certified& by,
+                                                ProofWanted wanted) const {
+  TRY(const light::ValidatorSet set, ledger_.valset(by.header.epoch));
+  light::CertifiedHeader out{
+      .header = shown,
+      .link = {},
+      .certificate = light::trim(by.certificate, set, light::grade_bp(wanted.grade, ledger_.genesis_.params)),
+      .handovers = {}};
+  if (shown.height != by.header.height) {
+    light::HistoryLink& link = out.link.emplace(light::HistoryLink{.certified = by.header, .path = {}});
+    TRY(link.path, light::history_path(history_get(*ledger_.store_), {shown.height.value, by.header.height.value}));
+  }
+  TRY(out.handovers, handovers(by.header.epoch, wanted));
+  return out;
+}
+
+Result<std::vector<light::Handover>> View::handovers(std::uint64_t upto_epoch, ProofWanted wanted) const {
+  std::vector<StoredSet> sets;
+  std::optional<Error> bad;
+  if (wanted.from_epoch < upto_epoch)
+    TRY_OK(ledger_.store_->scan(kValsets, {}, height_key(Height{wanted.from_epoch + 1}),
+                                [&](ByteView key, ByteView value) {
+                                  if (load_be<std::uint64_t>(key.data()) > upto_epoch) return false;
+                                  auto set = decode_set(value);
+                                  if (!set) bad = std::move(set).error();
+                                  if (set) sets.push_back(*std::move(set));
+                                  return !bad.has_value();
+                                }));
+  if (bad) return std::unexpected(std::move(*bad));
+  std::vector<light::Handover> out;
+  for (StoredSet& next : sets) {
+    TRY(const Block last, block(Height{next.from.value - 1}));
+    TRY(Certified by, certified(last.header, wanted.grade));
+    TRY(const light::ValidatorSet set, ledger_.valset(last.header.epoch));
+    out.push_back(
+        {.header = last.header,
+         .certificate = light::trim(by.certificate, set, light::grade_bp(wanted.grade, ledger_.genesis_.params)),
+         .next = std::move(next.set)});
+  }
+  return out;
+}
+
+Result<light::LightProof> View::prove(ByteView key, ProofWanted wanted) const {
+  TRY(const Certified by, certified(header(), wanted.grade));
+  light::LightProof proof{.block = {}, .key = to_bytes(key), .value = {}, .path = {}};
+  TRY(proof.block, believable(header(), by, wanted));
   TRY(proof.value, get(key));
-  TRY(proof.path, prove_in_tree(ledger_.node_get(&snapshot_), light::state_key_hash(key)));
+  TRY(proof.path, prove_in_tree(ledger_.node_get(&moment_->snapshot), light::state_key_hash(key)));
   return proof;
 }
 
 Result<Block> View::block(Height height) const {
-  TRY(const auto bytes, ledger_.store_->get(kBlocks, height_key(height), &snapshot_));
+  TRY(const auto bytes, ledger_.store_->get(kBlocks, height_key(height), &moment_->snapshot));
   if (!bytes)
     return fail(Kind::kNotFound, "ledger.not_found",
                 text("found no block {}, the newest is {}", height.value, header().height.value));
@@ -64,7 +128,7 @@ Result<Block> View::block(Height height) const {
 }
 
 Result<std::optional<Applied>> View::tx_result(const Hash32& id) const {
-  TRY(const auto bytes, ledger_.store_->get(kTxs, id.view(), &snapshot_));
+  TRY(const auto bytes, ledger_.store_->get(kTxs, id.view(), &moment_->snapshot));
   if (!bytes) return std::optional<Applied>();
   TRY(const StoredTx stored, decode_stored_tx(*bytes));
   auto result = decode_result(stored.result);
@@ -74,27 +138,29 @@ Result<std::optional<Applied>> View::tx_result(const Hash32& id) const {
 }
 
 Result<Tx> View::tx(const Hash32& id) const {
-  TRY(const auto bytes, ledger_.store_->get(kTxs, id.view(), &snapshot_));
+  TRY(const auto bytes, ledger_.store_->get(kTxs, id.view(), &moment_->snapshot));
   if (!bytes) return fail(Kind::kNotFound, "ledger.not_found", text("found no transaction {}", id));
   TRY(const StoredTx stored, decode_stored_tx(*bytes));
   return decode_tx(stored.tx);
 }
 
-Result<light::TxProof> View::prove_tx(const Hash32& id) const {
-  TRY(const auto bytes, ledger_.store_->get(kTxs, id.view(), &snapshot_));
+Result<light::TxProof> View::prove_tx(const Hash32& id, ProofWanted wanted) const {
+  TRY(const auto bytes, ledger_.store_->get(kTxs, id.view(), &moment_->snapshot));
   if (!bytes) return fail(Kind::kNotFound, "ledger.not_found", text("found no transaction {}", id));
   TRY(StoredTx stored, decode_stored_tx(*bytes));
-  TRY(Block in, block(stored.height));
-  if (in.certificate.attests.empty())
-    return fail(Kind::kUnavailable, "ledger.uncertified",
-                text("found no certificate for block {}", stored.height.value));
-  light::TxProof proof{.header = in.header,
-                       .certificate = std::move(in.certificate),
+  TRY(const Block in, block(stored.height));
+  const auto by = ledger_.certified(wanted.grade);
+  if (!by || by->header.height < stored.height)
+    return fail(
+        Kind::kUnavailable, "ledger.uncertified",
+        text("found no {} certificate at or above block {}", light::grade_name(wanted.grade), stored.height.value));
+  light::TxProof proof{.block = {},
                        .tx_id = id,
                        .result = std::move(stored.result),
                        .place = {stored.index, in.tx_ids.size()},
                        .tx_path = {},
                        .receipt_path = {}};
+  TRY(proof.block, believable(in.header, *by, wanted));
   TRY(proof.tx_path, light::list_path(in.tx_ids, stored.index));
   TRY(proof.receipt_path, light::list_path(in.result_hashes, stored.index));
   return proof;
@@ -111,7 +177,7 @@ Result<std::vector<LedgerEvent>> View::events(EventsFrom from, std::string_view 
           if (places.size() < limit) places.push_back(place_of(key));
           return places.size() < limit;
         },
-        &snapshot_));
+        &moment_->snapshot));
   } else {
     // Per topic the first `limit` places; merged, the first `limit` of all are among them.
     Bytes seek = to_bytes(topic_prefix);
@@ -123,7 +189,7 @@ Result<std::vector<LedgerEvent>> View::events(EventsFrom from, std::string_view 
             topic = to_bytes(key.first(key.size() - kPlaceSize));  // with its zero byte
             return false;
           },
-          &snapshot_));
+          &moment_->snapshot));
       if (!topic) break;
       Bytes first = *topic;
       append(first, start);
@@ -134,7 +200,7 @@ Result<std::vector<LedgerEvent>> View::events(EventsFrom from, std::string_view 
             if (taken < limit) places.push_back(place_of(key.last(kPlaceSize)));
             return ++taken < limit;
           },
-          &snapshot_));
+          &moment_->snapshot));
       seek = std::move(*topic);
       seek.back() = 1;  // past every key of this topic: topics hold no zero byte
     }
@@ -143,7 +209,7 @@ Result<std::vector<LedgerEvent>> View::events(EventsFrom from, std::string_view 
   }
   std::vector<LedgerEvent> out;
   for (const Place& place : places) {
-    TRY(const auto bytes, store.get(kEvents, event_key(place.height, place.index), &snapshot_));
+    TRY(const auto bytes, store.get(kEvents, event_key(place.height, place.index), &moment_->snapshot));
     if (!bytes)
       return fail(Kind::kCorrupt, "ledger.record",
                   text("found no event {} of block {}", place.index, place.height.value));

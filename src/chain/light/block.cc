@@ -1,5 +1,7 @@
 #include "chain/light/block.h"
 
+#include <algorithm>
+
 #include "base/core/text.h"
 #include "base/crypto/hash.h"
 #include "chain/light/fields.h"
@@ -8,7 +10,7 @@ namespace hanse::light {
 namespace {
 
 constexpr std::string_view kAttestContext = "hanse/attest/1";
-constexpr std::size_t kHeaderFields = 9;
+constexpr std::size_t kHeaderFields = 13;
 constexpr std::size_t kSignatureMax = 4627;  // ML-DSA-87
 constexpr std::size_t kCertificateBytesMax = kValidatorsMax * (kSignatureMax + 16);
 
@@ -34,6 +36,14 @@ void write(codec::CborWriter& w, const BlockHeader& h) {
   w.i64(h.time_ms);
   w.key(8);
   w.bytes(h.leader.view());
+  w.key(9);
+  w.bytes(h.cut.view());
+  w.key(10);
+  w.bytes(h.history_root.view());
+  w.key(11);
+  w.bytes(h.valset_hash.view());
+  w.key(12);
+  w.bytes(h.next_valset_hash.view());
 }
 
 Result<BlockHeader> read_header(codec::CborReader& r) {
@@ -49,6 +59,10 @@ Result<BlockHeader> read_header(codec::CborReader& r) {
   TRY_OK(expect_key(r, 7));
   TRY(h.time_ms, r.i64("time_ms"));
   TRY_OK(read_fixed(r, 8, "leader", h.leader));
+  TRY_OK(read_fixed(r, 9, "cut", h.cut));
+  TRY_OK(read_fixed(r, 10, "history_root", h.history_root));
+  TRY_OK(read_fixed(r, 11, "valset_hash", h.valset_hash));
+  TRY_OK(read_fixed(r, 12, "next_valset_hash", h.next_valset_hash));
   TRY_OK(r.leave());
   return h;
 }
@@ -110,9 +124,17 @@ Bytes sign_header(const BlockHeader& header, const crypto::SecretKey& key) {
 
 std::string_view grade_name(Grade grade) { return grade == Grade::kEconomic ? "economic" : "fast"; }
 
-Result<Grade> verify_certificate(const BlockHeader& header, const Certificate& certificate, const ValidatorSet& set,
-                                 const Params& params) {
-  const Hash32 hash = header_hash(header);
+std::uint32_t grade_bp(Grade grade, const Params& params) {
+  return grade == Grade::kEconomic ? params.economic_bp : params.quorum_bp;
+}
+
+std::optional<Grade> grade_of(std::uint32_t power_bp, const Params& params) {
+  if (power_bp < params.quorum_bp) return {};
+  return power_bp >= params.economic_bp ? Grade::kEconomic : Grade::kFast;
+}
+
+Result<std::uint32_t> verify_certificate(const BlockHeader& header, const Certificate& certificate,
+                                         const ValidatorSet& set, std::uint32_t needed_bp) {
   std::uint32_t power = 0;
   int last = -1;
   for (const Attest& attest : certificate.attests) {
@@ -126,16 +148,35 @@ Result<Grade> verify_certificate(const BlockHeader& header, const Certificate& c
     power += set.validators[attest.validator].power_bp;
   }
   // Weighed before any signature is checked: a certificate that cannot suffice costs nothing.
-  if (power < params.quorum_bp)
-    return fail(Kind::kDenied, "light.cert_weight",
-                text("found signatures of {} bp at height {}, expected at least {}", power, header.height.value,
-                     params.quorum_bp));
+  if (power < needed_bp)
+    return fail(
+        Kind::kDenied, "light.cert_weight",
+        text("found signatures of {} bp at height {}, expected at least {}", power, header.height.value, needed_bp));
+  if (const Hash32 found = set_hash(set); found != header.valset_hash)
+    return fail(
+        Kind::kDenied, "light.valset",
+        text("found validator set {} at height {}, expected {}", found, header.height.value, header.valset_hash));
+  const Hash32 hash = header_hash(header);
   for (const Attest& attest : certificate.attests) {
     if (!crypto::verify(set.validators[attest.validator].key, kAttestContext, hash.view(), attest.signature))
       return fail(Kind::kDenied, "light.cert_signature",
                   text("found a bad signature of validator {} over block {}", attest.validator, hash));
   }
-  return power >= params.economic_bp ? Grade::kEconomic : Grade::kFast;
+  return power;
+}
+
+Certificate trim(const Certificate& certificate, const ValidatorSet& set, std::uint32_t needed_bp) {
+  const auto power = [&](const Attest& a) {
+    return a.validator < set.validators.size() ? set.validators[a.validator].power_bp : 0u;
+  };
+  Certificate out = certificate;
+  std::ranges::stable_sort(out.attests, std::ranges::greater(), power);
+  std::uint32_t sum = 0;
+  std::size_t count = 0;
+  while (count < out.attests.size() && sum < needed_bp) sum += power(out.attests[count++]);
+  out.attests.resize(count);
+  std::ranges::sort(out.attests, {}, &Attest::validator);
+  return out;
 }
 
 }  // namespace hanse::light

@@ -1,12 +1,15 @@
 // Blocks as a verifier sees them: a header, and the certificate that enough validators signed it.
 // A block's identity is the hash of its header: BLAKE3("hanse/block/1", canonical bytes). Signatures, weights and
 // finality are no part of it. Layout: proto/records/block.md.
-// An Attest is ML-DSA with context "hanse/attest/1" over the header hash; power counts distinct validators only.
+// An Attest is ML-DSA with context "hanse/attest/1" over the header hash, so one signature covers the state, every
+// block before, both validator sets and the time. Power counts distinct validators only.
 // Pure; any thread.
 // Errors: light.cert_signer (denied: unknown, repeated or unordered), light.cert_signature (denied),
-// light.cert_weight (denied: found and needed basis points), and the codec's.
+// light.cert_weight (denied: found and needed basis points), light.valset (denied: a set that is not the header's), and
+// the codec's.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "base/codec/cbor.h"
@@ -23,7 +26,11 @@ struct BlockHeader {
   Hash32 receipt_root;  // list_root of BLAKE3("hanse/tx-result/1", encoded TxResult), in the same order
   Hash32 state_root;    // sparse tree over the application state after this block
   std::int64_t time_ms = 0;
-  AccountId leader;  // zero at height 0
+  AccountId leader;         // zero when nobody proposed the slot, and at height 0
+  Hash32 cut;               // what consensus decided, by its own name; zero at height 0
+  Hash32 history_root;      // history.h over the header hashes of the heights 0 to height - 1
+  Hash32 valset_hash;       // set_hash of the set that certifies this block
+  Hash32 next_valset_hash;  // of the set that certifies the next one; another only where an epoch ends
   friend bool operator==(const BlockHeader&, const BlockHeader&) = default;
 };
 Bytes encode(const BlockHeader& header);
@@ -45,9 +52,17 @@ Bytes sign_header(const BlockHeader& header, const crypto::SecretKey& key);
 enum class Grade : std::uint8_t { kFast = 1, kEconomic = 2 };
 std::string_view grade_name(Grade grade);
 
-// The grade the certificate reaches. Refuses it whole when any signature in it is bad.
-Result<Grade> verify_certificate(const BlockHeader& header, const Certificate& certificate, const ValidatorSet& set,
-                                 const Params& params);
+// What a certificate needs to reach the grade, and which grade a power reaches (nothing below quorum_bp).
+std::uint32_t grade_bp(Grade grade, const Params& params);
+std::optional<Grade> grade_of(std::uint32_t power_bp, const Params& params);
+
+// The power of the certificate, at least needed_bp. Refuses it whole when any signature in it is bad, and a set that
+// the header does not name.
+Result<std::uint32_t> verify_certificate(const BlockHeader& header, const Certificate& certificate,
+                                         const ValidatorSet& set, std::uint32_t needed_bp);
+// The same certificate with the fewest signatures that still weigh needed_bp: the most powerful signers first, ties by
+// place. One that weighs less stays whole.
+Certificate trim(const Certificate& certificate, const ValidatorSet& set, std::uint32_t needed_bp);
 
 // For records that hold a header or certificate.
 void write(codec::CborWriter& w, const BlockHeader& header);

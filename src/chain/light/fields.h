@@ -24,9 +24,7 @@ inline Status read_u64(codec::CborReader& r, std::uint64_t key, std::string_view
   return {};
 }
 
-inline Result<std::vector<Hash32>> read_hashes(codec::CborReader& r, std::uint64_t key, std::string_view what,
-                                               std::size_t count_max) {
-  TRY_OK(expect_key(r, key));
+inline Result<std::vector<Hash32>> read_hashes(codec::CborReader& r, std::string_view what, std::size_t count_max) {
   TRY_OK(r.enter_array(what, count_max));
   std::vector<Hash32> out;
   while (r.more()) {
@@ -38,10 +36,20 @@ inline Result<std::vector<Hash32>> read_hashes(codec::CborReader& r, std::uint64
   return out;
 }
 
-inline void write_hashes(codec::CborWriter& w, std::uint64_t key, const std::vector<Hash32>& hashes) {
-  w.key(key);
+inline Result<std::vector<Hash32>> read_hashes(codec::CborReader& r, std::uint64_t key, std::string_view what,
+                                               std::size_t count_max) {
+  TRY_OK(expect_key(r, key));
+  return read_hashes(r, what, count_max);
+}
+
+inline void write_hashes(codec::CborWriter& w, const std::vector<Hash32>& hashes) {
   w.array(hashes.size());
   for (const Hash32& hash : hashes) w.bytes(hash.view());
+}
+
+inline void write_hashes(codec::CborWriter& w, std::uint64_t key, const std::vector<Hash32>& hashes) {
+  w.key(key);
+  write_hashes(w, hashes);
 }
 
 }  // namespace hanse::light

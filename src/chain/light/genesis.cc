@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "base/codec/cbor.h"
 #include "base/core/text.h"
 #include "base/crypto/hash.h"
 #include "chain/light/fields.h"
@@ -39,7 +38,19 @@ Result<Params> read_params(codec::CborReader& r) {
   return p;
 }
 
-Result<ValidatorSet> read_validators(codec::CborReader& r) {
+}  // namespace
+
+void write(codec::CborWriter& w, const ValidatorSet& set) {
+  w.array(set.validators.size());
+  for (const Validator& v : set.validators) {
+    w.array(3);
+    w.u64(static_cast<std::uint8_t>(v.key.alg));
+    w.bytes(v.key.bytes);
+    w.u64(v.power_bp);
+  }
+}
+
+Result<ValidatorSet> read_set(codec::CborReader& r) {
   ValidatorSet set;
   TRY_OK(r.enter_array("validators", kValidatorsMax));
   while (r.more()) {
@@ -60,7 +71,11 @@ Result<ValidatorSet> read_validators(codec::CborReader& r) {
   return set;
 }
 
-}  // namespace
+Hash32 set_hash(const ValidatorSet& set) {
+  codec::CborWriter w;
+  write(w, set);
+  return crypto::blake3("hanse/valset/1", {w.take()});
+}
 
 ValidatorSet sorted_set(std::vector<Validator> validators) {
   std::ranges::sort(validators, {}, [](const Validator& v) { return v.id(); });
@@ -117,13 +132,7 @@ Bytes encode(const Genesis& g) {
   w.key(3);
   write_params(w, g.params);
   w.key(4);
-  w.array(g.validators.validators.size());
-  for (const Validator& v : g.validators.validators) {
-    w.array(3);
-    w.u64(static_cast<std::uint8_t>(v.key.alg));
-    w.bytes(v.key.bytes);
-    w.u64(v.power_bp);
-  }
+  write(w, g.validators);
   w.key(5);
   w.map(g.apps.size());
   for (const auto& [number, section] : g.apps) {
@@ -148,7 +157,7 @@ Result<Genesis> decode_genesis(ByteView bytes) {
   TRY_OK(expect_key(r, 3));
   TRY(g.params, read_params(r));
   TRY_OK(expect_key(r, 4));
-  TRY(g.validators, read_validators(r));
+  TRY(g.validators, read_set(r));
   TRY_OK(expect_key(r, 5));
   TRY_OK(r.enter_map("apps", 256));
   while (r.more()) {

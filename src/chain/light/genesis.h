@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/codec/cbor.h"
 #include "base/core/ids.h"
 #include "base/core/result.h"
 #include "base/core/units.h"
@@ -34,6 +35,9 @@ struct ValidatorSet {
   std::vector<Validator> validators;
 };
 Status validate(const ValidatorSet& set);
+Hash32 set_hash(const ValidatorSet& set);  // BLAKE3("hanse/valset/1", canonical bytes)
+void write(codec::CborWriter& w, const ValidatorSet& set);
+Result<ValidatorSet> read_set(codec::CborReader& r);  // not validated
 ValidatorSet sorted_set(std::vector<Validator> validators);
 
 struct Params {

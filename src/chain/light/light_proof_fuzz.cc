@@ -21,11 +21,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const hanse::ByteView input{data, size};
   if (const auto proof = hanse::light::decode_light_proof(input)) {
     hanse::check(hanse::equal(hanse::light::encode(*proof), input), "a decoded proof encodes to itself");
-    hanse::check(!hanse::light::verify(*proof, genesis()), "no proof verifies without a signature");
+    hanse::check(!hanse::light::verify(*proof, hanse::light::trust(genesis()), {}),
+                 "no proof verifies without a signature");
   }
   if (const auto proof = hanse::light::decode_tx_proof(input)) {
     hanse::check(hanse::equal(hanse::light::encode(*proof), input), "a decoded proof encodes to itself");
-    hanse::check(!hanse::light::verify(*proof, genesis()), "no proof verifies without a signature");
+    hanse::check(!hanse::light::verify(*proof, hanse::light::trust(genesis()), {}),
+                 "no proof verifies without a signature");
   }
   return 0;
 }

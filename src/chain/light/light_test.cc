@@ -31,7 +31,8 @@ struct Net {
     return out;
   }
   Result<Grade> grade(const BlockHeader& header, const std::vector<std::uint16_t>& signers) const {
-    return verify_certificate(header, certify(header, signers), genesis.validators, genesis.params);
+    TRY(const auto power, verify_certificate(header, certify(header, signers), genesis.validators, 6'700));
+    return *grade_of(power, genesis.params);
   }
 };
 
@@ -50,7 +51,11 @@ BlockHeader header_of(const Net& net) {
           .receipt_root = hash_of(3),
           .state_root = hash_of(4),
           .time_ms = 77,
-          .leader = {}};
+          .leader = {},
+          .cut = hash_of(5),
+          .history_root = hash_of(6),
+          .valset_hash = set_hash(net.genesis.validators),
+          .next_valset_hash = set_hash(net.genesis.validators)};
 }
 
 TEST(Certificate, grades_by_power_at_both_sides_of_each_threshold) {
@@ -80,9 +85,7 @@ TEST(Certificate, refuses_repeated_unordered_unknown_and_false_signers) {
   EXPECT_EQ(net.grade(header, {0, 0}).error().id(), "light.cert_signer");
   EXPECT_EQ(net.grade(header, {1, 0}).error().id(), "light.cert_signer");
   Certificate certificate = net.certify(header, {0, 1});
-  const auto verdict = [&] {
-    return verify_certificate(header, certificate, net.genesis.validators, net.genesis.params);
-  };
+  const auto verdict = [&] { return verify_certificate(header, certificate, net.genesis.validators, 6'700); };
   ASSERT_TRUE(verdict());
   certificate.attests[1].signature[5] ^= 1;
   EXPECT_EQ(verdict().error().id(), "light.cert_signature");
@@ -94,9 +97,11 @@ TEST(Certificate, refuses_repeated_unordered_unknown_and_false_signers) {
   EXPECT_EQ(verdict().error().id(), "light.cert_signer");
   BlockHeader other = header;
   other.time_ms += 1;
-  EXPECT_EQ(
-      verify_certificate(other, net.certify(header, {0, 1}), net.genesis.validators, net.genesis.params).error().id(),
-      "light.cert_signature");
+  EXPECT_EQ(verify_certificate(other, net.certify(header, {0, 1}), net.genesis.validators, 6'700).error().id(),
+            "light.cert_signature");
+  other.valset_hash.data[0] ^= 1;
+  EXPECT_EQ(verify_certificate(other, net.certify(other, {0, 1}), net.genesis.validators, 6'700).error().id(),
+            "light.valset");
 }
 
 TEST(BlockHeader, every_field_changes_the_hash_and_survives_encoding) {
@@ -104,15 +109,16 @@ TEST(BlockHeader, every_field_changes_the_hash_and_survives_encoding) {
   const BlockHeader header = header_of(net);
   EXPECT_EQ(*decode_header(encode(header)), header);
   std::set<Hash32> hashes{header_hash(header)};
-  for (int field = 0; field < 9; ++field) {
+  for (int field = 0; field < 13; ++field) {
     BlockHeader h = header;
-    Hash32* const roots[] = {&h.parent, &h.tx_root, &h.receipt_root, &h.state_root};
-    if (field < 4) roots[field]->data[0] ^= 1;
-    if (field == 4) h.network.data[0] ^= 1;
-    if (field == 5) h.epoch = 1;
-    if (field == 6) h.height = Height{10};
-    if (field == 7) h.time_ms = -1;
-    if (field == 8) h.leader.data[0] ^= 1;
+    Hash32* const roots[] = {&h.parent, &h.tx_root,      &h.receipt_root, &h.state_root,
+                             &h.cut,    &h.history_root, &h.valset_hash,  &h.next_valset_hash};
+    if (field < 8) roots[field]->data[0] ^= 1;
+    if (field == 8) h.network.data[0] ^= 1;
+    if (field == 9) h.epoch = 1;
+    if (field == 10) h.height = Height{10};
+    if (field == 11) h.time_ms = -1;
+    if (field == 12) h.leader.data[0] ^= 1;
     EXPECT_TRUE(hashes.insert(header_hash(h)).second) << field;
     EXPECT_EQ(*decode_header(encode(h)), h);
   }
@@ -253,35 +259,36 @@ TEST(Sparse, absence_cannot_be_shown_with_the_own_leaf_or_one_off_the_path) {
 }
 
 LightProof proof_of(const Net& net, const TwoKeys& t, const std::vector<std::uint16_t>& signers) {
-  LightProof proof{.header = header_of(net),
-                   .certificate = {},
+  LightProof proof{.block = {.header = header_of(net), .link = {}, .certificate = {}, .handovers = {}},
                    .key = t.keys[0],
                    .value = t.values[0],
                    .path = {.other = {}, .siblings = t.siblings[0]}};
-  proof.header.state_root = t.root;
-  proof.certificate = net.certify(proof.header, signers);
+  proof.block.header.state_root = t.root;
+  proof.block.certificate = net.certify(proof.block.header, signers);
   return proof;
 }
 
 TEST(LightProof, verifies_with_the_genesis_alone_and_says_the_grade) {
   const Net net({2'500, 2'500, 2'500, 2'500});
   const TwoKeys t;
-  const auto shown = verify(proof_of(net, t, {0, 1, 2}), net.genesis);
+  const auto shown = verify(proof_of(net, t, {0, 1, 2}), trust(net.genesis), {});
   ASSERT_TRUE(shown) << shown.error().str();
-  EXPECT_EQ(*shown->value, t.values[0]);
   EXPECT_EQ(shown->grade, Grade::kFast);
   EXPECT_EQ(shown->height.value, 9u);
-  EXPECT_EQ(verify(proof_of(net, t, {0, 1, 2, 3}), net.genesis)->grade, Grade::kEconomic);
-  EXPECT_EQ(verify(proof_of(net, t, {0, 1}), net.genesis).error().id(), "light.cert_weight");
+  EXPECT_EQ(verify(proof_of(net, t, {0, 1, 2, 3}), trust(net.genesis), {})->grade, Grade::kEconomic);
+  EXPECT_EQ(verify(proof_of(net, t, {0, 1}), trust(net.genesis), {}).error().id(), "light.cert_weight");
   const Net other({2'500, 7'500});
-  EXPECT_EQ(verify(proof_of(net, t, {0, 1, 2}), other.genesis).error().id(), "light.network");
+  EXPECT_EQ(verify(proof_of(net, t, {0, 1, 2}), trust(other.genesis), {}).error().id(), "light.network");
   LightProof later = proof_of(net, t, {0, 1, 2});
-  later.header.epoch = 1;
-  later.certificate = net.certify(later.header, {0, 1, 2});
-  EXPECT_EQ(verify(later, net.genesis).error().id(), "light.epoch");
+  later.block.header.epoch = 1;
+  later.block.certificate = net.certify(later.block.header, {0, 1, 2});
+  EXPECT_TRUE(verify(later, trust(net.genesis), {}));  // an epoch with the same set
+  Trusted after = trust(net.genesis);
+  after.epoch = 2;
+  EXPECT_EQ(verify(later, after, {}).error().id(), "light.epoch");
   LightProof wrong = proof_of(net, t, {0, 1, 2});
   wrong.value = to_bytes("3");
-  EXPECT_EQ(verify(wrong, net.genesis).error().id(), "light.sparse");
+  EXPECT_EQ(verify(wrong, trust(net.genesis), {}).error().id(), "light.sparse");
 }
 
 TEST(LightProof, survives_encoding_and_no_changed_byte_verifies) {
@@ -292,14 +299,14 @@ TEST(LightProof, survives_encoding_and_no_changed_byte_verifies) {
   const auto back = decode_light_proof(bytes);
   ASSERT_TRUE(back) << back.error().str();
   EXPECT_EQ(encode(*back), bytes);
-  ASSERT_TRUE(verify(*back, net.genesis));
+  ASSERT_TRUE(verify(*back, trust(net.genesis), {}));
   SeededRandom random(3);
   for (int n = 0; n < 400; ++n) {
     Bytes changed = bytes;
     changed[n < 300 ? static_cast<std::size_t>(n) : random.below(bytes.size())] ^=
         static_cast<std::uint8_t>(1u << random.below(8));
     const auto proof = decode_light_proof(changed);
-    EXPECT_FALSE(proof && verify(*proof, net.genesis)) << n;
+    EXPECT_FALSE(proof && verify(*proof, trust(net.genesis), {})) << n;
   }
   EXPECT_FALSE(decode_light_proof(ByteView(bytes).first(bytes.size() - 1)));
   Bytes longer = bytes;
@@ -317,25 +324,24 @@ TEST(TxProof, verifies_place_result_and_certificate) {
     results.push_back(Bytes(n, n));
     result_hashes.push_back(result_hash(results.back()));
   }
-  TxProof proof{.header = header_of(net),
-                .certificate = {},
+  TxProof proof{.block = {.header = header_of(net), .link = {}, .certificate = {}, .handovers = {}},
                 .tx_id = ids[3],
                 .result = results[3],
                 .place = {3, 5},
                 .tx_path = *list_path(ids, 3),
                 .receipt_path = *list_path(result_hashes, 3)};
-  proof.header.tx_root = list_root(ids);
-  proof.header.receipt_root = list_root(result_hashes);
-  proof.certificate = net.certify(proof.header, {0});
+  proof.block.header.tx_root = list_root(ids);
+  proof.block.header.receipt_root = list_root(result_hashes);
+  proof.block.certificate = net.certify(proof.block.header, {0});
   const auto back = decode_tx_proof(encode(proof));
   ASSERT_TRUE(back) << back.error().str();
-  EXPECT_EQ(*verify(*back, net.genesis), Grade::kEconomic);
+  EXPECT_EQ(verify(*back, trust(net.genesis), {})->grade, Grade::kEconomic);
   TxProof wrong = proof;
   wrong.result = results[2];
-  EXPECT_EQ(verify(wrong, net.genesis).error().id(), "light.list");
+  EXPECT_EQ(verify(wrong, trust(net.genesis), {}).error().id(), "light.list");
   wrong = proof;
   wrong.tx_id = ids[2];
-  EXPECT_EQ(verify(wrong, net.genesis).error().id(), "light.list");
+  EXPECT_EQ(verify(wrong, trust(net.genesis), {}).error().id(), "light.list");
 }
 
 }  // namespace

@@ -8,22 +8,13 @@
 namespace hanse::light {
 namespace {
 
-Hash32 leaf(const Hash32& item) { return crypto::blake3("hanse/list-leaf/1", {item.view()}); }
-Hash32 node(const Hash32& left, const Hash32& right) {
-  return crypto::blake3("hanse/list-node/1", {left.view(), right.view()});
-}
-Hash32 sealed(std::uint64_t count, const Hash32& top) {
-  std::uint8_t bytes[8];
-  store_be(bytes, count);
-  return crypto::blake3("hanse/list-root/1", {ByteView(bytes), top.view()});
-}
 std::size_t split(std::size_t count) { return std::bit_floor(count - 1); }
 
 Hash32 top_of(std::span<const Hash32> items) {
   if (items.empty()) return {};
-  if (items.size() == 1) return leaf(items[0]);
+  if (items.size() == 1) return list_leaf(items[0]);
   const std::size_t k = split(items.size());
-  return node(top_of(items.first(k)), top_of(items.subspan(k)));
+  return list_node(top_of(items.first(k)), top_of(items.subspan(k)));
 }
 
 void path_of(std::span<const Hash32> items, std::size_t index, std::vector<Hash32>& out) {
@@ -40,7 +31,17 @@ void path_of(std::span<const Hash32> items, std::size_t index, std::vector<Hash3
 
 }  // namespace
 
-Hash32 list_root(std::span<const Hash32> items) { return sealed(items.size(), top_of(items)); }
+Hash32 list_leaf(const Hash32& item) { return crypto::blake3("hanse/list-leaf/1", {item.view()}); }
+Hash32 list_node(const Hash32& left, const Hash32& right) {
+  return crypto::blake3("hanse/list-node/1", {left.view(), right.view()});
+}
+Hash32 list_seal(std::uint64_t count, const Hash32& top) {
+  std::uint8_t bytes[8];
+  store_be(bytes, count);
+  return crypto::blake3("hanse/list-root/1", {ByteView(bytes), top.view()});
+}
+
+Hash32 list_root(std::span<const Hash32> items) { return list_seal(items.size(), top_of(items)); }
 
 Result<std::vector<Hash32>> list_path(std::span<const Hash32> items, std::size_t index) {
   if (index >= items.size())
@@ -65,10 +66,10 @@ Status verify_list(const Hash32& item, ListPlace place, std::span<const Hash32> 
   }
   if (path.size() != right_turns.size())
     return fail(Kind::kDenied, "light.list", text("found {} siblings, expected {}", path.size(), right_turns.size()));
-  Hash32 hash = leaf(item);
+  Hash32 hash = list_leaf(item);
   for (std::size_t i = 0; i < path.size(); ++i)
-    hash = right_turns[path.size() - 1 - i] ? node(path[i], hash) : node(hash, path[i]);
-  const Hash32 found = sealed(place.count, hash);
+    hash = right_turns[path.size() - 1 - i] ? list_node(path[i], hash) : list_node(hash, path[i]);
+  const Hash32 found = list_seal(place.count, hash);
   if (found != root) return fail(Kind::kDenied, "light.list", text("found a path to {}, expected {}", found, root));
   return {};
 }

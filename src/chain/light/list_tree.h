@@ -16,6 +16,10 @@ namespace hanse::light {
 
 constexpr std::size_t kListPathMax = 32;
 
+Hash32 list_leaf(const Hash32& item);
+Hash32 list_node(const Hash32& left, const Hash32& right);
+Hash32 list_seal(std::uint64_t count, const Hash32& top);  // the root of a tree whose top is known
+
 Hash32 list_root(std::span<const Hash32> items);
 // Siblings from the leaf up.
 Result<std::vector<Hash32>> list_path(std::span<const Hash32> items, std::size_t index);

@@ -77,18 +77,20 @@ class ReceiptWorld {
     light::LightProof proof;
     proof.key = key;
     proof.value = *market->state.get(key);
-    proof.header.network = market->network;
-    proof.header.height = market->height;
-    proof.header.time_ms = 5;
+    light::BlockHeader& header = proof.block.header;
+    header.network = market->network;
+    header.height = market->height;
+    header.time_ms = 5;
+    header.valset_hash = header.next_valset_hash = light::set_hash(genesis.validators);
     std::vector<Leaf> leaves;
     for (const auto& [k, v] : market->state.entries())
       leaves.push_back({light::state_key_hash(k), light::state_value_hash(v)});
     std::ranges::sort(leaves, {}, &Leaf::key);
-    proof.header.state_root = subtree(leaves, 0, light::state_key_hash(key), &proof.path);
+    header.state_root = subtree(leaves, 0, light::state_key_hash(key), &proof.path);
     for (const std::uint16_t i : signers) {
       for (const crypto::SecretKey& secret : keys) {
         if (secret.public_key() == genesis.validators.validators[i].key)
-          proof.certificate.attests.push_back({.validator = i, .signature = light::sign_header(proof.header, secret)});
+          proof.block.certificate.attests.push_back({.validator = i, .signature = light::sign_header(header, secret)});
       }
     }
     return proof;

@@ -14,6 +14,7 @@ namespace {
 struct Evidence {
   const ReceiptBundle& bundle;
   const light::Genesis& genesis;
+  const light::Demand& demand;
   Report& report;
   NetworkId network{};
   gxf::Job job{};
@@ -76,15 +77,15 @@ Result<std::string> check_certificate(Evidence& e) {
     return fail(Kind::kDenied, "receipt.unrecorded",
                 text("the proof is of the record {}, expected {}", ByteView(proof.key), ByteView(key)));
   }
-  TRY(const light::Shown shown, light::verify(proof, e.genesis));
-  if (!shown.value) {
+  TRY(const light::Believed shown, light::verify(proof, light::trust(e.genesis), e.demand));
+  if (!proof.value) {
     return fail(Kind::kDenied, "receipt.unrecorded",
                 text("the ledger has no job {} at height {}", e.report.receipt.job_id, shown.height.value));
   }
-  TRY(e.report.job, market::decode_job(*shown.value));
+  TRY(e.report.job, market::decode_job(*proof.value));
   e.report.proven_at = shown.height;
-  return text("{} of {} validators at height {}, finality {}", proof.certificate.attests.size(),
-              e.genesis.validators.validators.size(), shown.height.value, light::grade_name(shown.grade));
+  return text("{} of {} validators at height {}, finality {}", shown.signers, shown.trusted.set.validators.size(),
+              shown.height.value, light::grade_name(shown.grade));
 }
 
 Result<std::string> check_record(Evidence& e) {
@@ -131,7 +132,7 @@ std::string_view level_name(Level level) {
   return "unknown";
 }
 
-Report verify(const ReceiptBundle& bundle, const light::Genesis& genesis) {
+Report verify(const ReceiptBundle& bundle, const light::Genesis& genesis, const light::Demand& demand) {
   struct Step {
     std::string_view name;
     Result<std::string> (*run)(Evidence&);
@@ -143,7 +144,7 @@ Report verify(const ReceiptBundle& bundle, const light::Genesis& genesis) {
       {"record", check_record, Level::kIncluded},     {"outcome", check_outcome, Level::kIncluded},
   };
   Report report;
-  Evidence evidence{.bundle = bundle, .genesis = genesis, .report = report};
+  Evidence evidence{.bundle = bundle, .genesis = genesis, .demand = demand, .report = report};
   for (const Step& step : kSteps) {
     auto found = step.run(evidence);
     report.checks.push_back(

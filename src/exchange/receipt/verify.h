@@ -36,7 +36,8 @@ struct Report {
   Height proven_at;  // height of the proof
 };
 
-Report verify(const ReceiptBundle& bundle, const light::Genesis& genesis);
+// Demands a certificate of at least quorum_bp; with another demand, what that says.
+Report verify(const ReceiptBundle& bundle, const light::Genesis& genesis, const light::Demand& demand = {});
 
 // Whether the bytes are output `index` of the receipt. Errors: receipt.output (denied: found and expected hash),
 // receipt.no_output (not_found).

@@ -79,7 +79,7 @@ Result<Bytes> Validator::query(std::uint8_t app, std::string_view path, ByteView
 }
 
 Result<Bytes> Validator::prove(ByteView state_key) {
-  TRY(const auto view, chain_->view());
+  TRY(const auto view, chain_->proof_view());
   TRY(const auto proof, view.prove(state_key));
   return light::encode(proof);
 }
@@ -125,7 +125,9 @@ Result<Json> Validator::block_document(Height height) {
   Json txs = Json::array();
   for (const auto& id : block.tx_ids) txs.push(codec::to_hex(id.view()));
   Json attests = Json::array();
-  for (const auto& attest : block.certificate.attests) attests.push(std::uint64_t{attest.validator});
+  TRY(const auto certificate, view.certificate(height));
+  if (certificate)
+    for (const auto& attest : certificate->attests) attests.push(std::uint64_t{attest.validator});
   Json out = Json::object();
   out.set("height", h.height.value)
       .set("hash", codec::to_hex(light::header_hash(h).view()))
