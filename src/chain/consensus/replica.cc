@@ -281,8 +281,8 @@ void Replica::Core::tick() {
   }
   ask_for_wanted();
   catch_up();
-  if (changing() && resend_due_ns <= ns() && own_change) {
-    if (!silent()) send(kEveryone, Type::kViewChange, own_change);
+  if (changing() && resend_due_ns <= ns()) {
+    if (change_sent()) send(kEveryone, Type::kViewChange, own_change);
     resend_due_ns = ns() + timeout_ns / 2;
   }
   if (changing() && view_due_ns <= ns()) {

@@ -46,8 +46,7 @@ void Replica::Core::peer_up(Index peer) {
   resent_ns.erase(peer);
   send_status(peer);
   if (silent()) return;
-  if (changing() && changes.contains(config.self) && changes[config.self].view == wanted_view)
-    send(peer, Type::kViewChange, own_change);
+  if (change_sent()) send(peer, Type::kViewChange, own_change);
   give_back(peer);
 }
 

@@ -126,6 +126,12 @@ void Replica::Core::join_others() {
   }
 }
 
+// The own ViewChange is durable, and so on its way.
+bool Replica::Core::change_sent() const {
+  const auto own = changes.find(config.self);
+  return changing() && !silent() && own != changes.end() && own->second.view == wanted_view;
+}
+
 std::vector<const ViewChange*> Replica::Core::changes_for(View asked) const {
   std::vector<const ViewChange*> out_set;
   for (const auto& [replica, vc] : changes)
@@ -141,9 +147,7 @@ void Replica::Core::lead_new_view() {
   for (const ViewChange* vc : set) weight += power.of(vc->replica);
   if (weight < power.quorum()) return;
   if (view_due_ns == kNever) view_due_ns = ns() + 2 * timeout_ns;
-  const auto own = changes.find(config.self);
-  if (power.leader(wanted_view) != config.self || silent() || own == changes.end() || own->second.view != wanted_view)
-    return;
+  if (power.leader(wanted_view) != config.self || !change_sent()) return;
   const auto decision = decide(power, set);
   if (!decision) return;
   NewView message{.epoch = config.epoch, .view = wanted_view, .view_changes = {}};

@@ -91,6 +91,7 @@ struct Replica::Core {
 
   // ---- replica_view.cc: changing the view
   bool changing() const { return wanted_view > view; }
+  bool change_sent() const;
   bool work_waits() const;
   bool empty_slot_awaited() const;
   void watch_progress();
