@@ -103,6 +103,9 @@ bool Lanes::available(const Tip& tip) const {
     const Vertex& v = it->second.v.vertex;
     return v.lane == tip.lane && v.height == tip.height;
   }
+  // All of it is here and stands on another fork than the cut: it never will, and everyone leaves it out.
+  if (it != held_.end())
+    if (const Path way = path(tip); !way.missing && !way.descends) return true;
   return acked_power(tip) >= power_.one_honest();
 }
 

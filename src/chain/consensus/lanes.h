@@ -1,7 +1,8 @@
 // Lanes: the part of the DAG that is not ordered yet. Each replica writes one lane, a chain of vertices; everyone
 // stores all lanes and acknowledges what it stores (consensus.md 5.3).
 //   rooted     stored, and so are all its lane's vertices down to the cut
-//   available  rooted here, or acknowledged exactly (lane, height, id) by power >= A: somebody honest has it
+//   available  rooted here, or acknowledged exactly (lane, height, id) by power >= A: somebody honest has it; or here
+//              down to the cut without standing on it, which makes it a tip that everyone ignores
 // The first vertex of a (lane, height) is kept and acknowledged, a second one only kept when somebody needs it by id.
 // Limits: heights (cut, cut + kLaneWindow], lane_bytes_max a lane. Pure; one thread at a time. Errors: none.
 #pragma once

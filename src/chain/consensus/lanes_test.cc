@@ -61,6 +61,7 @@ TEST(Lanes, a_fork_is_kept_only_when_wanted_and_ignored_when_it_does_not_stand_o
   EXPECT_TRUE(lanes.path(tip(above)).descends);
   lanes.advance(tip(one));
   EXPECT_FALSE(lanes.path(tip(above)).descends);
+  EXPECT_TRUE(lanes.available(tip(above)));  // nobody waits for what everyone ignores
   EXPECT_EQ(lanes.find(other.id), nullptr);
 }
 

@@ -99,7 +99,9 @@ void Replica::Core::catch_up() {
   }
   if (catch_up_due_ns == kNever) catch_up_due_ns = ns() + config.fetch_ms * kNsPerMs;
   if (catch_up_due_ns > ns()) return;
-  catch_up_due_ns = ns() + 5 * config.fetch_ms * kNsPerMs;
+  // Twice as long while no answer helps, so that a slow link is not filled with answers to questions asked before.
+  catch_up_wait_ms = std::min(std::max(2 * catch_up_wait_ms, 5 * config.fetch_ms), 5 * config.status_ms);
+  catch_up_due_ns = ns() + catch_up_wait_ms * kNsPerMs;
   const auto next_peer = [&] {
     do catch_up_peer = static_cast<Index>((catch_up_peer + 1) % power.count());
     while (catch_up_peer == config.self);
@@ -144,6 +146,7 @@ void Replica::Core::on_slot(Index from, const Slot& told) {
     if (said == digest) weight += power.of(replica);
   if (weight < power.one_honest() || s.decided) return;
   ++counters.slots_caught_up;
+  catch_up_wait_ms = 0;
   decide_slot(told.seq, s, digest);
   if (told.seq == fetched_to) catch_up_due_ns = ns();
 }

@@ -143,10 +143,14 @@ std::vector<const ViewChange*> Replica::Core::changes_for(View asked) const {
 
 void Replica::Core::lead_new_view() {
   const auto set = changes_for(wanted_view);
-  std::uint32_t weight = 0;
+  std::uint32_t weight = 0, reached = 0;
   for (const ViewChange* vc : set) weight += power.of(vc->replica);
+  for (const auto& [replica, vc] : changes)
+    if (vc.view >= wanted_view) reached += power.of(replica);
+  // The view's time begins when a quorum asks for it or for a later one: else two that wait here and one that waits
+  // above would wait for ever.
+  if (reached >= power.quorum() && view_due_ns == kNever) view_due_ns = ns() + 2 * timeout_ns;
   if (weight < power.quorum()) return;
-  if (view_due_ns == kNever) view_due_ns = ns() + 2 * timeout_ns;
   if (power.leader(wanted_view) != config.self || !change_sent()) return;
   const auto decision = decide(power, set);
   if (!decision) return;

@@ -202,6 +202,7 @@ struct Replica::Core {
   std::map<Index, std::int64_t> resent_ns;
   std::int64_t status_due_ns = 0;
   std::int64_t catch_up_due_ns = kNever;
+  std::int64_t catch_up_wait_ms = 0;
   Index catch_up_peer = 0;
   Seq fetched_to = 0;  // the slots asked for end here
   bool abstaining = false, halted = false;
