@@ -1,5 +1,7 @@
 #include "chain/ledger/app.h"
 
+#include <bit>
+
 #include "base/codec/cbor.h"
 #include "base/core/check.h"
 #include "base/core/text.h"
@@ -77,7 +79,20 @@ Result<Tx> decode_tx(ByteView bytes) {
   return tx;
 }
 
-Hash32 tx_id(const Tx& tx) { return crypto::blake3("hanse/tx/1", {encode_tx(tx)}); }
+// Hashes what encode_tx gives, without copying the body.
+Hash32 tx_id(const Tx& tx) {
+  std::uint8_t head[16] = {0xa2, 0x00};
+  std::size_t size = 2;
+  const auto item = [&](std::uint8_t major, std::size_t n) {  // RFC 8949 section 3: the first bytes of an item
+    const std::size_t width = n < 24 ? 0 : n < 0x100 ? 1 : n < 0x1'0000 ? 2 : 4;
+    head[size++] = static_cast<std::uint8_t>(major << 5 | (width == 0 ? n : 24 + std::bit_width(width) - 1));
+    for (std::size_t i = width; i-- > 0;) head[size++] = static_cast<std::uint8_t>(n >> 8 * i);
+  };
+  item(0, tx.app);
+  head[size++] = 0x01;
+  item(2, tx.body.size());
+  return crypto::blake3("hanse/tx/1", {ByteView(head, size), tx.body});
+}
 
 TxResult failed(const Error& error) {
   TxResult result;

@@ -1,7 +1,7 @@
 #include "chain/ledger/ledger.h"
 
 #include <algorithm>
-#include <set>
+#include <unordered_set>
 
 #include "base/core/check.h"
 #include "base/core/text.h"
@@ -16,12 +16,12 @@ constexpr std::string_view kNextKey = "next";          // u8 wants a block, u64 
 constexpr std::string_view kEconomicKey = "economic";  // height of the newest economic certificate
 constexpr std::string_view kNotePrefix = "note/";
 
-std::map<Hash32, std::optional<Hash32>> tree_changes(const std::map<Bytes, std::optional<Bytes>>& writes) {
-  std::map<Hash32, std::optional<Hash32>> changes;
-  for (const auto& [key, value] : writes) {
-    const Hash32 hash = light::state_key_hash(key);
-    changes[hash] = value ? std::optional(light::state_value_hash(*value)) : std::nullopt;
-  }
+std::vector<TreeChange> tree_changes(const Writes& writes) {
+  std::vector<TreeChange> changes;
+  changes.reserve(writes.size());
+  for (const auto& [key, value] : writes)
+    changes.push_back({.key = light::state_key_hash(key),
+                       .value = value ? std::optional(light::state_value_hash(*value)) : std::nullopt});
   return changes;
 }
 
@@ -77,7 +77,7 @@ Status Ledger::write_genesis() {
   block.header.receipt_root = light::list_root({});
   block.header.history_root = light::history_root(block.history);
   block.header.valset_hash = block.header.next_valset_hash = light::set_hash(genesis_.validators);
-  block.writes = state.writes();
+  block.writes = state.take_writes();
   TRY(block.tree, update_tree(node_get(nullptr), tree_changes(block.writes)));
   block.header.state_root = block.tree.root;
   TRY_OK(commit(block, Keep::kForProof));
@@ -190,7 +190,7 @@ Result<Executed> Ledger::execute(const Cut& cut) const {
 }
 
 Status Ledger::run_txs(const Cut& cut, const BlockContext& context, Overlay& state, Executed& out) const {
-  std::set<Hash32> in_block;
+  std::unordered_set<Hash32> in_block;  // asked only, never walked
   for (const Tx& tx : cut.txs) {
     const Hash32 id = tx_id(tx);
     TRY(const auto before, store_->get(kTxs, id.view()));
@@ -203,7 +203,7 @@ Status Ledger::run_txs(const Cut& cut, const BlockContext& context, Overlay& sta
       Overlay own(state);
       result = target->apply(tx, context, own);
       if (result.code == 0) {
-        own.commit_to(state);
+        state.take(own);
       } else {
         result.events.clear();
       }
@@ -220,8 +220,8 @@ Status Ledger::run_txs(const Cut& cut, const BlockContext& context, Overlay& sta
   return {};
 }
 
-Status Ledger::seal(const Cut& cut, const Overlay& state, Executed& out) const {
-  out.writes = state.writes();
+Status Ledger::seal(const Cut& cut, Overlay& state, Executed& out) const {
+  out.writes = state.take_writes();
   TRY(out.tree, update_tree(node_get(nullptr), tree_changes(out.writes)));
   const Hash32 parent = light::header_hash(tip_.header);
   out.history = history_;
@@ -372,16 +372,16 @@ Status Ledger::check_determinism(const Cut& cut) const {
 
 Status Ledger::audit() const {
   const kv::Snapshot snapshot = store_->snapshot();
-  std::map<Hash32, std::optional<Hash32>> all;
+  std::vector<TreeChange> all;
   TRY_OK(store_->scan(
       kStateFamily, {}, {},
       [&](ByteView key, ByteView value) {
-        all[light::state_key_hash(key)] = light::state_value_hash(value);
+        all.push_back({.key = light::state_key_hash(key), .value = light::state_value_hash(value)});
         return true;
       },
       &snapshot));
   const NodeGet nothing = [](ByteView) { return Result<std::optional<Bytes>>(std::nullopt); };
-  TRY(const TreeUpdate rebuilt, update_tree(nothing, all));
+  TRY(const TreeUpdate rebuilt, update_tree(nothing, std::move(all)));
   TRY(const Hash32 stored, tree_root(node_get(&snapshot)));
   TRY(const auto last, store_->last(kBlocks, {}, {}, &snapshot));
   if (!last) return fail(Kind::kCorrupt, "ledger.record", "found no block");

@@ -81,7 +81,7 @@ struct Executed {
   std::vector<Event> events;    // of the transactions in order, then of the applications' ends
   std::vector<Hash32> skipped;  // applied before, left out of the block
   bool wants_block = false;
-  std::map<Bytes, std::optional<Bytes>> writes;
+  Writes writes;
   TreeUpdate tree;
   light::History history;  // with the parent
   std::vector<light::HistoryNode> history_nodes;
@@ -206,7 +206,7 @@ class Ledger {
   BlockContext context_of(const Cut& cut) const;
   Status check_cut(const Cut& cut) const;
   Status run_txs(const Cut& cut, const BlockContext& context, Overlay& state, Executed& out) const;
-  Status seal(const Cut& cut, const Overlay& state, Executed& out) const;
+  Status seal(const Cut& cut, Overlay& state, Executed& out) const;
   NodeGet node_get(const kv::Snapshot* at) const;
 
   light::Genesis genesis_;

@@ -10,6 +10,9 @@
 #include "chain/ledger/test_net.h"
 
 namespace hanse::ledger {
+
+void execute_bench(const std::string& dir);
+
 namespace {
 
 constexpr std::size_t kUsers = 16;
@@ -139,6 +142,7 @@ void proofs(const Chain& chain, const TestNet& net) {
 int run() {
   const char* base = std::getenv("HANSE_BENCH_DIR");
   const TempDir dir(base != nullptr ? base : ".");
+  execute_bench(dir.path());
   const TestNet net(kUsers);
   auto chain = Chain::open(dir.path(), net.genesis, TestNet::accounts_only(), TestNet::validator_key(), {});
   if (!chain) {

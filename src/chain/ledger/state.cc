@@ -23,7 +23,7 @@ Bytes scan_start(ByteView prefix, ByteView from) { return less(from, prefix) ? t
 }  // namespace
 
 Result<std::optional<Bytes>> MemState::get(ByteView key) const {
-  const auto it = entries_.find(to_bytes(key));
+  const auto it = entries_.find(key);
   if (it == entries_.end()) return std::optional<Bytes>();
   return std::optional<Bytes>(it->second);
 }
@@ -47,7 +47,7 @@ void MemState::erase(ByteView key) {
 }
 
 Result<std::optional<Bytes>> Overlay::get(ByteView key) const {
-  const auto it = writes_.find(to_bytes(key));
+  const auto it = writes_.find(key);
   if (it != writes_.end()) return it->second;
   return below_.get(key);
 }
@@ -78,12 +78,23 @@ Status Overlay::scan(ByteView prefix, ByteView from, const std::function<bool(By
 
 void Overlay::put(ByteView key, ByteView value) {
   check_limits(key, value);
-  writes_.insert_or_assign(to_bytes(key), std::optional<Bytes>(to_bytes(value)));
+  if (const auto it = writes_.find(key); it != writes_.end()) {
+    it->second = to_bytes(value);
+  } else {
+    writes_.emplace(to_bytes(key), to_bytes(value));
+  }
 }
 
 void Overlay::erase(ByteView key) {
   check_limits(key, {});
   writes_.insert_or_assign(to_bytes(key), std::nullopt);
+}
+
+void Overlay::take(Overlay& upper) {
+  // Moves the nodes: what stays behind has a key that is here already.
+  writes_.merge(upper.writes_);
+  for (auto& [key, value] : upper.writes_) writes_.find(key)->second = std::move(value);
+  upper.writes_.clear();
 }
 
 void Overlay::commit_to(State& target) const {

@@ -31,6 +31,13 @@ class State : public StateReader {
   virtual void erase(ByteView key) = 0;
 };
 
+// Looked up without making a key.
+struct BytesLess {
+  using is_transparent = void;
+  bool operator()(ByteView a, ByteView b) const { return as_text(a) < as_text(b); }
+};
+using Writes = std::map<Bytes, std::optional<Bytes>, BytesLess>;  // nothing: erased
+
 // In memory: for tests, dry runs and the simulator.
 class MemState final : public State {
  public:
@@ -38,10 +45,10 @@ class MemState final : public State {
   Status scan(ByteView prefix, ByteView from, const std::function<bool(ByteView, ByteView)>& visit) const override;
   void put(ByteView key, ByteView value) override;
   void erase(ByteView key) override;
-  const std::map<Bytes, Bytes>& entries() const { return entries_; }
+  const std::map<Bytes, Bytes, BytesLess>& entries() const { return entries_; }
 
  private:
-  std::map<Bytes, Bytes> entries_;
+  std::map<Bytes, Bytes, BytesLess> entries_;
 };
 
 // Writes kept aside over another state: what one transaction does until it is known to succeed.
@@ -55,12 +62,14 @@ class Overlay final : public State {
   Status scan(ByteView prefix, ByteView from, const std::function<bool(ByteView, ByteView)>& visit) const override;
   void put(ByteView key, ByteView value) override;
   void erase(ByteView key) override;
-  const std::map<Bytes, std::optional<Bytes>>& writes() const { return writes_; }
+  const Writes& writes() const { return writes_; }
+  Writes take_writes() { return std::move(writes_); }
   void commit_to(State& target) const;
+  void take(Overlay& upper);  // the writes of one over this, which win
 
  private:
   const StateReader& below_;
-  std::map<Bytes, std::optional<Bytes>> writes_;
+  Writes writes_;
 };
 
 }  // namespace hanse::ledger

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/crypto/hash.h"
+#include "chain/ledger/app.h"
 #include "base/core/random.h"
 #include "base/core/text.h"
 
@@ -95,6 +97,31 @@ TEST(StateDeathTest, refuses_keys_and_values_beyond_the_limit) {
   EXPECT_DEATH(s.put(Bytes(kStateKeyMax + 1, 'k'), {}), "kStateKeyMax");
   EXPECT_DEATH(s.put({}, {}), "kStateKeyMax");
   EXPECT_DEATH(s.put(b("k"), Bytes(kStateValueMax + 1)), "kStateValueMax");
+}
+
+TEST(Overlay, takes_the_writes_of_the_one_above_which_win) {
+  MemState below;
+  Overlay lower(below);
+  lower.put(as_bytes("a"), as_bytes("1"));
+  lower.put(as_bytes("b"), as_bytes("1"));
+  Overlay upper(lower);
+  upper.put(as_bytes("b"), as_bytes("2"));
+  upper.erase(as_bytes("a"));
+  upper.put(as_bytes("c"), as_bytes("2"));
+  lower.take(upper);
+  EXPECT_TRUE(upper.writes().empty());
+  EXPECT_FALSE(*lower.get(as_bytes("a")));
+  EXPECT_EQ(as_text(**lower.get(as_bytes("b"))), "2");
+  EXPECT_EQ(as_text(**lower.get(as_bytes("c"))), "2");
+  EXPECT_EQ(lower.take_writes().size(), 3u);
+}
+
+TEST(Tx, its_id_is_the_hash_of_its_encoding_at_every_size) {
+  for (const std::uint8_t app : {0, 23, 24, 255})
+    for (const std::size_t size : {0u, 23u, 24u, 255u, 256u, 65'535u, 65'536u}) {
+      const Tx tx{.app = app, .body = Bytes(size, 7)};
+      EXPECT_EQ(tx_id(tx), crypto::blake3("hanse/tx/1", {encode_tx(tx)})) << size;
+    }
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 #include "chain/ledger/tree.h"
 
+#include <algorithm>
 #include <span>
-#include <vector>
 
 #include "base/core/text.h"
 
@@ -33,6 +33,7 @@ struct Path {
   }
   Bytes record_key() const {
     Bytes key;
+    key.reserve(2 + (depth + 7u) / 8u);
     append_be(key, depth);
     append(key, bits.view().first((depth + 7u) / 8u));
     return key;
@@ -40,9 +41,10 @@ struct Path {
 };
 
 Bytes encode_node(const Node& node) {
-  Bytes out{static_cast<std::uint8_t>(node.type)};
-  append(out, node.a.view());
-  append(out, node.b.view());
+  Bytes out(65);
+  out[0] = static_cast<std::uint8_t>(node.type);
+  std::ranges::copy(node.a.data, out.begin() + 1);
+  std::ranges::copy(node.b.data, out.begin() + 33);
   return out;
 }
 
@@ -68,11 +70,7 @@ Result<Node> load_child(const NodeGet& get, const Path& path, const Hash32& expe
   return node;
 }
 
-struct Change {
-  Hash32 key;
-  std::optional<Hash32> value;
-};
-using Changes = std::span<const Change>;
+using Changes = std::span<const TreeChange>;
 
 // Changes are sorted and share the bits above depth, so those that turn right are a suffix.
 std::size_t first_right(Changes changes, std::size_t depth) {
@@ -96,20 +94,17 @@ class Updater {
 
  private:
   void store(const Path& path, const Node& node) {
-    if (node.type == Node::Type::kEmpty) {
-      out_.records[path.record_key()] = std::nullopt;
-    } else {
-      out_.records[path.record_key()] = encode_node(node);
-    }
+    out_.records.emplace_back(path.record_key(),
+                              node.type == Node::Type::kEmpty ? std::nullopt : std::optional(encode_node(node)));
   }
 
   // What stands at path after the changes. Stores everything below path; path itself is the caller's.
   Result<Node> apply(const Path& path, const Node& node, Changes changes) {
     if (changes.empty()) return node;
     if (node.type == Node::Type::kInner) return apply_inner(path, node, changes);
-    std::vector<Change> leaves;
+    std::vector<TreeChange> leaves;
     bool own_pending = node.type == Node::Type::kLeaf;
-    for (const Change& change : changes) {
+    for (const TreeChange& change : changes) {
       if (own_pending && !(change.key < node.a)) {
         if (change.key != node.a) leaves.push_back({node.a, node.b});
         own_pending = false;
@@ -169,11 +164,9 @@ class Updater {
 
 }  // namespace
 
-Result<TreeUpdate> update_tree(const NodeGet& get, const std::map<Hash32, std::optional<Hash32>>& changes) {
-  std::vector<Change> list;
-  list.reserve(changes.size());
-  for (const auto& [key, value] : changes) list.push_back({key, value});
-  return Updater(get).run(list);
+Result<TreeUpdate> update_tree(const NodeGet& get, std::vector<TreeChange> changes) {
+  std::ranges::sort(changes, {}, &TreeChange::key);
+  return Updater(get).run(changes);
 }
 
 Result<Hash32> tree_root(const NodeGet& get) {

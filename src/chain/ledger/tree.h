@@ -6,8 +6,9 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "chain/light/sparse.h"
 
@@ -17,10 +18,15 @@ using NodeGet = std::function<Result<std::optional<Bytes>>(ByteView record_key)>
 
 struct TreeUpdate {
   Hash32 root;
-  std::map<Bytes, std::optional<Bytes>> records;  // to put, or (nothing) to erase
+  // To put, or (nothing) to erase; of two with one key the later holds.
+  std::vector<std::pair<Bytes, std::optional<Bytes>>> records;
 };
-// Changes: key hash -> new value hash, or nothing to remove the key.
-Result<TreeUpdate> update_tree(const NodeGet& get, const std::map<Hash32, std::optional<Hash32>>& changes);
+struct TreeChange {
+  Hash32 key;                   // hash of the state key
+  std::optional<Hash32> value;  // hash of the new value; nothing removes the key
+};
+// In any order, one for each key.
+Result<TreeUpdate> update_tree(const NodeGet& get, std::vector<TreeChange> changes);
 Result<Hash32> tree_root(const NodeGet& get);
 Result<light::SparseProof> prove_in_tree(const NodeGet& get, const Hash32& key_hash);
 

@@ -26,8 +26,13 @@ struct Stored {
     if (it == records.end()) return std::nullopt;
     return it->second;
   };
+  static std::vector<TreeChange> list(const std::map<Hash32, std::optional<Hash32>>& changes) {
+    std::vector<TreeChange> out;
+    for (const auto& [key, value] : changes) out.insert(out.begin(), {key, value});  // descending: any order will do
+    return out;
+  }
   Hash32 update(const std::map<Hash32, std::optional<Hash32>>& changes) {
-    auto out = update_tree(get, changes);
+    auto out = update_tree(get, list(changes));
     EXPECT_TRUE(out) << out.error().str();
     for (auto& [key, value] : out->records) {
       if (value) {
@@ -125,7 +130,7 @@ TEST(Tree, notices_a_record_that_does_not_fit_its_parent) {
   for (auto& [key, value] : stored.records)
     if (key.size() > 2) value[40] ^= 1;
   EXPECT_EQ(prove_in_tree(stored.get, changes.begin()->first).error().id(), "ledger.tree_corrupt");
-  EXPECT_EQ(update_tree(stored.get, changes).error().id(), "ledger.tree_corrupt");
+  EXPECT_EQ(update_tree(stored.get, stored.list(changes)).error().id(), "ledger.tree_corrupt");
   stored.records.begin()->second.pop_back();
   EXPECT_EQ(tree_root(stored.get).error().id(), "ledger.tree_corrupt");
 }
