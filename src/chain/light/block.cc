@@ -124,6 +124,12 @@ Bytes sign_header(const BlockHeader& header, const crypto::SecretKey& key) {
 
 std::string_view grade_name(Grade grade) { return grade == Grade::kEconomic ? "economic" : "fast"; }
 
+std::optional<Grade> parse_grade(std::string_view name) {
+  for (const Grade grade : {Grade::kFast, Grade::kEconomic})
+    if (name == grade_name(grade)) return grade;
+  return {};
+}
+
 std::uint32_t grade_bp(Grade grade, const Params& params) {
   return grade == Grade::kEconomic ? params.economic_bp : params.quorum_bp;
 }

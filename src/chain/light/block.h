@@ -51,6 +51,7 @@ Bytes sign_header(const BlockHeader& header, const crypto::SecretKey& key);
 
 enum class Grade : std::uint8_t { kFast = 1, kEconomic = 2 };
 std::string_view grade_name(Grade grade);
+std::optional<Grade> parse_grade(std::string_view name);  // the inverse
 
 // What a certificate needs to reach the grade, and which grade a power reaches (nothing below quorum_bp).
 std::uint32_t grade_bp(Grade grade, const Params& params);

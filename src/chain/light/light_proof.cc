@@ -246,6 +246,20 @@ Result<TxProof> decode_tx_proof(ByteView bytes) {
   return proof;
 }
 
+Result<std::variant<LightProof, TxProof>> decode_proof(ByteView bytes) {
+  codec::CborReader r(bytes, kLimits);
+  TRY_OK(r.enter_map("proof", 12));
+  std::uint64_t version = 0, kind = 0;
+  TRY_OK(read_u64(r, 0, "version", version));
+  TRY_OK(read_u64(r, 1, "kind", kind));
+  if (kind == kKindTx) {
+    TRY(TxProof proof, decode_tx_proof(bytes));
+    return proof;
+  }
+  TRY(LightProof proof, decode_light_proof(bytes));
+  return proof;
+}
+
 Result<Believed> verify(const TxProof& proof, const Trusted& from, const Demand& demand) {
   const BlockHeader& header = proof.block.header;
   TRY_OK(verify_list(proof.tx_id, proof.place, proof.tx_path, header.tx_root));

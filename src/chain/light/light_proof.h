@@ -10,6 +10,8 @@
 // and the codec's.
 #pragma once
 
+#include <variant>
+
 #include "chain/light/block.h"
 #include "chain/light/history.h"
 #include "chain/light/sparse.h"
@@ -90,6 +92,8 @@ struct TxProof {
 Bytes encode(const TxProof& proof);
 Result<TxProof> decode_tx_proof(ByteView bytes);
 Result<Believed> verify(const TxProof& proof, const Trusted& from, const Demand& demand);
+
+Result<std::variant<LightProof, TxProof>> decode_proof(ByteView bytes);  // of either kind
 
 Hash32 result_hash(ByteView encoded_result);  // BLAKE3("hanse/tx-result/1", bytes)
 

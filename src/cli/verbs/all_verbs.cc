@@ -3,10 +3,10 @@
 namespace hanse::cli {
 
 std::vector<plugin::Verb> all_verbs() {
-  return {up_verb(),          down_verb(),         submit_verb(),       status_verb(),
-          cancel_verb(),      keygen_verb(),       wallet_show_verb(),  provider_list_verb(),
-          receipt_get_verb(), receipt_show_verb(), genesis_show_verb(), node_run_verb(),
-          doctor_verb(),      explain_verb(),      completion_verb(),   version_verb()};
+  return {up_verb(),           down_verb(),         submit_verb(),        status_verb(),      cancel_verb(),
+          keygen_verb(),       wallet_show_verb(),  provider_list_verb(), receipt_get_verb(), receipt_show_verb(),
+          genesis_show_verb(), light_verify_verb(), node_run_verb(),      doctor_verb(),      explain_verb(),
+          completion_verb(),   version_verb()};
 }
 
 }  // namespace hanse::cli

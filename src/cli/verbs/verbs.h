@@ -1,7 +1,8 @@
 // The command line: every verb Hanse has, the parser over them, and what all verbs share.
 // Results go to stdout, talk to stderr; --json prints one object, and errors as {"error":{id,code,message,path}}.
 // Exit codes: 0 ok, 1 negative answer, 2 usage, 3 unreachable, 4 denied, 5 corrupt, 70 bug.
-// Errors: cli.usage, cli.number, cli.network_folder, cli.started, cli.not_started, cli.start_failed, cli.no_receipt.
+// Errors: cli.usage, cli.number, cli.network_folder, cli.started, cli.not_started, cli.start_failed, cli.no_receipt,
+// cli.no_proof.
 #pragma once
 
 #include <span>
@@ -30,6 +31,7 @@ plugin::Verb cancel_verb();
 plugin::Verb receipt_get_verb();
 plugin::Verb receipt_show_verb();
 plugin::Verb genesis_show_verb();
+plugin::Verb light_verify_verb();
 plugin::Verb node_run_verb();
 plugin::Verb doctor_verb();
 plugin::Verb explain_verb();

@@ -13,10 +13,13 @@ namespace hanse::receipt {
 namespace {
 
 constexpr std::string_view kUsage =
-    "usage: hanse-verify RECEIPT [--genesis FILE] [--output FILE]... [--json]\n"
+    "usage: hanse-verify RECEIPT [--genesis FILE] [--output FILE]... [--grade GRADE] [--json]\n"
     "\n"
     "Checks that RECEIPT was signed by its provider, that the network of the genesis file recorded it, and whether it\n"
     "was paid. Without --genesis, genesis.cbor beside RECEIPT is taken. The n-th --output must be the n-th output.\n"
+    "--grade fast (the default) asks for signatures of the quorum in the genesis file, --grade economic for its "
+    "higher\n"
+    "weight.\n"
     "\n"
     "exit: 0 true, 1 false, 2 usage, 5 damaged file\n";
 constexpr std::size_t kOutputBytesMax = 1u << 30;
@@ -26,6 +29,7 @@ struct Options {
   std::string receipt;
   std::optional<std::string> genesis;
   std::vector<std::string> outputs;
+  light::Demand demand;
   bool json = false;
   bool help = false;
 };
@@ -37,13 +41,17 @@ Result<Options> parse(int argc, char** argv) {
   const auto usage = [](std::string_view message) { return fail(Kind::kInvalid, "receipt.usage", message); };
   for (int i = 1; i < argc; ++i) {
     const std::string_view arg = argv[i];
-    const bool takes_value = arg == "--genesis" || arg == "--output";
-    if (takes_value && i + 1 == argc) return usage(text("{} needs a file", arg));
+    const bool takes_value = arg == "--genesis" || arg == "--output" || arg == "--grade";
+    if (takes_value && i + 1 == argc) return usage(text("{} needs a value", arg));
     if (arg == "--genesis" && o.genesis) return usage("--genesis is given twice");
     if (arg == "--genesis") {
       o.genesis = argv[++i];
     } else if (arg == "--output") {
       o.outputs.emplace_back(argv[++i]);
+    } else if (arg == "--grade") {
+      const auto grade = light::parse_grade(argv[++i]);
+      if (!grade) return usage(text("found --grade {}, expected fast or economic", argv[i]));
+      o.demand.grade = *grade;
     } else if (arg == "--json") {
       o.json = true;
     } else if (arg == "--help" || arg == "-h") {
@@ -140,7 +148,7 @@ Result<Report> run(const Options& o) {
   TRY(const Bytes file, read_named(o.receipt, kBundleBytesMax));
   TRY(const light::Genesis genesis, read_genesis(o));
   TRY(const ReceiptBundle bundle, decode_bundle(file));
-  Report report = verify(bundle, genesis);
+  Report report = verify(bundle, genesis, o.demand);
   check_outputs(o, report);
   return report;
 }

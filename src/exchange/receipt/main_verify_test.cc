@@ -45,9 +45,20 @@ class HanseVerify : public testing::Test {
     Bytes bad = encode(w.bundle());
     bad.resize(bad.size() / 2);
     write("half.receipt", bad);
+    ReceiptWorld graded("testnet", {6'699, 1, 1'299, 1, 2'000});
+    graded.settle_a_job();
+    write("graded.cbor", light::encode(graded.genesis));
+    const std::vector<std::uint16_t> signers[] = {{0}, {0, 1}, {0, 1, 2}, {0, 1, 2, 3}};
+    const char* const names[] = {"6699.receipt", "6700.receipt", "7999.receipt", "8000.receipt"};
+    for (std::size_t i = 0; i < 4; ++i) {
+      ReceiptBundle bundle = graded.bundle();
+      bundle.job_proof = light::encode(graded.prove(market::job_key(graded.order.job_id), signers[i]));
+      write(names[i], encode(bundle));
+    }
   }
   static void TearDownTestSuite() {
-    for (const char* name : {"job.receipt", "genesis.cbor", "other.cbor", "output", "wrong", "half.receipt"})
+    for (const char* name : {"job.receipt", "genesis.cbor", "other.cbor", "output", "wrong", "half.receipt",
+                             "graded.cbor", "6699.receipt", "6700.receipt", "7999.receipt", "8000.receipt"})
       (void)real_fs().unlink(text("{}/{}", dir_, name));
     std::remove(dir_.c_str());
   }
@@ -80,6 +91,28 @@ TEST_F(HanseVerify, exits_by_the_kind_of_answer) {
   EXPECT_EQ(verify("half.receipt").exit, 5);
   EXPECT_EQ(verify("job.receipt --genesis output").exit, 5);
   EXPECT_EQ(verify("--help").exit, 0);
+}
+
+TEST_F(HanseVerify, asks_for_the_weight_of_a_grade_to_the_basis_point) {
+  const auto ask = [&](std::string_view bp, std::string_view grade) {
+    return verify(text("{}.receipt --genesis graded.cbor {}", bp, grade));
+  };
+  const Ran light = ask("6699", "");
+  EXPECT_EQ(light.exit, 1);
+  EXPECT_NE(light.out.find("found signatures of 6699 bp"), std::string::npos) << light.out;
+  EXPECT_NE(light.out.find("expected at least 6700"), std::string::npos) << light.out;
+  EXPECT_EQ(ask("6699", "--grade fast").exit, 1);
+  EXPECT_EQ(ask("6700", "").exit, 0);
+  EXPECT_EQ(ask("6700", "--grade fast").exit, 0);
+  const Ran heavy = ask("7999", "--grade economic");
+  EXPECT_EQ(heavy.exit, 1);
+  EXPECT_NE(heavy.out.find("found signatures of 7999 bp"), std::string::npos) << heavy.out;
+  EXPECT_NE(heavy.out.find("expected at least 8000"), std::string::npos) << heavy.out;
+  const Ran economic = ask("8000", "--grade economic");
+  EXPECT_EQ(economic.exit, 0);
+  EXPECT_NE(economic.out.find("finality economic"), std::string::npos) << economic.out;
+  EXPECT_EQ(ask("8000", "--grade slow").exit, 2);
+  EXPECT_EQ(ask("8000", "--grade").exit, 2);
 }
 
 TEST_F(HanseVerify, speaks_json) {

@@ -11,17 +11,21 @@ namespace hanse::receipt {
 
 class ReceiptWorld {
  public:
-  explicit ReceiptWorld(std::string name = "testnet", std::uint16_t validators = 4) {
+  explicit ReceiptWorld(std::string name = "testnet", std::uint16_t validators = 4)
+      : ReceiptWorld(std::move(name), std::vector<std::uint16_t>(
+                                          validators, static_cast<std::uint16_t>(light::kPowerTotalBp / validators))) {}
+  // Powers by place in the set.
+  ReceiptWorld(std::string name, const std::vector<std::uint16_t>& powers) {
     std::vector<light::Validator> set;
-    const auto power_bp = static_cast<std::uint16_t>(light::kPowerTotalBp / validators);
-    for (std::uint16_t i = 0; i < validators; ++i) {
+    for (std::size_t i = 0; i < powers.size(); ++i) {
       const Bytes seed(32, static_cast<std::uint8_t>(0xa0 + i));
       keys.push_back(*crypto::SecretKey::from_seed(crypto::SigAlg::kMlDsa65, seed));
-      set.push_back({.key = keys.back().public_key(), .power_bp = power_bp});
+      set.push_back({.key = keys.back().public_key(), .power_bp = 1});
     }
     genesis.name = std::move(name);
     genesis.time_ms = 1;
     genesis.validators = light::sorted_set(std::move(set));
+    for (std::size_t i = 0; i < powers.size(); ++i) genesis.validators.validators[i].power_bp = powers[i];
     market.emplace(market::Params{}, 3, 100'000'000, light::network_id(genesis));
     EXPECT_EQ(market->add_provider(1).code, 0u);
     EXPECT_EQ(market->add_ask(1).code, 0u);
