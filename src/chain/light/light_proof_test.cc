@@ -202,6 +202,13 @@ TEST(CertifiedHeader, refuses_handovers_that_are_missing_doubled_out_of_order_or
   bad = s.prove(3, 12);
   bad.handovers[1].certificate.attests[0].signature[9] ^= 1;
   EXPECT_EQ(s.verdict(bad), "light.cert_signature");
+  // A set of the forger's own, and a block that it certifies.
+  const Net forger({10'000}, 150);
+  bad = s.prove(7, 7);
+  bad.handovers[0].next = forger.genesis.validators;
+  bad.header.valset_hash = set_hash(forger.genesis.validators);
+  bad.certificate = forger.certify(bad.header, {0});
+  EXPECT_EQ(s.verdict(bad), "light.valset");
   // Signed by the right set, and yet no handover: the set stays.
   bad = s.prove(3, 3);
   bad.handovers.push_back({.header = s.headers[1],
