@@ -69,11 +69,10 @@ Effects Replica::executed(Now now, Seq seq, const Hash32& block, bool wants_bloc
 
 Effects Replica::attested(Now now, Seq seq, Bytes signature) {
   core_->now = now;
-  if (core_->halted || core_->abstaining) return {};
-  const SlotState* s = core_->slots.find(seq);
-  const auto block = seq == core_->done ? std::optional(core_->done_block) : (s ? s->block : std::nullopt);
-  if (block && seq > core_->stable.seq) {
-    Attest attest{.epoch = core_->config.epoch, .seq = seq, .block = *block, .signature = std::move(signature)};
+  if (core_->halted) return {};
+  // Also when the others made their certificate meanwhile: the economic one may need us.
+  if (const auto asked = core_->signing.extract(seq)) {
+    Attest attest{.epoch = core_->config.epoch, .seq = seq, .block = asked.mapped(), .signature = std::move(signature)};
     const auto body = std::make_shared<const Bytes>(encode(attest));
     const std::uint64_t token = core_->persist(RecordType::kAttest, body);
     core_->own_attests[seq] = std::move(attest);

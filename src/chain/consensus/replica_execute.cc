@@ -101,14 +101,15 @@ void Replica::Core::executed_slot(Seq seq, const Hash32& block, bool wants) {
 // ---- attests -------------------------------------------------------------------------------------------------------
 
 void Replica::Core::sign_attest(Seq seq, const Hash32& block) {
-  if (silent() || seq <= attested) return;
+  if (silent() || seq <= attested || seq + kSlotWindow <= stable.seq) return;
   attested = seq;
+  signing[seq] = block;
   out.signs.push_back({.seq = seq, .block = block, .checkpoint = seq % config.checkpoint_every == 0});
 }
 
 void Replica::Core::attest_when_idle() {
   idle_at_ns = kNever;
-  if (in_execution.empty() && done > attested && done > stable.seq) sign_attest(done, done_block);
+  if (in_execution.empty()) sign_attest(done, done_block);
 }
 
 void Replica::Core::on_attest(Index from, const Attest& attest) {

@@ -114,6 +114,21 @@ TEST(Replica, nothing_leaves_before_its_record_is_durable) {
   EXPECT_GT(c.delivered[3], 0u);
 }
 
+TEST(Replica, a_late_attest_still_completes_the_economic_certificate) {
+  TestCluster c = TestCluster::equal_powers(4);
+  c.nodes[3].sign = false;
+  for (int k = 0; k < 32; ++k) {
+    ASSERT_TRUE(c.submit(0, text("{}", k)));
+    c.run();
+  }
+  for (const auto& node : c.nodes) EXPECT_EQ(node.replica->facts().stable, 32u);
+  EXPECT_EQ(c.nodes[0].certificates.back().signatures.size(), 3u);
+  c.sign_now(3);
+  c.run();
+  EXPECT_EQ(c.nodes[0].certificates.back().seq, 32u);
+  EXPECT_EQ(c.nodes[0].certificates.back().signatures.size(), 4u);
+}
+
 TEST(Replica, a_lost_journal_means_no_votes_until_the_past_is_covered) {
   TestCluster c = TestCluster::equal_powers(4);
   for (int k = 0; k < 10; ++k) {

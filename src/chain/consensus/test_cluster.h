@@ -41,6 +41,8 @@ class TestCluster {
     Hash32 root;
     bool up = true;
     bool sync = true;  // records become durable at once
+    bool sign = true;  // attests are signed at once
+    std::vector<SignAttest> unsigned_attests;
     std::uint64_t token = 0;
   };
 
@@ -145,6 +147,12 @@ class TestCluster {
     take(i, node.replica->durable(now(), node.token));
   }
 
+  void sign_now(Index i) {
+    for (const SignAttest& s : std::exchange(nodes[i].unsigned_attests, {}))
+      take(i,
+           nodes[i].replica->attested(now(), s.seq, nodes[i].oracle->sign(Oracle::Purpose::kAttest, s.block.view())));
+  }
+
   void inject(Index from, Index to, Type type, const Bytes& body) {
     take(to,
          nodes[to].replica->receive(now(), from, static_cast<std::uint8_t>(type), std::make_shared<const Bytes>(body)));
@@ -170,7 +178,10 @@ class TestCluster {
         for (const VertexFrame& v : x.vertices)
           if (v.id == s.id) wire_.push_back({i, s.to, Type::kVertex, v.frame});
     for (const SignAttest& s : e.signs)
-      take(i, node.replica->attested(now(), s.seq, node.oracle->sign(Oracle::Purpose::kAttest, s.block.view())));
+      if (!node.sign) {
+        node.unsigned_attests.push_back(s);
+      } else
+        take(i, node.replica->attested(now(), s.seq, node.oracle->sign(Oracle::Purpose::kAttest, s.block.view())));
     for (Execute& x : e.executes) {
       Bytes all;
       for (const VertexFrame& v : x.vertices) append(all, v.batch());

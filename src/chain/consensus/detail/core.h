@@ -173,6 +173,7 @@ struct Replica::Core {
   bool wants_block = false;
   std::deque<Execute> in_execution;
   Seq attested = 0;  // newest slot we asked a signature for
+  std::map<Seq, Hash32> signing;  // asked for, not answered
   std::int64_t idle_at_ns = kNever;
   std::map<Seq, Attest> own_attests;  // not yet below the stable checkpoint
   struct Attests {
