@@ -47,10 +47,13 @@ constexpr std::uint64_t kVoteQueueBytesMax = 8u << 20;      // a peer
 constexpr std::uint64_t kControlQueueBytesMax = 16u << 20;  // a peer
 constexpr std::uint64_t kBulkQueueBytesMax = 128u << 20;    // a peer
 
+// AES-GCM keeps its margin for 2^24.5 full records under one key (RFC 8446, 5.5); the key changes well before.
+constexpr std::uint64_t kRekeyRecords = 1u << 23;
+
 struct PeerSpec {
   std::uint16_t index = 0;
   crypto::PublicKey key;
-  std::string address;  // "127.0.0.1:12001" or "[::1]:12001"; used when our index is the lower one, else may be empty
+  std::string address;  // "127.0.0.1:12001" or "[::1]:12001"; needed where ours is lower
 };
 
 // Type to the most bytes of its body; 0 = the type is refused.
@@ -62,7 +65,7 @@ struct QueueLimits {  // bytes of bodies that wait for one peer, by priority
 
 struct Timing {
   std::int64_t handshake_ms = 5000;   // from connect or accept to a checked hello
-  std::int64_t ping_after_ms = 1000;  // nothing received for so long: ask
+  std::int64_t ping_ms = 1000;  // between two pings
   std::int64_t dead_after_ms = 3000;  // nothing received for so long: close
   std::int64_t redial_first_ms = 20;  // doubles, with full jitter,
   std::int64_t redial_most_ms = 2000;
@@ -90,6 +93,7 @@ struct Options {
   FrameLimits limits{};
   QueueLimits queues;
   Timing timing;
+  std::uint64_t rekey_records = kRekeyRecords;
   Callbacks callbacks;
   Clock* clock = nullptr;    // null: system_clock()
   Random* random = nullptr;  // null: system_random(); drawn from in open() and on the thread inside
