@@ -157,7 +157,9 @@ std::size_t Channels::Core::broadcast(Priority priority, std::uint8_t type,
                                       const std::shared_ptr<const Bytes>& body) {
   if (!check_frame(type, body)) return 0;
   std::size_t took = 0;
-  for (const auto& peer : peers_) took += enqueue(*peer, priority, {.body = body, .type = type}) == Took::kFrame ? 1 : 0;
+  for (const auto& peer : peers_) {
+    if (enqueue(*peer, priority, {.body = body, .type = type}) == Took::kFrame) ++took;
+  }
   if (took > 0) wake();
   return took;
 }

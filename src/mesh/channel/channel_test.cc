@@ -217,8 +217,7 @@ TEST(Channel, a_silent_channel_is_kept_by_pings_and_tells_its_round_trip) {
     o.timing.dead_after_ms = 10'000;
   }));
   ASSERT_TRUE(pair.up());
-  const auto until = std::chrono::steady_clock::now() + detail::kPatience;
-  while (pair.sides[0]->stats(1)->rtt_us == 0 && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+  ASSERT_TRUE(detail::eventually([&] { return pair.sides[0]->stats(1)->rtt_us > 0; }));
   EXPECT_GT(pair.sides[0]->stats(1)->rtt_us, 0);
   EXPECT_TRUE(pair.events[0].downs.empty()) << pair.events[0].all();
 }
@@ -302,7 +301,8 @@ TEST(Channel, refuses_options_that_cannot_work) {
     auto opened = Channels::open(std::move(o));
     return opened ? std::string("opened") : std::string(opened.error().id());
   };
-  const crypto::SecretKey ed25519 = std::move(*crypto::SecretKey::from_seed(crypto::SigAlg::kEd25519, FixedBytes<32>{}.view()));
+  const auto ed25519_key = crypto::SecretKey::from_seed(crypto::SigAlg::kEd25519, FixedBytes<32>{}.view());
+  const crypto::SecretKey& ed25519 = *ed25519_key;
   EXPECT_EQ(refused([](Options&) {}), "opened");
   EXPECT_EQ(refused([](Options& o) { o.key = nullptr; }), "channel.options");
   EXPECT_EQ(refused([&](Options& o) { o.key = &ed25519; }), "channel.options");

@@ -80,7 +80,8 @@ Status FrameReader::begin_frame(std::uint8_t stream) {
   s.body_size = load_le<std::uint32_t>(s.header.data());
   const std::uint8_t type = s.header[4];
   const std::uint32_t limit = limits_[type];
-  if (limit == 0) return fail(Kind::kCorrupt, "channel.bad_frame", text("found frame type {}, which has no limit", type));
+  if (limit == 0)
+    return fail(Kind::kCorrupt, "channel.bad_frame", text("found frame type {}, which has no limit", type));
   if (s.body_size > limit)
     return fail(Kind::kExhausted, "channel.frame_limit",
                 text("found a body of {} bytes in a frame of type {}, expected at most {}", s.body_size, type, limit));

@@ -66,7 +66,10 @@ std::string refused(const Bytes& bytes) {
 }
 
 TEST(Hello, survives_its_encoding) {
-  Hello hello{.epoch = 0x0102030405060708, .from = 3, .to = 65534};
+  Hello hello;
+  hello.epoch = 0x0102030405060708;
+  hello.from = 3;
+  hello.to = 65534;
   hello.network.data[31] = 9;
   hello.nonce.data[0] = 1;
   const Bytes bytes = encode(hello);
@@ -93,7 +96,8 @@ TEST(Frame, comes_whole_out_of_bytes_in_any_cut) {
   writer.push_link(LinkKind::kPing, 77);
   const Bytes wire = all_of(writer);
   EXPECT_EQ(writer.waiting(), 0u);
-  for (const std::size_t step : {std::size_t{1}, std::size_t{2}, std::size_t{3}, std::size_t{7}, std::size_t{4096}, wire.size()}) {
+  const std::size_t steps[] = {1, 2, 3, 7, 4096, wire.size()};
+  for (const std::size_t step : steps) {
     FrameReader reader(kLimits);
     Sink sink;
     for (std::size_t at = 0; at < wire.size(); at += step)

@@ -2,7 +2,6 @@
 // Threads: Events is shared between the channels' threads and the test's. Errors: none.
 #pragma once
 
-#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -15,7 +14,6 @@
 
 namespace hanse::channel::detail {
 
-constexpr std::chrono::seconds kPatience{20};
 constexpr std::uint8_t kSmall = 1, kLarge = 2, kUnknown = 9;
 constexpr std::uint32_t kSmallMax = 64, kLargeMax = 1 << 20;
 
@@ -24,6 +22,8 @@ struct Frame {
   std::uint8_t type;
   Bytes body;
 };
+
+bool eventually(const std::function<bool()>& done);  // events_test.cc; asks again and again, false after 20 s
 
 class Events {
  public:
@@ -36,10 +36,7 @@ class Events {
             .on_refused = [this](std::uint16_t p, const Error& e) { note([&] { refused.push_back(line(p, e)); }); }};
   }
   // True once `done` is true; it reads the members below.
-  bool wait(const std::function<bool()>& done) {
-    std::unique_lock lock(mutex);
-    return changed.wait_for(lock, kPatience, done);
-  }
+  bool wait(const std::function<bool()>& done);  // events_test.cc; false after 20 s
   // "PEER ID" lines that contain the words.
   static std::size_t count(const std::vector<std::string>& lines, std::string_view words) {
     std::size_t n = 0;
