@@ -77,6 +77,9 @@ Status Channels::Core::check_options() const {
     keys.push_back(&peer.key);
   }
   if (options_.self == kNobody) return bad_options(text("found our index {}, which is reserved", kNobody));
+  if (options_.receive_buffer_bytes > kReceiveBufferMax)
+    return bad_options(text("found a receive buffer of {} bytes, expected at most {}", options_.receive_buffer_bytes,
+                            kReceiveBufferMax));
   const Timing& t = options_.timing;
   if (std::min({t.handshake_ms, t.ping_ms, t.dead_after_ms, t.redial_first_ms, t.redial_most_ms, t.twin_answer_ms}) < 1)
     return bad_options("found a time below 1 ms");
@@ -100,7 +103,7 @@ Status Channels::Core::start() {
   }
   random_.fill(nonce_.span());
   TRY(tls_, detail::TlsContext::create(*options_.key));
-  TRY(listener_, detail::listen_on(address));
+  TRY(listener_, detail::listen_on(address, options_.receive_buffer_bytes));
   TRY_OK(open_loop());
   thread_ = std::thread([this] { run(); });
   return {};
@@ -208,7 +211,9 @@ Result<PeerStats> Channels::Core::stats(std::uint16_t index) const {
   return out;
 }
 
-Totals Channels::Core::totals() const { return {.handshakes_refused = handshakes_refused_, .strangers = strangers_}; }
+Totals Channels::Core::totals() const {
+  return {.handshakes_refused = handshakes_refused_, .accepts_failed = accepts_failed_, .strangers = strangers_};
+}
 
 Status Channels::Core::set_peer_address(std::uint16_t index, std::string_view address) {
   Peer* peer = find(index);

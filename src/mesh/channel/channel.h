@@ -47,6 +47,7 @@ constexpr std::uint64_t kVoteQueueBytesMax = 8u << 20;      // a peer
 constexpr std::uint64_t kControlQueueBytesMax = 16u << 20;  // a peer
 constexpr std::uint64_t kBulkQueueBytesMax = 128u << 20;    // a peer
 
+constexpr std::uint32_t kReceiveBufferMax = 64u << 20;
 // AES-GCM keeps its margin for 2^24.5 full records under one key (RFC 8446, 5.5); the key changes well before.
 constexpr std::uint64_t kRekeyRecords = 1u << 23;
 
@@ -94,6 +95,9 @@ struct Options {
   QueueLimits queues;
   Timing timing;
   std::uint64_t rekey_records = kRekeyRecords;
+  // Bytes that a slow reader lets the system hold, which every later vote waits behind: small makes votes quick between
+  // near machines (64 KiB), but no connection is faster than twice this in a round trip. 0 = the system's choice.
+  std::uint32_t receive_buffer_bytes = 0;
   Callbacks callbacks;
   Clock* clock = nullptr;    // null: system_clock()
   Random* random = nullptr;  // null: system_random(); drawn from in open() and on the thread inside
@@ -114,6 +118,7 @@ struct PeerStats {
 
 struct Totals {
   std::uint64_t handshakes_refused = 0;  // one over kHandshakesMax
+  std::uint64_t accepts_failed = 0;      // the system had no descriptor or memory; tried again after a pause
   std::uint64_t strangers = 0;           // inbound connections refused before a peer was known
 };
 

@@ -317,6 +317,8 @@ TEST(Channel, refuses_options_that_cannot_work) {
   EXPECT_EQ(refused([](Options& o) { o.limits[4] = kFrameBodyMax; }), "opened");
   EXPECT_EQ(refused([](Options& o) { o.limits[4] = kFrameBodyMax + 1; }), "channel.options");
   EXPECT_EQ(refused([](Options& o) { o.timing.ping_ms = 0; }), "channel.options");
+  EXPECT_EQ(refused([](Options& o) { o.receive_buffer_bytes = kReceiveBufferMax; }), "opened");
+  EXPECT_EQ(refused([](Options& o) { o.receive_buffer_bytes = kReceiveBufferMax + 1; }), "channel.options");
   EXPECT_EQ(refused([](Options& o) { o.listen = "nowhere"; }), "channel.address");
   EXPECT_EQ(refused([](Options& o) { o.peers[0].address = "::1"; }), "channel.address");
   EXPECT_EQ(refused([](Options& o) { o.listen = "192.0.2.1:0"; }), "channel.listen");

@@ -108,6 +108,7 @@ void Channels::Core::accept_all() {
     if (fd.get() < 0) {
       if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM) return;
       // The listener stays readable: it is left alone for a while.
+      accepts_failed_.fetch_add(1, std::memory_order_relaxed);
       logging::log_warn("no connection can be taken", {{"reason", strerror(errno)}});
       epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, listener_.fd.get(), nullptr);
       listening_ = false;
@@ -163,7 +164,7 @@ Channels::Core::Link* Channels::Core::add_link(detail::Fd fd, bool outbound) {
 void Channels::Core::dial(Peer& peer) {
   peer.dial_at_ns = now_ns_ + peer.backoff.next_ms() * kNsPerMs;
   scan_at_ns_ = std::min(scan_at_ns_, peer.dial_at_ns);
-  auto fd = detail::dial(*peer.address);
+  auto fd = detail::dial(*peer.address, options_.receive_buffer_bytes);
   if (!fd) return note_refusal(peer.index, fd.error());
   Link* link = add_link(std::move(*fd), true);
   if (link == nullptr) return;
@@ -206,13 +207,12 @@ void Channels::Core::drain(Link& link) {
   while (turn < detail::kTurnBytesMax) {
     auto got = link.tls->read(read_buffer_);
     if (!got) return drop(link, got.error());
-    if (*got == 0) {
-      if (link.blocked()) pump(link);  // TLS itself had something to say
-      return;
-    }
+    if (link.blocked() && !link.wants_write) unsent_.push_back(id);  // TLS itself had something to say
+    if (*got == 0) return;
     turn += *got;
     link.heard_ns = now_ns_;
     if (!consume(link, ByteView(read_buffer_).first(*got))) return;
+    if (!link.tls->holds_bytes()) return;  // what the socket still holds, epoll tells
   }
   unread_.push_back(id);
 }

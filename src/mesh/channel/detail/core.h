@@ -129,7 +129,7 @@ class Channels::Core final : private FrameSink {
   std::atomic<bool> dirty_{false};  // some peer has_incoming
   std::atomic<bool> stopping_{false};
   std::atomic<std::thread::id> inside_{};
-  std::atomic<std::uint64_t> handshakes_refused_{0}, strangers_{0};
+  std::atomic<std::uint64_t> handshakes_refused_{0}, accepts_failed_{0}, strangers_{0};
   std::thread thread_;
 
   // inside, or before start() returns

@@ -26,6 +26,13 @@ bool parse_port(std::string_view digits, std::uint16_t& port) {
   return error == std::errc() && end == digits.data() + digits.size() && !digits.empty();
 }
 
+// Before connect or listen, as the window's scale is agreed then.
+Status set_receive_buffer(int fd, std::uint32_t bytes) {
+  const int size = static_cast<int>(bytes);
+  if (bytes == 0 || setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size) == 0) return {};
+  return system_error("setsockopt SO_RCVBUF");
+}
+
 }  // namespace
 
 Result<Address> parse_address(std::string_view given) {
@@ -57,12 +64,13 @@ Fd::~Fd() {
   if (fd_ >= 0) close(fd_);
 }
 
-Result<Listener> listen_on(const Address& address) {
+Result<Listener> listen_on(const Address& address, std::uint32_t receive_buffer) {
   Listener out{.fd = Fd(socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0))};
   const int fd = out.fd.get();
   if (fd < 0) return system_error("socket");
   const int on = 1;
   if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) return system_error("setsockopt SO_REUSEADDR");
+  TRY_OK(set_receive_buffer(fd, receive_buffer));
   if (bind(fd, reinterpret_cast<const sockaddr*>(&address.storage), address.size) != 0 || listen(fd, kBacklog) != 0)
     return fail(Kind::kUnavailable, "channel.listen",
                 text("the address cannot be listened on: {}", std::string_view(strerror(errno))));
@@ -82,10 +90,11 @@ Status set_up_stream(int fd) {
   return {};
 }
 
-Result<Fd> dial(const Address& address) {
+Result<Fd> dial(const Address& address, std::uint32_t receive_buffer) {
   Fd out(socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (out.get() < 0) return system_error("socket");
   TRY_OK(set_up_stream(out.get()));
+  TRY_OK(set_receive_buffer(out.get(), receive_buffer));
   if (connect(out.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.size) != 0 &&
       errno != EINPROGRESS)
     return fail(Kind::kUnavailable, "channel.closed", text("connect: {}", std::string_view(strerror(errno))));

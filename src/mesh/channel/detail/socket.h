@@ -42,9 +42,10 @@ struct Listener {
   Fd fd;
   std::uint16_t port = 0;
 };
-Result<Listener> listen_on(const Address& address);
-Result<Fd> dial(const Address& address);     // connecting: writable once it is decided
-Status dialed(int fd);                       // what became of it
-Status set_up_stream(int fd);                // options of both sides
+// receive_buffer: bytes, of its streams; 0 leaves it to the system.
+Result<Listener> listen_on(const Address& address, std::uint32_t receive_buffer);
+Result<Fd> dial(const Address& address, std::uint32_t receive_buffer);  // connecting: writable once it is decided
+Status dialed(int fd);                                                  // what became of it
+Status set_up_stream(int fd);                                           // options of both sides
 
 }  // namespace hanse::channel::detail
