@@ -257,6 +257,57 @@ TEST(Refusal, one_handshake_over_the_limit) {
   EXPECT_TRUE(one.events.wait([&] { return one.events.ups.size() == 1; })) << one.events.all();
 }
 
+TEST(Refusal, an_old_handshake_gives_way_when_all_places_are_taken) {
+  ManualClock clock;
+  Alone one([&](Options& o) { o.clock = &clock; });
+  std::vector<std::unique_ptr<Plug>> plugs;
+  for (std::size_t i = 0; i < kHandshakesMax + 1; ++i) plugs.push_back(std::make_unique<Plug>(one.channels->port()));
+  ASSERT_TRUE(one.refused("channel.handshakes")) << "all places are taken";
+  clock.advance_ns(1'000'000'000);
+  std::unique_ptr<TlsPlug> client;  // more than one, as the round that refused goes on with its own time
+  ASSERT_TRUE(detail::eventually([&] {
+    client = std::make_unique<TlsPlug>(one.channels->port(), Rules{.key = &test_key(0)});
+    return client->puts_hello(hello_of(0, 1));
+  }));
+  EXPECT_TRUE(one.events.wait([&] { return one.events.ups.size() == 1; })) << one.events.all();
+  EXPECT_EQ(Events::count(one.events.refused, "its place is wanted"), 1u);
+  EXPECT_TRUE(plugs.front()->closed_by_peer()) << "the oldest";
+}
+
+TEST(Refusal, refusals_are_all_counted_and_told) {
+  Alone one;
+  for (std::size_t i = 1; i <= 5; ++i) {
+    TlsPlug client(one.channels->port(), {.key = &test_key(0)});
+    ASSERT_TRUE(client.puts_hello(hello_of(2, 1)));
+    ASSERT_TRUE(one.refused("0 channel.wrong_identity", i)) << one.events.all();
+    EXPECT_EQ(one.channels->stats(0)->refusals, i);
+  }
+}
+
+TEST(Refusal, bytes_behind_a_hello_that_waits_for_its_judgement) {
+  std::latch entered(1), released(1);
+  Pair pair;
+  ASSERT_TRUE(pair.open([&](Options& o) {
+    o.timing.dead_after_ms = o.timing.twin_answer_ms = 60'000;
+    if (o.self == 0)
+      o.callbacks.on_frame = [&](std::uint16_t, std::uint8_t, Bytes) {
+        entered.count_down();
+        released.wait();
+      };
+  }));
+  ASSERT_TRUE(pair.up());
+  ASSERT_TRUE(pair.sides[1]->send(0, Priority::kVote, kSmall, body("hold")));
+  entered.wait();  // the first process answers no ping
+  TlsPlug second(pair.sides[1]->port(), {.key = &test_key(0)});
+  Bytes bytes = encode(hello_of(0, 1));
+  bytes.push_back(0);
+  ASSERT_TRUE(second.put(bytes));
+  Events& events = pair.events[1];
+  EXPECT_TRUE(events.wait([&] { return Events::count(events.refused, "channel.bad_hello") == 1; })) << events.all();
+  EXPECT_TRUE(events.downs.empty());
+  released.count_down();
+}
+
 TEST(Refusal, a_handshake_that_does_not_go_on_is_cut) {
   Alone one([](Options& o) { o.timing.handshake_ms = 30; });
   Plug idle(one.channels->port());
