@@ -101,7 +101,7 @@ TEST(Channel, a_peer_over_the_receivers_limit_is_cut_off_and_counted) {
   Events& events = pair.events[1];
   ASSERT_TRUE(events.wait([&] { return Events::count(events.downs, "channel.frame_limit") == 1; })) << events.all();
   EXPECT_EQ(pair.sides[1]->stats(0)->violations, 1u);
-  EXPECT_TRUE(events.frames.empty());
+  EXPECT_TRUE(events.empty(&Events::frames));
   ASSERT_TRUE(events.wait([&] { return events.ups.size() == 2; })) << "it dials anew";
 }
 
@@ -171,7 +171,7 @@ TEST(Channel, comes_up_again_after_the_other_side_ended) {
   pair.sides[1].reset();
   Events& events = pair.events[0];
   ASSERT_TRUE(events.wait([&] { return events.downs.size() == 1; }));
-  EXPECT_EQ(Events::count(events.downs, "channel.closed"), 1u) << events.all();
+  EXPECT_EQ(events.told(&Events::downs, "channel.closed"), 1u) << events.all();
   auto down = pair.sides[0]->send(1, Priority::kVote, kSmall, body("lost"));
   ASSERT_FALSE(down);
   EXPECT_EQ(down.error().id(), "channel.down");
@@ -219,7 +219,7 @@ TEST(Channel, a_silent_channel_is_kept_by_pings_and_tells_its_round_trip) {
   ASSERT_TRUE(pair.up());
   ASSERT_TRUE(detail::eventually([&] { return pair.sides[0]->stats(1)->rtt_us > 0; }));
   EXPECT_GT(pair.sides[0]->stats(1)->rtt_us, 0);
-  EXPECT_TRUE(pair.events[0].downs.empty()) << pair.events[0].all();
+  EXPECT_TRUE(pair.events[0].empty(&Events::downs)) << pair.events[0].all();
 }
 
 TEST(Channel, a_peer_that_falls_silent_is_dropped) {
@@ -274,7 +274,7 @@ TEST(Channel, stops_while_threads_send) {
   end = true;
   for (std::thread& t : senders) t.join();
   EXPECT_EQ(pair.sides[0]->send(1, Priority::kVote, kSmall, body_of(1)).error().id(), "channel.down");
-  EXPECT_GE(Events::count(pair.events[0].downs, "channel.closed"), 1u);
+  EXPECT_GE(pair.events[0].told(&Events::downs, "channel.closed"), 1u);
 }
 
 TEST(Channel, answers_from_the_callback_reach_the_sender) {

@@ -168,7 +168,7 @@ TEST(Refusal, other_versions_groups_protocols_and_certificates) {
   EXPECT_TRUE(turned_away({.key = nullptr})) << "no key";
   TlsPlug x509(one.channels->port(), {.key = &test_key(0), .certificate = true});
   EXPECT_TRUE(one.refused("channel.wrong_identity")) << "a certificate is no raw key, though its key is known";
-  EXPECT_TRUE(one.events.ups.empty());
+  EXPECT_TRUE(one.events.empty(&Events::ups));
 }
 
 TEST(Refusal, garbage_on_the_port) {
@@ -197,7 +197,7 @@ TEST(Refusal, the_dialing_side_refuses_another_key_than_the_configured) {
   EXPECT_TRUE(events.wait([&] { return Events::count(events.refused, "1 channel.wrong_identity") > 1; }))
       << events.all();
   EXPECT_GE(pair.sides[0]->stats(1)->refusals, 2u);
-  EXPECT_TRUE(pair.events[1].ups.empty());
+  EXPECT_TRUE(pair.events[1].empty(&Events::ups));
 }
 
 TEST(Refusal, an_index_that_is_not_the_keys) {
@@ -223,7 +223,7 @@ TEST(Refusal, another_network_or_epoch_on_both_sides) {
     for (Events& events : pair.events) {
       const std::string_view id = network ? "channel.wrong_network" : "channel.wrong_epoch";
       EXPECT_TRUE(events.wait([&] { return Events::count(events.refused, id) > 0; })) << events.all();
-      EXPECT_TRUE(events.ups.empty());
+      EXPECT_TRUE(events.empty(&Events::ups));
     }
   }
 }
@@ -270,7 +270,7 @@ TEST(Refusal, an_old_handshake_gives_way_when_all_places_are_taken) {
     return client->puts_hello(hello_of(0, 1));
   }));
   EXPECT_TRUE(one.events.wait([&] { return one.events.ups.size() == 1; })) << one.events.all();
-  EXPECT_EQ(Events::count(one.events.refused, "its place is wanted"), 1u);
+  EXPECT_EQ(one.events.told(&Events::refused, "its place is wanted"), 1u);
   EXPECT_TRUE(plugs.front()->closed_by_peer()) << "the oldest";
 }
 
@@ -304,7 +304,7 @@ TEST(Refusal, bytes_behind_a_hello_that_waits_for_its_judgement) {
   ASSERT_TRUE(second.put(bytes));
   Events& events = pair.events[1];
   EXPECT_TRUE(events.wait([&] { return Events::count(events.refused, "channel.bad_hello") == 1; })) << events.all();
-  EXPECT_TRUE(events.downs.empty());
+  EXPECT_TRUE(events.empty(&Events::downs));
   released.count_down();
 }
 
@@ -315,7 +315,7 @@ TEST(Refusal, a_handshake_that_does_not_go_on_is_cut) {
   TlsPlug no_hello(one.channels->port(), {.key = &test_key(0)});
   ASSERT_TRUE(no_hello.shaken());
   EXPECT_TRUE(one.refused("0 channel.silent")) << one.events.all();
-  EXPECT_EQ(Events::count(one.events.refused, "channel.silent"), 2u);
+  EXPECT_EQ(one.events.told(&Events::refused, "channel.silent"), 2u);
 }
 
 TEST(Refusal, a_second_process_with_a_peers_key_is_found_and_the_first_stays) {
@@ -329,10 +329,10 @@ TEST(Refusal, a_second_process_with_a_peers_key_is_found_and_the_first_stays) {
   ASSERT_TRUE(second);
   Events& events = pair.events[1];
   ASSERT_TRUE(events.wait([&] { return !events.twins.empty(); })) << events.all();
-  EXPECT_EQ(events.twins[0], 0);
-  EXPECT_GE(Events::count(events.refused, "0 channel.twin"), 1u);
-  EXPECT_TRUE(twin.ups.empty()) << "it never heard a hello";
-  EXPECT_TRUE(events.downs.empty()) << events.all();
+  EXPECT_EQ(events.first_twin(), 0);
+  EXPECT_GE(events.told(&Events::refused, "0 channel.twin"), 1u);
+  EXPECT_TRUE(twin.empty(&Events::ups)) << "it never heard a hello";
+  EXPECT_TRUE(events.empty(&Events::downs)) << events.all();
   ASSERT_TRUE(pair.sides[0]->send(1, Priority::kVote, kSmall, body("still here")));
   EXPECT_TRUE(events.wait([&] { return events.frames.size() == 1; }));
 }
@@ -360,8 +360,8 @@ TEST(Refusal, a_second_process_takes_over_when_the_first_does_not_answer) {
   EXPECT_TRUE(next.wait([&] { return next.ups.size() == 1; })) << next.all();
   Events& events = pair.events[1];
   EXPECT_TRUE(events.wait([&] { return events.ups.size() == 2; })) << events.all();
-  EXPECT_EQ(Events::count(events.downs, "channel.silent"), 1u);
-  EXPECT_TRUE(events.twins.empty());
+  EXPECT_EQ(events.told(&Events::downs, "channel.silent"), 1u);
+  EXPECT_TRUE(events.empty(&Events::twins));
   released.count_down();
 }
 
@@ -375,8 +375,8 @@ TEST(Refusal, a_second_process_with_our_own_key_is_found_by_both) {
   ASSERT_TRUE(second);
   for (Events* events : {&first_events, &second_events}) {
     ASSERT_TRUE(events->wait([&] { return !events->twins.empty(); })) << events->all();
-    EXPECT_EQ(events->twins[0], 0);
-    EXPECT_TRUE(events->ups.empty());
+    EXPECT_EQ(events->first_twin(), 0);
+    EXPECT_TRUE(events->empty(&Events::ups));
   }
 }
 
@@ -386,7 +386,7 @@ TEST(Refusal, ourselves_are_no_twin) {
   ASSERT_TRUE(one);
   ASSERT_TRUE((*one)->set_peer_address(1, local((*one)->port())));
   EXPECT_TRUE(events.wait([&] { return Events::count(events.refused, "found ourselves") >= 2; })) << events.all();
-  EXPECT_TRUE(events.twins.empty());
+  EXPECT_TRUE(events.empty(&Events::twins));
 }
 
 }  // namespace

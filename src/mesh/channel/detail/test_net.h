@@ -43,6 +43,20 @@ class Events {
     for (const std::string& l : lines) n += l.contains(words) ? 1 : 0;
     return n;
   }
+  // The same questions outside of wait().
+  template <class T>
+  bool empty(std::vector<T> Events::* list) {
+    const std::lock_guard lock(mutex);
+    return (this->*list).empty();
+  }
+  std::size_t told(std::vector<std::string> Events::* list, std::string_view words) {
+    const std::lock_guard lock(mutex);
+    return count(this->*list, words);
+  }
+  std::uint16_t first_twin() {
+    const std::lock_guard lock(mutex);
+    return twins.at(0);
+  }
   std::string all() {
     const std::lock_guard lock(mutex);
     std::string out = text("{} ups, {} frames, {} twins;", ups.size(), frames.size(), twins.size());
