@@ -66,7 +66,7 @@ struct QueueLimits {  // bytes of bodies that wait for one peer, by priority
 
 struct Timing {
   std::int64_t handshake_ms = 5000;   // from connect or accept to a checked hello
-  std::int64_t ping_ms = 1000;  // between two pings
+  std::int64_t ping_ms = 1000;        // between two pings
   std::int64_t dead_after_ms = 3000;  // nothing received for so long: close
   std::int64_t redial_first_ms = 20;  // doubles, with full jitter,
   std::int64_t redial_most_ms = 2000;
@@ -78,7 +78,7 @@ struct Callbacks {  // all optional; all run on the one thread inside
   std::function<void(std::uint16_t peer, std::uint8_t type, Bytes body)> on_frame;
   std::function<void(std::uint16_t peer)> on_up;
   std::function<void(std::uint16_t peer, const Error& reason)> on_down;
-  std::function<void(std::uint16_t index)> on_twin;  // a second process holds this peer's key, or (own index) ours
+  std::function<void(std::uint16_t index)> on_twin;  // a second process holds this peer's key, or ours; may repeat
   // A connection that did not come up. peer = kNobody while it is not known whose it was.
   std::function<void(std::uint16_t peer, const Error& reason)> on_refused;
 };

@@ -90,8 +90,8 @@ class FrameWriter {
   std::size_t waiting() const;  // frames, a begun one included
 
   struct Filled {
-    std::size_t size = 0;  // bytes written to the record; 0 = nothing waits
-    bool bulk = false;     // some of them are bulk
+    std::size_t size = 0;                             // bytes written to the record; 0 = nothing waits
+    bool bulk = false;                                // some of them are bulk
     std::array<std::uint32_t, kPriorities> frames{};  // that ended in this record, and their bodies:
     std::array<std::uint64_t, kPriorities> body_bytes{};
   };

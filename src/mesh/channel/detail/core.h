@@ -138,7 +138,7 @@ class Channels::Core final : private FrameSink {
   std::unique_ptr<detail::TlsContext> tls_;
   std::map<std::uint64_t, std::unique_ptr<Link>> links_;  // by id, which grows: the oldest first
   std::uint64_t next_id_;
-  std::size_t handshakes_ = 0;  // inbound links that are not up
+  std::size_t handshakes_ = 0;         // inbound links that are not up
   std::vector<std::uint64_t> unread_;  // links whose turn ended before their bytes did
   std::vector<std::uint64_t> unsent_;
   std::vector<std::uint64_t> unshaken_;  // handshakes that wait for their turn

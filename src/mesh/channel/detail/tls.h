@@ -51,11 +51,11 @@ class TlsSession {
   TlsSession& operator=(const TlsSession&) = delete;
   ~TlsSession();
 
-  Result<bool> handshake();               // false: needs more from the socket
-  Result<std::size_t> read(ByteSpan out);  // 0: needs more from the socket
+  Result<bool> handshake();                                              // false: needs more from the socket
+  Result<std::size_t> read(ByteSpan out);                                // 0: needs more from the socket
   bool holds_bytes() const { return SSL_has_pending(ssl_.get()) == 1; }  // that were read from the socket already
-  Status write(ByteView record);          // at most one record; appends to out()
-  Status rekey();                         // the next record is under a new key
+  Status write(ByteView record);                                         // at most one record; appends to out()
+  Status rekey();                                                        // the next record is under a new key
 
   Bytes& out() { return out_; }
 
