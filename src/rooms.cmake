@@ -34,6 +34,9 @@ room(store/kv 1 LIBS RocksDB::rocksdb-shared)
 room(store/journal 1 USES codec)
 room(store/blob 1 USES codec crypto)
 
+# 2 mesh: peers
+room(mesh/channel 2 USES codec crypto exec logging LIBS OpenSSL::SSL OpenSSL::Crypto TEST_LIBS OpenSSL::SSL)
+
 # 3 chain: order and proof
 room(chain/light 3 USES codec crypto)
 room(chain/consensus 3 USES crypto)

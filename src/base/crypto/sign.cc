@@ -13,6 +13,7 @@
 #include "base/crypto/detail/mldsa_verify.h"
 #include "base/crypto/detail/openssl.h"
 #include "base/crypto/hash.h"
+#include "base/crypto/tls_key.h"
 
 namespace hanse::crypto {
 namespace {
@@ -123,6 +124,12 @@ SecretKey SecretKey::generate(SigAlg alg, Random& random) {
   OPENSSL_cleanse(seed.data.data(), seed.kSize);
   check(key.has_value(), "a seed of the right size makes a key");
   return std::move(*key);
+}
+
+std::shared_ptr<void> tls_key(const SecretKey& key) {
+  EVP_PKEY* handle = key.rep_->key.get();
+  check(EVP_PKEY_up_ref(handle) == 1, "a key has an owner more");
+  return {handle, [](void* p) { EVP_PKEY_free(static_cast<EVP_PKEY*>(p)); }};
 }
 
 const PublicKey& SecretKey::public_key() const { return rep_->public_key; }

@@ -48,6 +48,7 @@ class SecretKey {
   Bytes sign(std::string_view context, ByteView message) const;
 
  private:
+  friend std::shared_ptr<void> tls_key(const SecretKey& key);  // tls_key.h
   struct Rep;
   explicit SecretKey(std::unique_ptr<Rep> rep);
   std::unique_ptr<Rep> rep_;
