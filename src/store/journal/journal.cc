@@ -5,6 +5,7 @@
 #include "base/core/check.h"
 #include "base/core/text.h"
 #include "store/journal/format.h"
+#include "store/journal/mirror_sync.h"
 
 namespace hanse::journal {
 
@@ -18,6 +19,7 @@ struct Journal::Rep {
   Bytes group;  // records appended since the last sync, to be written at tail.position
   std::array<std::vector<std::unique_ptr<File>>, 2> files;
   bool broken = false;
+  MirrorSync pair;
 
   std::uint32_t slot(std::uint64_t index) const { return static_cast<std::uint32_t>(index % meta.options.segments); }
 
@@ -59,8 +61,7 @@ struct Journal::Rep {
 
   Status write_both(std::uint64_t index, std::size_t at, ByteView bytes) {
     for (auto& mirror : files) TRY_OK(mirror[slot(index)]->write_at(at, bytes));
-    for (auto& mirror : files) TRY_OK(mirror[slot(index)]->sync());
-    return {};
+    return pair.both(*files[0][slot(index)], *files[1][slot(index)]);
   }
 
   Status flush() {
