@@ -40,7 +40,8 @@ room(mesh/channel 2 USES codec crypto exec logging LIBS OpenSSL::SSL OpenSSL::Cr
 # 3 chain: order and proof
 room(chain/light 3 USES codec crypto)
 room(chain/consensus 3 USES crypto)
-room(chain/ledger 3 USES codec crypto kv journal light)
+room(chain/ledger 3 USES codec crypto kv light)
+room(chain/replica 3 USES codec crypto kv journal light ledger consensus channel)
 
 # 4 exchange: jobs, prices, work, receipts
 room(exchange/gxf 4 USES codec crypto)
@@ -72,7 +73,8 @@ hanse_proto(node hanse/node/v1/node.proto)
 room(node/client 6 USES codec crypto exec ledger LIBS hanse_proto_node)
 room(node/api 6 USES codec crypto telemetry client LIBS hanse_proto_node Boost::headers Threads::Threads
      TEST_LIBS hanse_proto_node)
-room(node/roles 6 USES codec crypto logging telemetry exec blob ledger light market auction gxf runtime client api)
+room(node/roles 6 USES codec crypto logging telemetry exec blob ledger light replica market auction gxf runtime client
+     api)
 room(node/daemon 6 USES codec crypto config logging telemetry exec kv blob ledger light market gxf
      runtime flow client api roles
      TEST_USES ledger TEST_NEEDS hansed hanse-worker kind_echo)

@@ -79,6 +79,8 @@ Result<Tx> decode_tx(ByteView bytes) {
   return tx;
 }
 
+Hash32 tx_id(ByteView encoding) { return crypto::blake3("hanse/tx/1", {encoding}); }
+
 // Hashes what encode_tx gives, without copying the body.
 Hash32 tx_id(const Tx& tx) {
   std::uint8_t head[16] = {0xa2, 0x00};

@@ -30,7 +30,8 @@ struct Tx {
 constexpr std::size_t kTxBytesMax = 64 * 1024;
 Bytes encode_tx(const Tx& tx);
 Result<Tx> decode_tx(ByteView bytes);
-Hash32 tx_id(const Tx& tx);  // BLAKE3("hanse/tx/1", encoding)
+Hash32 tx_id(ByteView encoding);  // BLAKE3("hanse/tx/1", encoding)
+Hash32 tx_id(const Tx& tx);
 
 struct BlockContext {
   NetworkId network;

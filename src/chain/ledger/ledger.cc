@@ -154,9 +154,6 @@ Status Ledger::check_cut(const Cut& cut) const {
     return fail(
         Kind::kInvalid, "ledger.cut",
         text("found time {} at height {}, expected later than {}", cut.time_ms, cut.height.value, tip_.header.time_ms));
-  if (cut.txs.size() > genesis_.params.block_txs_max)
-    return fail(Kind::kInvalid, "ledger.cut",
-                text("found {} transactions, expected at most {}", cut.txs.size(), genesis_.params.block_txs_max));
   return {};
 }
 

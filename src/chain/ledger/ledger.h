@@ -15,7 +15,7 @@
 // Threads: execute, commit and certify on one thread; view(), proof_view(), certified(), valset() and all of View on
 // any. A View must not outlive its Ledger.
 // Errors: ledger.other_network (conflict: found, expected), ledger.app_missing (unsupported), ledger.no_app
-// (unsupported), ledger.cut (invalid: wrong height, epoch, time or size), ledger.record (corrupt), ledger.state_io
+// (unsupported), ledger.cut (invalid: wrong height, epoch or time), ledger.record (corrupt), ledger.state_io
 // (corrupt), ledger.not_found (not_found: block, transaction), ledger.uncertified (unavailable),
 // ledger.nondeterministic (internal), ledger.next_set (internal: two applications name one, or a set that breaks the
 // rules), and those of kv, light and the applications.
@@ -38,7 +38,8 @@ namespace hanse::ledger {
 constexpr kv::Family kVertices{10}, kEdges{11}, kMetadata{12}, kIndexHeight{13}, kIndexTimestamp{14}, kFinalized{15},
     kReceipts{16};
 
-// What consensus decided: the transactions of one block and its time. Everything else follows.
+// What consensus decided: the transactions of one block and its time. Everything else follows. Its size is no rule of
+// validity: what was decided is executed, and who makes cuts bounds them (chain/replica: kSlotTxsMax).
 struct Cut {
   Height height;
   std::int64_t time_ms = 0;

@@ -1,5 +1,5 @@
-// A network with one validator and some funded accounts, for the tests and benchmarks of every room that runs a ledger.
-// Keys come from small numbers, so that failures repeat. Not for programs.
+// A network with one or more validators and some funded accounts, for the tests and benchmarks of every room that runs
+// a ledger. Keys come from small numbers, so that failures repeat. Not for programs.
 #pragma once
 
 #include <atomic>
@@ -10,7 +10,7 @@
 #include "base/core/text.h"
 #include "chain/ledger/accounts.h"
 #include "chain/ledger/call.h"
-#include "chain/ledger/chain.h"
+#include "chain/ledger/ledger.h"
 
 namespace hanse::ledger {
 
@@ -23,9 +23,24 @@ struct TestNet {
     check(made.has_value(), "a key comes from any seed");
     return std::move(*made);
   }
-  static crypto::SecretKey validator_key() { return key(200); }
+  // The key of a place in the validator set, out of `count` of equal power.
+  static crypto::SecretKey validator_key(std::size_t place = 0, std::size_t count = 1) {
+    const auto set = validator_set(count);
+    for (std::uint8_t n = 0; n < count; ++n)
+      if (auto made = key(static_cast<std::uint8_t>(200 + n)); made.public_key() == set.validators[place].key)
+        return made;
+    check(false, "the place is in the set");
+    return key(200);
+  }
+  static light::ValidatorSet validator_set(std::size_t count) {
+    std::vector<light::Validator> out;
+    for (std::size_t n = 0; n < count; ++n)
+      out.push_back({.key = key(static_cast<std::uint8_t>(200 + n)).public_key(),
+                     .power_bp = static_cast<std::uint16_t>(10'000 / count + (n < 10'000 % count ? 1 : 0))});
+    return light::sorted_set(std::move(out));
+  }
 
-  explicit TestNet(std::uint8_t user_count = 2, std::uint64_t balance = 1'000'000) {
+  explicit TestNet(std::uint8_t user_count = 2, std::uint64_t balance = 1'000'000, std::size_t validators = 1) {
     std::vector<std::pair<AccountId, Amount>> balances;
     for (std::uint8_t n = 0; n < user_count; ++n) {
       users.push_back(key(static_cast<std::uint8_t>(n + 1)));
@@ -33,7 +48,7 @@ struct TestNet {
     }
     genesis.name = "test";
     genesis.time_ms = 1'000;
-    genesis.validators.validators = {{.key = validator_key().public_key(), .power_bp = 10'000}};
+    genesis.validators = validator_set(validators);
     genesis.apps[kAccountsApp] = encode_accounts_genesis(balances);
   }
 

@@ -44,8 +44,10 @@ constexpr Key kSchema[] = {
      .max = 1ull << 36},
     {.path = "storage.journal_segment_bytes",
      .type = kNumber,
-     .fallback = "4194304",
-     .help = "one segment file of the ledger's journal, fixed when the folder is made; a multiple of 4096",
+     .fallback = "16777216",
+     .help =
+         "one of the journal's four segment files, fixed when the folder is made; a multiple of 4096, raised to what "
+         "the validators' lanes need",
      .unit = "bytes",
      .min = 16384,
      .max = 67108864},

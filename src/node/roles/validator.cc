@@ -47,17 +47,17 @@ Result<std::unique_ptr<Validator>> Validator::open(const light::Genesis& genesis
   std::vector<std::unique_ptr<ledger::App>> apps;
   apps.push_back(ledger::make_accounts_app());
   apps.push_back(auction::make_market_app());
-  ledger::Chain::Options chain;
+  replica::Chain::Options chain;
   chain.ledger.cache_bytes = v->options_.cache_bytes;
   chain.ledger.write_buffer_bytes = v->options_.write_buffer_bytes;
   chain.journal_segment_bytes = v->options_.journal_segment_bytes;
-  chain.on_block = [](const ledger::ChainStats& stats) {
+  chain.on_block = [](const replica::ChainStats& stats) {
     static auto& block = telemetry::registry().histogram(telemetry::Metric::kLedgerBlockSeconds);
     static auto& fsync = telemetry::registry().histogram(telemetry::Metric::kJournalFsyncSeconds);
     block.observe(stats.block_ns_last);
     fsync.observe(stats.sync_ns_last);
   };
-  TRY(v->chain_, ledger::Chain::open(v->options_.dir, genesis, std::move(apps), std::move(key), std::move(chain)));
+  TRY(v->chain_, replica::Chain::open(v->options_.dir, genesis, std::move(apps), std::move(key), std::move(chain)));
   v->counted_ = v->chain_->height();
   return v;
 }

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "chain/ledger/chain.h"
+#include "chain/replica/chain.h"
 #include "node/api/backend.h"
 #include "store/blob/blob.h"
 
@@ -18,7 +18,7 @@ struct ValidatorOptions {
   std::string dir;
   std::size_t cache_bytes = 32u << 20;
   std::size_t write_buffer_bytes = 32u << 20;
-  std::uint32_t journal_segment_bytes = 4u << 20;
+  std::uint32_t journal_segment_bytes = 16u << 20;
   // What info() says beside the ledger's own facts.
   std::string version;
   std::vector<std::string> roles;
@@ -56,7 +56,7 @@ class Validator final : public api::Backend {
   const ValidatorOptions options_;
   client::NodeInfo facts_;  // all but the height
   Height counted_;          // up to here matches are in the registry
-  std::unique_ptr<ledger::Chain> chain_;
+  std::unique_ptr<replica::Chain> chain_;
 };
 
 }  // namespace hanse::roles

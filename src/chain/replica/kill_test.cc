@@ -10,11 +10,17 @@
 #include <thread>
 
 #include "chain/ledger/test_net.h"
+#include "chain/replica/chain.h"
 
 extern char** environ;
 
-namespace hanse::ledger {
+namespace hanse::replica {
 namespace {
+
+using ledger::Applied;
+using ledger::TempDir;
+using ledger::TestNet;
+using ledger::Tx;
 
 constexpr std::size_t kUsers = 4;
 constexpr int kAckFd = 77;
@@ -25,12 +31,7 @@ struct Ack {
   std::uint64_t nonce = 0;
 };
 
-TestNet kill_net() {
-  TestNet net(kUsers);
-  net.genesis.params.block_txs_max = 64;  // many blocks, so that kills fall between their steps
-  net.genesis.params.block_bytes_max = 512u << 10;
-  return net;
-}
+TestNet kill_net() { return TestNet(kUsers); }
 
 Chain::Options kill_options() {
   Chain::Options o;
@@ -73,7 +74,7 @@ TEST(KillChild, sends_transfers_until_killed) {
   std::vector<std::jthread> threads;
   for (std::size_t user = 0; user < kUsers; ++user) {
     const auto view = (*chain)->view();
-    const std::uint64_t nonce = read_account(*view, net.user(user))->nonce + 1;
+    const std::uint64_t nonce = ledger::read_account(*view, net.user(user))->nonce + 1;
     threads.emplace_back([&, user, nonce] { send_user(**chain, net, user, nonce); });
   }
 }
@@ -167,12 +168,13 @@ TEST(Kill, loses_nothing_acknowledged_over_many_kills) {
     for (std::size_t i = checked; i < acks.size(); ++i) {
       const auto found = view->tx_result(acks[i].tx_id);
       ASSERT_TRUE(found && *found) << "acknowledged transaction " << i << " is gone";
-      EXPECT_GE(read_account(*view, net.user(acks[i].user))->nonce, (*found)->result.code == 0 ? acks[i].nonce : 0);
+      EXPECT_GE(ledger::read_account(*view, net.user(acks[i].user))->nonce,
+                (*found)->result.code == 0 ? acks[i].nonce : 0);
     }
-    EXPECT_EQ(accounts_total(*view)->value, supply(*view)->value);
-    EXPECT_EQ(supply(*view)->value, kUsers * 1'000'000u);
+    EXPECT_EQ(ledger::accounts_total(*view)->value, ledger::supply(*view)->value);
+    EXPECT_EQ(ledger::supply(*view)->value, kUsers * 1'000'000u);
     std::uint64_t sum = 0;
-    for (std::size_t user = 0; user < kUsers; ++user) sum += read_account(*view, net.user(user))->balance.value;
+    for (std::size_t user = 0; user < kUsers; ++user) sum += ledger::read_account(*view, net.user(user))->balance.value;
     EXPECT_EQ(sum, kUsers * 1'000'000u);
     const Status audited = (*chain)->audit();
     EXPECT_TRUE(audited) << audited.error().str();
@@ -184,4 +186,4 @@ TEST(Kill, loses_nothing_acknowledged_over_many_kills) {
 }
 
 }  // namespace
-}  // namespace hanse::ledger
+}  // namespace hanse::replica

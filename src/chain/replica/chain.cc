@@ -1,0 +1,277 @@
+#include "chain/replica/chain.h"
+
+#include <chrono>
+
+#include "base/core/check.h"
+#include "base/core/text.h"
+#include "chain/replica/detail/rep.h"
+
+namespace hanse::replica {
+
+using ledger::Applied;
+using ledger::View;
+
+// ---- answers -------------------------------------------------------------------------------------------------------
+
+// On the executor's thread, after the block is in the store.
+void Chain::Rep::deliver(Made made) {
+  const ledger::Executed& block = made.block;
+  std::vector<std::pair<Answer, Result<Applied>>> ready;
+  std::vector<std::pair<Answer, Hash32>> again;
+  std::int64_t oldest_ns = 0;
+  std::optional<ChainStats> shown;
+  {
+    const std::lock_guard lock(mutex);
+    const auto take = [&](const Hash32& id, const auto& use) {
+      pool->done(id);
+      const auto it = waiting.find(id);
+      if (it == waiting.end()) return;
+      oldest_ns = oldest_ns == 0 ? it->second.since_ns : std::min(oldest_ns, it->second.since_ns);
+      for (Answer& answer : it->second.more) use(std::move(answer));
+      use(std::move(it->second.first));
+      waiting.erase(it);
+    };
+    for (std::uint32_t i = 0; i < block.tx_ids.size(); ++i)
+      take(block.tx_ids[i], [&](Answer answer) {
+        ready.emplace_back(
+            std::move(answer),
+            Applied{.tx_id = block.tx_ids[i], .height = block.header.height, .index = i, .result = block.results[i]});
+      });
+    for (const Hash32& id : block.skipped) take(id, [&](Answer answer) { again.emplace_back(std::move(answer), id); });
+    for (const Hash32& id : made.left_out)
+      take(id, [&](Answer answer) {
+        ready.emplace_back(std::move(answer), fail(Kind::kExhausted, "replica.slot_full",
+                                                   text("found slot {} full after {} transactions",
+                                                        block.header.height.value, block.tx_ids.size())));
+      });
+    stats.height = block.header.height;
+    stats.blocks += 1;
+    stats.txs += block.tx_ids.size();
+    stats.replayed += settled || !alone() ? 0 : 1;
+    stats.bad_batches += made.bad_batches;
+    stats.bad_txs += made.bad_txs;
+    stats.execute_ns_last = made.execute_ns;
+    stats.commit_ns_last = made.commit_ns;
+  }
+  wake.notify_all();
+  for (auto& [answer, result] : ready) answer(std::move(result));
+  for (auto& [answer, id] : again) {
+    // Applied in an earlier block, between the submitter's look and the pool: the stored answer is the answer.
+    const auto stored = [&]() -> Result<Applied> {
+      TRY(const View now, ledger->view());
+      TRY(auto applied, now.tx_result(id));
+      check(applied.has_value(), "a skipped transaction has a stored result");
+      return *std::move(applied);
+    };
+    answer(stored());
+  }
+  {
+    const std::lock_guard lock(mutex);
+    const std::int64_t at_ns = clock->mono_ns();
+    stats.block_ns_last = at_ns - made.queued_ns;
+    if (oldest_ns != 0) stats.finality_ns_last = at_ns - oldest_ns;
+    stats.sync_ns_last = recorder->sync_ns_last();
+    if (on_block) shown = stats;
+  }
+  if (shown) on_block(*shown);
+}
+
+void Chain::Rep::answer_all(const Error& error) {
+  std::unordered_map<Hash32, Waiting> all;
+  {
+    const std::lock_guard lock(mutex);
+    all.swap(waiting);
+  }
+  for (auto& [id, w] : all) {
+    for (Answer& answer : w.more) answer(std::unexpected(error.clone()));
+    w.first(std::unexpected(error.clone()));
+  }
+}
+
+// From any thread inside: nothing is voted on, executed or accepted from here on.
+void Chain::Rep::halt(const Error& why) {
+  {
+    const std::lock_guard lock(mutex);
+    if (halted || stopping) return;
+    halted.emplace(Kind::kInternal, "ledger.halted", why.str());
+  }
+  inbox->stop();
+  wake.notify_all();
+  answer_all(*halted);  // set once
+}
+
+Status Chain::Rep::refuse_locked() const {
+  if (halted) return std::unexpected(halted->clone());
+  if (stats.abstaining) return fail(Kind::kUnavailable, "ledger.abstaining", abstain_reason);
+  if (stopping) return fail(Kind::kUnavailable, "ledger.stopped", "the chain is stopping");
+  return {};
+}
+
+void Chain::Rep::stop() {
+  {
+    const std::lock_guard lock(mutex);
+    stopping = true;
+  }
+  wake.notify_all();
+  if (net) net->stop();
+  if (inbox) inbox->stop();
+  if (loop.joinable()) loop.join();
+  if (recorder) recorder->stop();
+  if (applier) applier->stop();
+  if (signer) signer->stop();
+  if (server) server->stop();
+  answer_all(Error(Kind::kUnavailable, "ledger.stopped", "the chain stopped before the transaction's block"));
+}
+
+// ---- the door ------------------------------------------------------------------------------------------------------
+
+Chain::Chain(std::unique_ptr<Rep> rep) : rep_(std::move(rep)) {}
+Chain::~Chain() = default;
+void Chain::stop() { rep_->stop(); }
+
+Status Chain::submit_async(const ledger::Tx& tx, Answer answer) {
+  Rep& r = *rep_;
+  Bytes bytes = ledger::encode_tx(tx);
+  const Hash32 id = ledger::tx_id(bytes);
+  {
+    const std::lock_guard lock(r.mutex);
+    TRY_OK(r.refuse_locked());
+    if (r.pool->pending(id))
+      if (const auto it = r.waiting.find(id); it != r.waiting.end()) {
+        it->second.more.push_back(std::move(answer));
+        return {};
+      }
+  }
+  TRY(const View now, r.ledger->view());
+  TRY(auto before, now.tx_result(id));
+  if (before) {
+    answer(*std::move(before));
+    return {};
+  }
+  TRY_OK(now.check(tx, r.clock->wall_ms()));
+  const auto payer = r.ledger->app(tx.app)->payer(tx);
+  const std::int64_t since_ns = r.clock->mono_ns();
+  bool due = false;
+  {
+    const std::lock_guard lock(r.mutex);
+    TRY_OK(r.refuse_locked());
+    if (!r.pool->pending(id)) {
+      const bool short_before = r.pool->bytes() < kBatchBytesGoal;
+      TRY_OK(r.pool->add(id, std::move(bytes), payer, since_ns));
+      due = r.pool->count() == 1 || (short_before && r.pool->bytes() >= kBatchBytesGoal);
+    }
+    const auto [it, fresh] = r.waiting.try_emplace(id, Rep::Waiting{.first = {}, .more = {}, .since_ns = since_ns});
+    (fresh ? it->second.first : it->second.more.emplace_back()) = std::move(answer);
+  }
+  if (due) r.inbox->kick();
+  return {};
+}
+
+Result<Applied> Chain::submit(const ledger::Tx& tx, std::int64_t deadline_ms) {
+  struct Slot {
+    std::mutex mutex;
+    std::condition_variable done;
+    std::optional<Result<Applied>> answer;
+  };
+  // Shared: after a timeout the answer may still come.
+  const auto slot = std::make_shared<Slot>();
+  TRY_OK(submit_async(tx, [slot](Result<Applied> answer) {
+    {
+      const std::lock_guard lock(slot->mutex);
+      slot->answer = std::move(answer);
+    }
+    slot->done.notify_all();
+  }));
+  std::unique_lock lock(slot->mutex);
+  const auto wait = std::chrono::milliseconds(deadline_ms);
+  if (deadline_ms <= 0 || !slot->done.wait_for(lock, wait, [&] { return slot->answer.has_value(); }))
+    return fail(Kind::kTimeout, "ledger.timeout",
+                text("no block within {} ms, the transaction may still be applied", deadline_ms));
+  return *std::move(slot->answer);
+}
+
+const light::Genesis& Chain::genesis() const { return rep_->ledger->genesis(); }
+const NetworkId& Chain::network() const { return rep_->ledger->network(); }
+consensus::Index Chain::self() const { return rep_->self; }
+Result<View> Chain::view() const { return rep_->ledger->view(); }
+Result<View> Chain::proof_view(light::Grade grade) const { return rep_->ledger->proof_view(grade); }
+std::optional<ledger::Certified> Chain::certified(light::Grade grade) const { return rep_->ledger->certified(grade); }
+
+Height Chain::height() const {
+  const std::lock_guard lock(rep_->mutex);
+  return rep_->stats.height;
+}
+
+Height Chain::wait_above(Height height, std::int64_t timeout_ms) const {
+  std::unique_lock lock(rep_->mutex);
+  rep_->wake.wait_for(lock, std::chrono::milliseconds(timeout_ms),
+                      [&] { return rep_->stats.height > height || rep_->stopping || rep_->halted; });
+  return rep_->stats.height;
+}
+
+Result<View> Chain::wait_certified(Height height, std::int64_t timeout_ms, light::Grade grade) const {
+  std::optional<View> found;
+  const auto reached = [&] {
+    auto view = rep_->ledger->proof_view(grade);
+    if (view && view->height() >= height) found.emplace(*std::move(view));
+    return found.has_value();
+  };
+  std::unique_lock lock(rep_->mutex);
+  rep_->wake.wait_for(lock, std::chrono::milliseconds(timeout_ms),
+                      [&] { return reached() || rep_->stopping || rep_->halted; });
+  if (found) return *std::move(found);
+  return fail(Kind::kUnavailable, "ledger.uncertified",
+              text("found no {} certificate at or above block {} within {} ms, the newest block is {}",
+                   light::grade_name(grade), height.value, timeout_ms, rep_->stats.height.value));
+}
+
+Net::Peer Chain::peer(consensus::Index index) const {
+  return rep_->net && index < rep_->validators.validators.size() && index != rep_->self ? rep_->net->peer(index)
+                                                                                        : Net::Peer{};
+}
+std::uint16_t Chain::port() const { return rep_->net ? rep_->net->port() : 0; }
+Status Chain::set_peer_address(consensus::Index peer, std::string_view address) {
+  if (rep_->net) return rep_->net->set_address(peer, address);
+  return fail(Kind::kInvalid, "replica.network", "found no network whose address could be set");
+}
+
+ChainStats Chain::stats() const {
+  const Rep& r = *rep_;
+  ChainStats out;
+  {
+    const std::lock_guard lock(r.mutex);
+    out = r.stats;
+    out.pool_count = r.pool->count();
+    out.pool_bytes = r.pool->bytes();
+  }
+  if (r.recorder) {
+    out.syncs = r.recorder->syncs();
+    out.records = r.recorder->records();
+    out.record_bytes = r.recorder->bytes();
+    out.frames_dropped = r.inbox->dropped();
+    out.backlog_bytes = r.applier->backlog_bytes();
+  }
+  if (r.server) {
+    const Server::Stats served = r.server->stats();
+    out.served = served.answered;
+    out.serve_refused = served.refused + served.failed;
+  }
+  return out;
+}
+
+consensus::Facts Chain::facts() const {
+  const std::lock_guard lock(rep_->mutex);
+  return rep_->stats.facts;
+}
+
+Status Chain::audit() const { return rep_->ledger->audit(); }
+
+Status Chain::health() const {
+  {
+    const std::lock_guard lock(rep_->mutex);
+    TRY_OK(rep_->refuse_locked());
+  }
+  return rep_->ledger->health();
+}
+
+}  // namespace hanse::replica

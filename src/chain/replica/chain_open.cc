@@ -1,0 +1,253 @@
+// From a folder to a running chain.
+#include <algorithm>
+#include <filesystem>
+
+#include "base/core/text.h"
+#include "chain/replica/dag.h"
+#include "chain/replica/detail/rep.h"
+#include "chain/replica/net_channels.h"
+
+namespace hanse::replica {
+namespace {
+
+constexpr std::string_view kNonceNote = "journal-nonce";
+constexpr std::size_t kLaneBytesMax = 8u << 20, kLaneBytesMin = 256u << 10;
+constexpr std::uint32_t kSegmentBytesMax = 64u << 20;
+constexpr std::uint32_t kSegmentGrain = 64u << 10;
+constexpr std::uint64_t kCheckpointsLooked = 64;
+
+// The lanes' unordered vertices must fit the journal once more while it is rewritten: four times what they hold.
+std::uint32_t segment_bytes_for(std::size_t validators, std::uint32_t wanted) {
+  const std::size_t one = consensus::kVertexBytesMax + (64u << 10);
+  const std::size_t lanes = validators * (kLaneBytesMin + consensus::kVertexBytesMax);
+  const std::size_t needed = std::max({one, validators > 1 ? 4 * lanes / kJournalSegments : 0, std::size_t{wanted}});
+  return static_cast<std::uint32_t>(
+      std::min<std::size_t>(kSegmentBytesMax, (needed + kSegmentGrain - 1) / kSegmentGrain * kSegmentGrain));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Chain>> Chain::open(const std::string& dir, const light::Genesis& genesis,
+                                           std::vector<std::unique_ptr<ledger::App>> apps, crypto::SecretKey key,
+                                           Options options) {
+  auto rep = std::make_unique<Rep>(std::move(key));
+  rep->apps = std::move(apps);
+  TRY_OK(rep->open_ledger(dir, genesis, options));
+  TRY_OK(rep->start(options));
+  return std::unique_ptr<Chain>(new Chain(std::move(rep)));
+}
+
+Status Chain::Rep::open_ledger(const std::string& folder, const light::Genesis& genesis, Options& options) {
+  TRY_OK(light::validate(genesis));
+  const auto& all = genesis.validators.validators;
+  const auto place = std::ranges::find(all, key.public_key(), &light::Validator::key);
+  if (place == all.end())
+    return fail(Kind::kInvalid, "ledger.not_validator",
+                text("found the key of {}, expected one of the {} validators", crypto::account_id(key.public_key()),
+                     all.size()));
+  validators = genesis.validators;
+  self = static_cast<consensus::Index>(place - all.begin());
+  dir = folder;
+  clock = options.clock != nullptr ? options.clock : &system_clock();
+  fs = options.fs != nullptr ? options.fs : &real_fs();
+  random = options.random != nullptr ? options.random : &system_random();
+  on_block = std::move(options.on_block);
+  segment_bytes = segment_bytes_for(all.size(), options.journal_segment_bytes);
+  if (!alone()) {
+    if (options.network) {
+      TRY(net, make_channel_net({.genesis = genesis, .self = self, .key = key, .clock = *clock, .random = *random},
+                                *options.network));
+    } else if (options.make_net) {
+      net = options.make_net(self);
+    }
+    if (!net)
+      return fail(Kind::kInvalid, "replica.network",
+                  text("found {} validators in the genesis and no network to reach them", all.size()));
+  }
+  TRY_OK(real_fs().mkdir(dir));  // of the store
+  TRY_OK(fs->mkdir(dir));        // of the journal, when it lies elsewhere
+  std::vector<ledger::App*> borrowed;
+  for (const auto& each : apps) borrowed.push_back(each.get());
+  TRY(ledger, ledger::Ledger::open(dir + "/store", genesis, borrowed, options.ledger));
+  TRY(oracle, MlDsaOracle::create(validators, key));
+  return {};
+}
+
+// ---- the journal ---------------------------------------------------------------------------------------------------
+
+Status Chain::Rep::new_journal() {
+  TRY(journal, journal::Journal::create(*fs, dir + "/journal",
+                                        {.segment_bytes = segment_bytes, .segments = kJournalSegments}, *random));
+  return ledger->put_note(kNonceNote, journal->nonce().view());
+}
+
+Result<Chain::Rep::Trust> Chain::Rep::open_journal() {
+  const std::string folder = dir + "/journal";
+  const std::uint64_t height = ledger->tip().header.height.value;
+  TRY(const bool marked, real_fs().exists(mark_path()));
+  if (marked) return Trust{text("found {}: the folder was restored or emptied", mark_path())};
+  TRY(const auto known, ledger->note(kNonceNote));
+  TRY(const bool there, journal::Journal::exists(*fs, folder));
+  if (!there) {
+    if (known || height > 0)
+      return Trust{text("found no journal in {}, though the store has block {}", folder, height)};
+    TRY_OK(new_journal());
+    return Trust{};
+  }
+  auto opened = journal::Journal::open(*fs, folder);
+  if (!opened) {
+    if (opened.error().kind() != Kind::kCorrupt) return std::unexpected(std::move(opened).error());
+    return Trust{opened.error().str()};
+  }
+  journal = std::move(*opened);
+  // Created before a crash could note it: fine as long as nothing was committed with another one.
+  if (!known && height == 0) {
+    TRY_OK(ledger->put_note(kNonceNote, journal->nonce().view()));
+  } else if (!known || !equal(*known, journal->nonce().view())) {
+    return Trust{text("found a journal of another instance in {}", folder)};
+  }
+  TRY(const std::uint64_t seen, read_journal_seq(ledger->store()));
+  if (journal->last_seq() < seen)
+    return Trust{text("found the journal ending at record {}, though block {} was written after record {}",
+                      journal->last_seq(), height, seen)};
+  return Trust{};
+}
+
+// ---- the replica ---------------------------------------------------------------------------------------------------
+
+Result<consensus::Config> Chain::Rep::config(std::int64_t timeout_ms) const {
+  std::vector<std::uint16_t> bp;
+  for (const light::Validator& validator : validators.validators) bp.push_back(validator.power_bp);
+  const light::Params& params = ledger->genesis().params;
+  TRY(auto power, consensus::Power::create(std::move(bp), params.quorum_bp, params.economic_bp));
+  const std::size_t share = std::size_t{segment_bytes} * kJournalSegments / (4 * validators.validators.size());
+  consensus::Config out;
+  out.epoch = ledger->epoch();
+  out.self = self;
+  out.power = std::move(power);
+  out.timeout_ms = timeout_ms;
+  out.interval_ms = params.interval_ms;
+  out.lane_bytes_max = std::clamp(share > consensus::kVertexBytesMax ? share - consensus::kVertexBytesMax : 0,
+                                  kLaneBytesMin, kLaneBytesMax);
+  return out;
+}
+
+// The newest checkpoint slot with a certificate, none above the newest block.
+Result<consensus::Certificate> Chain::Rep::newest_checkpoint(const consensus::Config& config) const {
+  TRY(const ledger::View view, ledger->view());
+  const std::uint64_t every = config.checkpoint_every;
+  std::uint64_t seq = view.height().value / every * every;
+  for (std::uint64_t looked = 0; seq > 0 && looked < kCheckpointsLooked; ++looked, seq -= every) {
+    TRY(const auto found, view.certificate(Height{seq}));
+    if (!found) continue;
+    TRY(const ledger::Block block, view.block(Height{seq}));
+    consensus::Certificate out{.seq = seq, .block = light::header_hash(block.header), .signatures = {}};
+    for (const light::Attest& attest : found->attests)
+      out.signatures.push_back({.replica = attest.validator, .signature = attest.signature});
+    return out;
+  }
+  return consensus::Certificate{};
+}
+
+Status Chain::Rep::certify_alone() {
+  const light::BlockHeader& tip = ledger->tip().header;
+  return ledger->certify(tip.height, {.attests = {{.validator = self, .signature = light::sign_header(tip, key)}}});
+}
+
+Status Chain::Rep::start(const Options& options) {
+  TRY(const Trust trust, open_journal());
+  abstain_reason = trust.why_not;
+  const bool abstain = !abstain_reason.empty();
+  const light::BlockHeader tip = ledger->tip().header;
+  stats.height = tip.height;
+  stats.abstaining = abstain;
+  pool.emplace(options.pool);
+  if (abstain && alone()) return {};  // nobody could vouch for what it may have promised
+  if (alone()) TRY_OK(certify_alone());
+  if (abstain) {
+    // The mark comes first: a crash in between must not leave a fresh journal that looks trustworthy.
+    TRY_OK(replace_file(real_fs(), mark_path(), as_bytes(abstain_reason)));
+    journal.reset();
+    const std::string folder = dir + "/journal";
+    TRY(const bool there, fs->exists(folder));
+    if (there) {
+      TRY(const auto names, fs->list(folder));
+      for (const std::string& name : names) TRY_OK(fs->unlink(folder + "/" + name));
+      TRY_OK(fs->sync_dir(folder));
+    }
+    TRY_OK(new_journal());
+  }
+  TRY(const consensus::Config made, config(options.timeout_ms));
+  consensus::Start from;
+  from.executed = tip.height.value;
+  from.executed_block = light::header_hash(tip);
+  TRY(from.cut, read_cut(ledger->store(), tip.height.value));
+  TRY(from.stable, newest_checkpoint(made));
+  from.wants_block = ledger->wants_block();
+  from.abstain = abstain;
+  TRY_OK(journal->replay(1, [&](const journal::Record& record) -> Status {
+    from.records.push_back({.type = static_cast<consensus::RecordType>(record.type),
+                            .payload = std::make_shared<const Bytes>(to_bytes(record.payload))});
+    return {};
+  }));
+  TRY(replica, consensus::Replica::create(made, std::move(from), *oracle, now()));
+  start_threads(options, made);
+  if (net)
+    TRY_OK(net->start({.frame = [this](consensus::Index peer, std::uint8_t type,
+                                       consensus::Frame body) { inbox->frame(peer, type, std::move(body)); },
+                       .up = [this](consensus::Index peer) { inbox->up(peer); },
+                       .twin =
+                           [this](consensus::Index whose) {
+                             if (whose == self)
+                               halt(Error(Kind::kConflict, "replica.twin", "found another process with our key"));
+                           }}));
+  loop = std::thread([this] { run(); });
+  if (alone()) {  // what was acknowledged is there again before anybody asks
+    std::unique_lock lock(mutex);
+    wake.wait(lock, [this] { return settled || halted; });
+  }
+  return {};
+}
+
+void Chain::Rep::start_threads(const Options& options, const consensus::Config& config) {
+  const auto failed = [this](const Error& why) { halt(why); };
+  inbox = std::make_unique<Inbox>(*clock);
+  recorder =
+      std::make_unique<Recorder>(*journal, *clock,
+                                 Recorder::Callbacks{.durable = [this](std::uint64_t token) { inbox->durable(token); },
+                                                     .filling = [this] { inbox->compact(); },
+                                                     .failed = failed});
+  std::vector<AccountId> leaders;
+  for (const light::Validator& validator : validators.validators) leaders.push_back(validator.id());
+  applier = std::make_unique<Applier>(
+      *ledger, *clock,
+      Applier::Options{.leaders = std::move(leaders),
+                       .attest_every = config.attest_every,
+                       .epoch = config.epoch,
+                       .slot_txs_max = options.slot_txs_max,
+                       .check_determinism = options.check_determinism},
+      Applier::Callbacks{
+          .journal_seq = [this] { return recorder->durable_seq(); },
+          .made = [this](Made made) { deliver(std::move(made)); },
+          .executed = [this](consensus::Seq seq, const Hash32& block,
+                             bool wants) { inbox->executed({.seq = seq, .block = block, .wants_block = wants}); },
+          .certified =
+              [this] {
+                {
+                  const std::lock_guard lock(mutex);
+                }  // not between a waiter's look and its sleep
+                wake.notify_all();
+              },
+          .failed = failed});
+  signer = std::make_unique<Signer>(
+      *oracle, Signer::Callbacks{.sync = [this] { return ledger->sync(); },
+                                 .attested =
+                                     [this](consensus::Seq seq, Bytes signature) {
+                                       inbox->attested({.seq = seq, .signature = std::move(signature)});
+                                     },
+                                 .release = [this](std::uint64_t token) { recorder->release(token); },
+                                 .failed = failed});
+  if (net) server = std::make_unique<Server>(ledger->store(), *net);
+}
+
+}  // namespace hanse::replica

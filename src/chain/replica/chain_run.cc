@@ -1,0 +1,141 @@
+// The consensus thread: takes what waits, asks the replica, carries out what it answers.
+#include <algorithm>
+
+#include "base/core/text.h"
+#include "chain/replica/detail/rep.h"
+
+namespace hanse::replica {
+namespace {
+
+constexpr std::int64_t kTickGapNs = 1'000'000;  // a timer that is due stays due until it helped: not a busy loop
+
+template <class T>
+void join(std::vector<T>& all, std::vector<T>& more) {
+  if (all.empty()) {
+    all.swap(more);
+    return;
+  }
+  all.insert(all.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+}
+
+void join(consensus::Effects& all, consensus::Effects more) {
+  join(all.records, more.records);
+  join(all.sends, more.sends);
+  join(all.executes, more.executes);
+  join(all.signs, more.signs);
+  join(all.certificates, more.certificates);
+  join(all.serve_vertices, more.serve_vertices);
+  join(all.serve_slots, more.serve_slots);
+  join(all.serve_proposals, more.serve_proposals);
+  join(all.notices, more.notices);
+  if (more.released) all.released = more.released;
+}
+
+// Records that no frame of ours and no decision waits for, when there is nobody else.
+bool lazy_alone(const consensus::Record& record) {
+  return record.type == consensus::RecordType::kPrepared || record.type == consensus::RecordType::kAttest;
+}
+
+}  // namespace
+
+void Chain::Rep::run() {
+  Mail mail;
+  std::int64_t until_ns = 0;
+  for (;;) {
+    inbox->drain(mail, until_ns);
+    if (mail.stop) return;
+    consensus::Effects all;
+    handle(mail, all);
+    cut_batches(all);
+    const std::int64_t at_ns = clock->mono_ns();
+    if (replica->wake_ns() <= at_ns && ticked_ns + kTickGapNs <= at_ns) {
+      ticked_ns = at_ns;
+      join(all, replica->tick(now()));
+    }
+    carry_out(std::move(all));
+    publish();
+    until_ns = std::min(std::max(replica->wake_ns(), ticked_ns + kTickGapNs), batch_due_ns);
+  }
+}
+
+void Chain::Rep::handle(const Mail& mail, consensus::Effects& all) {
+  if (mail.durable != 0) join(all, replica->durable(now(), mail.durable));
+  for (const Mail::Executed& e : mail.executed) join(all, replica->executed(now(), e.seq, e.block, e.wants_block));
+  for (const Mail::Attested& a : mail.attested) join(all, replica->attested(now(), a.seq, a.signature));
+  for (const consensus::Index peer : mail.ups) join(all, replica->peer_up(now(), peer));
+  for (const auto* queue : {&mail.votes, &mail.bulk})
+    for (const Mail::Frame& f : *queue) join(all, replica->receive(now(), f.from, f.type, f.body));
+  if (mail.compact) join(all, replica->compact(now()));
+}
+
+void Chain::Rep::cut_batches(consensus::Effects& all) {
+  batch_due_ns = std::numeric_limits<std::int64_t>::max();
+  Lane lane = replica->facts().lane_vertices == 0 ? Lane::kIdle : Lane::kBusy;
+  while (replica->lane_open() && applier->backlog_bytes() <= kBacklogBytesMax) {
+    std::optional<Pool::Batch> batch;
+    {
+      const std::lock_guard lock(mutex);
+      const auto due = pool->due_ns(lane);
+      if (due && *due > clock->mono_ns()) batch_due_ns = *due;
+      if (!due || *due > clock->mono_ns()) return;
+      batch = pool->take();
+      stats.batches += 1;
+      stats.batch_txs += batch->count;
+    }
+    auto cut = replica->submit(now(), batch->bytes, batch->count);
+    if (!cut) return halt(cut.error());
+    join(all, *std::move(cut));
+    lane = Lane::kBusy;
+  }
+}
+
+void Chain::Rep::carry_out(consensus::Effects all) {
+  if (!all.records.empty()) {
+    const bool lazy = alone() && std::ranges::all_of(all.records, lazy_alone);
+    recorder->record(std::move(all.records), lazy ? Urgency::kLazy : Urgency::kNow);
+  }
+  for (consensus::Send& send : all.sends)
+    if (net) net->send(send.to, send.type, send.body);
+  for (consensus::Execute& slot : all.executes) applier->execute(std::move(slot));
+  for (const consensus::SignAttest& sign : all.signs) signer->sign(sign);
+  for (consensus::Certificate& certificate : all.certificates) applier->certify(std::move(certificate));
+  if (server) {
+    for (const auto& serve : all.serve_vertices) server->ask(serve);
+    for (const auto& serve : all.serve_slots) server->ask(serve);
+    for (const auto& serve : all.serve_proposals) server->ask(serve);
+  }
+  if (all.released) signer->release(*all.released);
+  for (const consensus::Notice& what : all.notices) notice(what);
+}
+
+void Chain::Rep::notice(const consensus::Notice& what) {
+  switch (what.kind) {
+    case consensus::NoticeKind::kHalted: return halt(Error(Kind::kInternal, "ledger.halted", what.text));
+    case consensus::NoticeKind::kVoting: {
+      // Until it is gone the next start abstains once more, which costs time only.
+      Status gone = real_fs().unlink(mark_path());
+      if (gone) gone = real_fs().sync_dir(dir);
+      if (!gone && gone.error().kind() != Kind::kNotFound) halt(gone.error());
+      return;
+    }
+    case consensus::NoticeKind::kNewView:
+    case consensus::NoticeKind::kEvidence: return;  // counted by the replica
+  }
+}
+
+void Chain::Rep::publish() {
+  const consensus::Facts facts = replica->facts();
+  const bool done = facts.lane_vertices == 0 && facts.pending_slots == 0 && facts.committed == facts.executed;
+  bool first = false;
+  {
+    const std::lock_guard lock(mutex);
+    stats.facts = facts;
+    stats.consensus = replica->counters();
+    stats.abstaining = facts.abstaining;
+    first = done && !settled;
+    settled = settled || done;
+  }
+  if (first) wake.notify_all();
+}
+
+}  // namespace hanse::replica

@@ -1,0 +1,104 @@
+// The inside of Chain, spread over chain.cc (door, answers), chain_open.cc (from disk) and chain_run.cc (the consensus
+// thread). Private to the room.
+#pragma once
+
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
+
+#include "chain/replica/applier.h"
+#include "chain/replica/chain.h"
+#include "chain/replica/inbox.h"
+#include "chain/replica/oracle.h"
+#include "chain/replica/recorder.h"
+#include "chain/replica/server.h"
+#include "chain/replica/signer.h"
+#include "store/journal/journal.h"
+
+namespace hanse::replica {
+
+constexpr std::size_t kBacklogBytesMax = 4u << 20;  // decided and not executed: no own batches above it
+constexpr std::uint32_t kJournalSegments = 4;
+constexpr std::string_view kRestoredMark = "restored";
+
+struct Chain::Rep {
+  explicit Rep(crypto::SecretKey secret) : key(std::move(secret)) {}
+  ~Rep() { stop(); }
+
+  // ---- chain_open.cc
+  struct Trust {
+    std::string why_not;  // "" = the journal is ours and whole
+  };
+  Status open_ledger(const std::string& dir, const light::Genesis& genesis, Options& options);
+  Result<Trust> open_journal();
+  Status new_journal();
+  Result<consensus::Config> config(std::int64_t timeout_ms) const;
+  Result<consensus::Certificate> newest_checkpoint(const consensus::Config& config) const;
+  Status start(const Options& options);
+  Status certify_alone();
+  void start_threads(const Options& options, const consensus::Config& config);
+  bool alone() const { return validators.validators.size() == 1; }
+  std::string mark_path() const { return dir + "/" + std::string(kRestoredMark); }
+
+  // ---- chain_run.cc
+  void run();
+  void handle(const Mail& mail, consensus::Effects& all);
+  void cut_batches(consensus::Effects& all);
+  void carry_out(consensus::Effects all);
+  void notice(const consensus::Notice& what);
+  void publish();
+  consensus::Now now() const { return {.mono_ns = clock->mono_ns(), .wall_ms = clock->wall_ms()}; }
+
+  // ---- chain.cc
+  void deliver(Made made);
+  void halt(const Error& why);
+  void answer_all(const Error& error);
+  Status refuse_locked() const;
+  void stop();
+
+  // Set once by open().
+  std::string dir;
+  std::vector<std::unique_ptr<ledger::App>> apps;
+  crypto::SecretKey key;
+  Clock* clock = nullptr;
+  Fs* fs = nullptr;
+  Random* random = nullptr;
+  std::uint32_t segment_bytes = 0;
+  std::function<void(const ChainStats&)> on_block;
+  light::ValidatorSet validators;
+  consensus::Index self = 0;
+  std::string abstain_reason;  // "" = the journal is trusted
+  std::unique_ptr<ledger::Ledger> ledger;
+  std::unique_ptr<journal::Journal> journal;
+  std::unique_ptr<MlDsaOracle> oracle;
+  std::unique_ptr<Net> net;  // nullptr: alone
+
+  // The consensus thread's.
+  std::unique_ptr<consensus::Replica> replica;
+  std::int64_t batch_due_ns = 0;
+  std::int64_t ticked_ns = 0;
+
+  std::unique_ptr<Inbox> inbox;
+  std::unique_ptr<Recorder> recorder;
+  std::unique_ptr<Applier> applier;
+  std::unique_ptr<Signer> signer;
+  std::unique_ptr<Server> server;
+  std::thread loop;
+
+  mutable std::mutex mutex;  // for what follows
+  mutable std::condition_variable wake;
+  struct Waiting {
+    Answer first;
+    std::vector<Answer> more;  // of the same bytes, submitted again
+    std::int64_t since_ns = 0;
+  };
+  std::optional<Pool> pool;
+  std::unordered_map<Hash32, Waiting> waiting;
+  ChainStats stats;
+  bool settled = false;  // what the journal promised is executed
+  bool stopping = false;
+  std::optional<Error> halted;
+};
+
+}  // namespace hanse::replica

@@ -1,0 +1,37 @@
+// Net: how the driver reaches the other validators, as a port: channels in production, a double in tests.
+// A frame may be lost at any time and is then sent again by the protocol's own timers; what arrives comes from the
+// replica that is named, whole, and in order within its class.
+// Threads: send from any; the callbacks come from threads of the Net's and must not wait.
+#pragma once
+
+#include <functional>
+
+#include "chain/consensus/replica.h"
+
+namespace hanse::replica {
+
+class Net {
+ public:
+  struct Events {
+    std::function<void(consensus::Index from, std::uint8_t type, consensus::Frame body)> frame;
+    std::function<void(consensus::Index peer)> up;
+    std::function<void(consensus::Index whose)> twin;  // a second process holds this replica's key
+  };
+  enum class Sent : std::uint8_t { kYes, kFull, kDown };
+  struct Peer {
+    bool up = false;
+    std::uint64_t frames_in = 0, frames_out = 0, bytes_in = 0, bytes_out = 0;
+    std::uint64_t dropped = 0;  // frames that found no room or no channel
+    std::int64_t rtt_us = 0;    // 0 = not known
+  };
+
+  virtual ~Net() = default;
+  virtual Status start(Events events) = 0;
+  virtual Sent send(consensus::Index to, consensus::Type type, const consensus::Frame& body) = 0;  // or kEveryone
+  virtual void stop() = 0;  // no callback after it
+  virtual Peer peer(consensus::Index index) const = 0;
+  virtual std::uint16_t port() const = 0;  // where it listens; 0 = nowhere
+  virtual Status set_address(consensus::Index peer, std::string_view address) = 0;
+};
+
+}  // namespace hanse::replica
