@@ -75,8 +75,8 @@ room(node/api 6 USES codec crypto telemetry client LIBS hanse_proto_node Boost::
      TEST_LIBS hanse_proto_node)
 room(node/roles 6 USES codec crypto logging telemetry exec blob ledger light replica market auction gxf runtime client
      api)
-room(node/daemon 6 USES codec crypto config logging telemetry exec kv blob ledger light market gxf
-     runtime flow client api roles
+room(node/daemon 6 USES codec crypto config logging telemetry exec kv blob ledger light replica market
+     gxf runtime flow client api roles
      TEST_USES ledger TEST_NEEDS hansed hanse-worker kind_echo)
 program(hansed node/daemon/main_hansed.cc ROOMS daemon)
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The main job, shown: a network of one validator and two providers, three jobs, three receipts, one forged byte.
+"""The main job, shown: a network of four validators and two providers, three jobs, three receipts, one forged byte.
 
 usage: demo.py BIN_DIR. Exits 0 when everything happened as it should, 1 at the first thing that did not.
 """
@@ -96,7 +96,7 @@ def main():
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="hanse-demo-") as folder:
         net = os.path.join(folder, "net")
-        say("1. a network: one validator, two providers")
+        say("1. a network: four validators, two providers")
         programs.json("hanse", "up", "--dir", net, "--providers", "2", "--detach")
         try:
             providers = programs.json("hanse", "provider", "list", "--dir", net)["providers"]

@@ -53,8 +53,8 @@ class Lab(unittest.TestCase):
         self.assertEqual(set(error), {"id", "code", "message", "path"})
         return error
 
-    def up(self, providers=1, name="net"):
+    def up(self, providers=1, name="net", validators=1):
         net = self.path(name)
         self.addCleanup(run, "hanse", "down", "--dir", net)
-        self.ok("hanse", "up", "--dir", net, "--providers", providers, "--detach")
+        self.ok("hanse", "up", "--dir", net, "--validators", validators, "--providers", providers, "--detach")
         return net

@@ -155,7 +155,7 @@ class Faults(Lab):
         self.addCleanup(subprocess.run, ["umount", "-l", disk], capture_output=True, check=False)
         net = os.path.join(disk, "net")
         self.addCleanup(run, "hanse", "down", "--dir", net)
-        self.ok("hanse", "up", "--dir", net, "--providers", "1", "--detach")
+        self.ok("hanse", "up", "--dir", net, "--validators", "1", "--providers", "1", "--detach")
         kept = self.ok("hanse", "submit", WORDFREQ, "--dir", net, "--wait")["job_id"]
         ballast = os.path.join(disk, "ballast")
         with open(ballast, "wb", buffering=0) as f:

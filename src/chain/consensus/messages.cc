@@ -163,7 +163,7 @@ std::size_t frame_bytes_max(std::uint8_t type) {
     case Type::kCommit: return 56;
     case Type::kAttest: return 64 + kSignatureBytesMax;
     case Type::kViewChange: return kViewChangeMax;
-    case Type::kNewView: return 64u << 20;
+    case Type::kNewView: return 16u << 20;  // about 100 equal validators with ML-DSA-65
     case Type::kStatus: return 64;
     case Type::kFetchVertex: return 32;
     case Type::kFetchSlots: return 9;

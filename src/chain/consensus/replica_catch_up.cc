@@ -28,6 +28,7 @@ void Replica::Core::on_status(Index from, const StatusReport& status) {
   if (silent()) return;
   if (resent_ns.contains(from) && ns() - resent_ns[from] < config.status_ms * kNsPerMs / 2) return;
   resent_ns[from] = ns();
+  if (status.abstaining != 0) give_back(from);
   if (status.view < view && power.leader(view) == config.self && last_new_view)
     send(from, Type::kNewView, last_new_view);
   if (status.wanted_view > view && power.leader(status.wanted_view) == from)
@@ -205,6 +206,17 @@ void Replica::Core::stop_abstaining() {
   if (stable.seq < abstain_bound || view <= abstain_view || done < stable.seq) return;
   abstaining = false;
   own_tip = lanes->best_tip(config.self, 0).value_or(lanes->cut(config.self));
+  // What the others still hold of the own lane and gave back: its heights must not be written a second time.
+  for (auto it = loose.begin(); it != loose.end();) {
+    const VertexFrame v = it->second;
+    if (v.vertex.lane == config.self && v.vertex.height == own_tip.height + 1 && v.vertex.parents[0] == own_tip.id) {
+      want({.lane = config.self, .height = v.vertex.height, .id = v.id});
+      own_tip = {.lane = config.self, .height = v.vertex.height, .id = v.id};
+      it = loose.begin();
+    } else {
+      ++it;
+    }
+  }
   out.notices.push_back({.kind = NoticeKind::kVoting, .replica = config.self, .number = view, .text = {}});
 }
 

@@ -1,6 +1,11 @@
 #include "cli/verbs/network.h"
 
+#include <arpa/inet.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstring>
 
 #include "base/codec/cbor.h"
 #include "base/codec/hex.h"
@@ -50,15 +55,65 @@ market::Params market_params(const NetworkOptions& options) {
   return params;
 }
 
-std::string validator_toml(const std::string& dir, const NetworkOptions& options) {
-  return text(
-      "# Validator and gateway of the development network in this folder.\n"
-      "[identity]\nkey = \"{}/validator-0/key.json\"\nallow_unencrypted = true\n\n"
+struct ValidatorPlan {
+  std::string name, account;  // shown form
+  crypto::PublicKey key;
+  std::string address;  // of its channels
+};
+
+std::string validator_toml(const std::string& dir, const std::vector<ValidatorPlan>& all, std::size_t number,
+                           const std::string& http) {
+  const std::string& name = all[number].name;
+  std::string out = text(
+      "# Validator {} and gateway of the development network in this folder.\n"
+      "[identity]\nkey = \"{}/{}/key.json\"\nallow_unencrypted = true\n\n"
       "[network]\ngenesis = \"{}/genesis.cbor\"\n\n"
       "[roles]\nenabled = [\"validator\", \"gateway\"]\n\n"
-      "[storage]\npath = \"{}/validator-0/data\"\n\n"
-      "[api]\nsocket = \"{}/validator-0/api.sock\"\nhttp = \"{}\"\n",
-      dir, dir, dir, dir, options.http);
+      "[storage]\npath = \"{}/{}/data\"\n\n"
+      "[api]\nsocket = \"{}/{}/api.sock\"\nhttp = \"{}\"\n",
+      number, dir, name, dir, dir, name, dir, name, http);
+  if (all.size() == 1) return out;
+  std::string peers;
+  for (std::size_t i = 0; i < all.size(); ++i)
+    if (i != number) peers += text("{}\"{}@{}\"", peers.empty() ? "" : ",\n         ", all[i].account, all[i].address);
+  return out + text("\n[consensus]\nlisten = \"{}\"\npeers = [{}]\n", all[number].address, peers);
+}
+
+// Loopback ports that were free a moment ago: every validator's file names the ports of all, so they are chosen before
+// anybody listens. A port that somebody else takes meanwhile shows as channel.listen when the network starts.
+Result<std::vector<std::string>> free_addresses(std::size_t count) {
+  std::vector<int> held;
+  std::vector<std::string> out;
+  const auto release = [&] {
+    for (const int fd : held) ::close(fd);
+  };
+  for (std::size_t i = 0; i < count; ++i) {
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    if (fd >= 0) held.push_back(fd);
+    if (fd < 0 || ::bind(fd, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
+        ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+      release();
+      return fail(Kind::kUnavailable, "cli.start_failed",
+                  text("cannot reserve a loopback port: {}", std::strerror(errno)));
+    }
+    out.push_back(text("127.0.0.1:{}", std::uint64_t{ntohs(address.sin_port)}));
+  }
+  release();
+  return out;
+}
+
+std::vector<light::Validator> equal_powers(const std::vector<ValidatorPlan>& plans) {
+  std::vector<light::Validator> out;
+  const std::size_t n = plans.size();
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::size_t share = light::kPowerTotalBp / n + (i < light::kPowerTotalBp % n ? 1 : 0);
+    out.push_back({.key = plans[i].key, .power_bp = static_cast<std::uint16_t>(share)});
+  }
+  return out;
 }
 
 std::string precision_list(std::uint8_t precisions) {
@@ -123,12 +178,21 @@ Result<Network> make_network(const std::string& wanted, const NetworkOptions& op
   if (dir.size() > 80)
     return fail(Kind::kConflict, "cli.network_folder", text("the path {} is too long for a socket inside it", dir));
 
-  for (const char* name : {"receipts", "outputs", "validator-0"}) TRY_OK(real_fs().mkdir(dir + "/" + name));
+  for (const char* name : {"receipts", "outputs"}) TRY_OK(real_fs().mkdir(dir + "/" + name));
   TRY(const auto payer_seeds, make_key(dir + "/wallet.json"));
   TRY(const auto payer, payer_seeds.identity());
-  TRY(const auto validator_seeds, make_key(dir + "/validator-0/key.json"));
-  TRY(const auto validator, validator_seeds.identity());
-  Network network{.dir = dir, .nodes = {{"validator-0", "validator", codec::encode_id(validator.id().view())}}};
+  Network network{.dir = dir, .nodes = {}};
+  TRY(const auto addresses, free_addresses(options.validators));
+  std::vector<ValidatorPlan> validators;
+  for (std::size_t i = 0; i < options.validators; ++i) {
+    const std::string name = text("validator-{}", i);
+    TRY_OK(real_fs().mkdir(dir + "/" + name));
+    TRY(const auto seeds, make_key(dir + "/" + name + "/key.json"));
+    TRY(const auto identity, seeds.identity());
+    const std::string account = codec::encode_id(identity.id().view());
+    validators.push_back({name, account, identity.mldsa().public_key(), addresses[i]});
+    network.nodes.push_back({name, "validator", account});
+  }
   std::vector<std::pair<AccountId, std::uint64_t>> funds = {{payer.id(), kPayerFundsUt}};
   for (std::size_t i = 0; i < options.providers; ++i) {
     const std::string name = text("provider-{}", i);
@@ -143,12 +207,14 @@ Result<Network> make_network(const std::string& wanted, const NetworkOptions& op
   genesis.name = "development";
   genesis.time_ms = system_clock().wall_ms();
   genesis.params.interval_ms = 50;
-  genesis.validators = light::sorted_set({{.key = validator.mldsa().public_key(), .power_bp = light::kPowerTotalBp}});
+  genesis.validators = light::sorted_set(equal_powers(validators));
   genesis.apps[ledger::kAccountsApp] = accounts_section(std::move(funds));
   genesis.apps[market::kMarketApp] = market::encode_params(market_params(options));
   TRY_OK(light::validate(genesis));
   TRY_OK(replace_file(real_fs(), dir + "/genesis.cbor", light::encode(genesis)));
-  TRY_OK(write_text(dir + "/validator-0/node.toml", validator_toml(dir, options)));
+  for (std::size_t i = 0; i < validators.size(); ++i)
+    TRY_OK(write_text(text("{}/{}/node.toml", dir, validators[i].name),
+                      validator_toml(dir, validators, i, i == 0 ? options.http : "127.0.0.1:0")));
   // Last: the folder is a network once this file is there.
   TRY_OK(write_text(dir + "/network.json", network_json(network).dump_pretty() + "\n"));
   return network;

@@ -1,6 +1,6 @@
 // A development network in a folder: made once, started, found running, stopped.
 //   genesis.cbor  network.json  wallet.json (the payer, funded in the genesis)
-//   validator-0/  provider-0/ ...   each with key.json, node.toml, data/, node.log, and run.json while it runs
+//   validator-0/ ...  provider-0/ ...   each with key.json, node.toml, data/, node.log, and run.json while it runs
 //   receipts/     outputs/          what `hanse submit --wait` fetches
 // Keys are stored unencrypted and marked so. Everything binds to loopback or to a Unix socket in a 0700 folder.
 // Errors: cli.network_folder (conflict, corrupt), cli.start_failed (unavailable), cli.not_started (unavailable), and
@@ -16,6 +16,7 @@
 
 namespace hanse::cli {
 
+constexpr std::size_t kValidatorsMax = 31;
 constexpr std::size_t kProvidersMax = 32;
 
 struct NetworkNode {
@@ -30,8 +31,9 @@ struct Network {
 };
 
 struct NetworkOptions {
+  std::size_t validators = 4;  // of equal power
   std::size_t providers = 2;
-  std::string http = "127.0.0.1:0";                  // of the validator's API
+  std::string http = "127.0.0.1:0";                  // of the API of validator-0
   std::uint8_t precisions = market::kPrecisionsAll;  // that jobs of this network may ask for
 };
 
@@ -39,7 +41,7 @@ Result<Network> make_network(const std::string& dir, const NetworkOptions& optio
 Result<Network> read_network(const std::string& dir);
 
 Result<Process> node_process(const Network& network, const NetworkNode& node);  // cli.not_started when it does not run
-// Starts what does not run and waits until every provider stands on the market.
+// Starts what does not run and waits until every validator answers and every provider stands on the market.
 Status start_network(const Network& network, plugin::Talk& talk);
 // Ends what runs, providers first; those that do not end within wait_ms are killed. Gives the number ended.
 Result<std::size_t> stop_network(const Network& network, std::int64_t wait_ms, plugin::Talk& talk);

@@ -93,15 +93,21 @@ Status start_network(const Network& network, plugin::Talk& talk) {
   for (const auto& node : network.nodes)
     if (!node_process(network, node)) TRY_OK(start_node(network, node));
   std::unique_ptr<client::Client> client;
-  TRY_OK(wait_until(network, "the validator", talk, [&] {
-    auto connected = client::Client::connect(text("unix:{}/validator-0/api.sock", network.dir), {.deadline_ms = 1000});
-    if (!connected || !(*connected)->info()) return false;
-    client = std::move(*connected);
-    return true;
-  }));
+  std::size_t providers = 0;
+  for (const auto& node : network.nodes) {
+    if (node.role == "provider") ++providers;
+    if (node.role != "validator") continue;
+    TRY_OK(wait_until(network, node.name, talk, [&] {
+      const std::string address = text("unix:{}/{}/api.sock", network.dir, node.name);
+      auto connected = client::Client::connect(address, {.deadline_ms = 1000});
+      if (!connected || !(*connected)->info()) return false;
+      if (!client) client = std::move(*connected);
+      return true;
+    }));
+  }
   return wait_until(network, "the providers", talk, [&] {
     auto standing = standing_providers(*client);
-    return standing && *standing + 1 >= network.nodes.size();
+    return standing && *standing >= providers;
   });
 }
 

@@ -50,16 +50,20 @@ Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk& talk) {
   const std::string dir = network_dir(args);
   TRY(const std::uint8_t precisions, parse_precisions(args.get("precisions")));
   TRY(const std::uint64_t providers, args.number("providers", 2, kProvidersMax));
+  TRY(const std::uint64_t validators, args.number("validators", 4, kValidatorsMax));
+  if (validators == 0) return fail(Kind::kInvalid, "cli.number", "--validators: found 0, expected at least 1");
   std::optional<Ends> ends;
   if (!args.has("detach")) ends.emplace();
   Network network;
   if (real_fs().exists(dir + "/network.json").value_or(false)) {
     TRY(network, read_network(dir));
-    talk.say(text("found a network in {}; its own number of providers is kept", dir));
+    talk.say(text("found a network in {}; its own numbers of validators and providers are kept", dir));
   } else {
     talk.say(text("making a development network in {} (keys are stored unencrypted)", dir));
-    TRY(network,
-        make_network(dir, {.providers = providers, .http = std::string(args.get("http")), .precisions = precisions}));
+    TRY(network, make_network(dir, {.validators = validators,
+                                    .providers = providers,
+                                    .http = std::string(args.get("http")),
+                                    .precisions = precisions}));
   }
   if (auto started = start_network(network, talk); !started) {
     (void)stop_network(network, 5'000, talk);  // nothing half-started stays behind; the first error is the one to tell
@@ -90,11 +94,13 @@ Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk& talk) {
 
 plugin::Verb up_verb() {
   return {.name = "up",
-          .summary = "start a development network on this machine: one validator, some providers",
+          .summary = "start a development network on this machine: validators and providers",
           .details =
-              "The folder is made at the first start and keeps genesis, keys, ledger and blobs.\n"
+              "The folder is made at the first start and keeps genesis, keys, ledger and blobs. Four equal validators "
+              "go on when one of them ends;\neconomic finality needs all four, or four of five.\n"
               "Examples:\n  hanse up --dir net --providers 2 --detach\n  hanse down --dir net",
           .options = {dir_option(),
+                      {.name = "--validators", .value = "N", .help = "at the first start", .fallback = "4"},
                       {.name = "--providers", .value = "N", .help = "at the first start", .fallback = "2"},
                       {.name = "--http",
                        .value = "ADDRESS",

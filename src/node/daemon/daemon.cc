@@ -149,11 +149,14 @@ class Process final : public Daemon, public api::Probe {
                               {.blob_bytes_max = client::kBlobBytesMax, .quota_bytes = settings_.blob_bytes_max},
                               system_random()));
     TRY(auto key, crypto::SecretKey::from_seed(seeds_.alg, seeds_.signing.view()));
+    TRY(auto network, validator_network(settings_.consensus, genesis_, identity_->id()));
     TRY(validator_, roles::Validator::open(genesis_, std::move(key), *blobs_,
                                            {.dir = folder_->path("chain"),
                                             .cache_bytes = settings_.cache_bytes,
                                             .write_buffer_bytes = settings_.write_buffer_bytes,
                                             .journal_segment_bytes = settings_.journal_segment_bytes,
+                                            .network = std::move(network),
+                                            .timeout_ms = settings_.consensus.timeout_ms,
                                             .version = std::string(version()),
                                             .roles = settings_.role_names}));
     TRY(grpc_, api::GrpcServer::start(*validator_, settings_.grpc));

@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "base/codec/hex.h"
 #include "base/core/text.h"
 #include "exchange/gxf/job_file.h"
 
@@ -119,7 +120,65 @@ Status read_logging(const Config& c, const std::string& base, logging::Options& 
   return {};
 }
 
+Status read_consensus(const Config& c, ConsensusSettings& out) {
+  out.listen = c.text("consensus.listen");
+  for (const auto& item : c.list("consensus.peers")) {
+    const std::size_t at = item.find('@');
+    ConsensusSettings::Peer peer;
+    const auto id = codec::decode_id(std::string_view(item).substr(0, at));
+    if (at == std::string::npos || at + 1 == item.size() || !id || !AccountId::from(*id, peer.account))
+      return c.refuse("consensus.peers", text("ACCOUNT@ADDRESS in '{}'", item));
+    peer.address = item.substr(at + 1);
+    out.peers.push_back(std::move(peer));
+  }
+  out.timeout_ms = number<std::int64_t>(c, "consensus.timeout_ms");
+  out.quorum_bp = number<std::uint32_t>(c, "consensus.quorum_bp");
+  out.economic_bp = number<std::uint32_t>(c, "consensus.economic_bp");
+  out.signature_algorithm = c.text("crypto.signature_algorithm");
+  if (!out.signature_algorithm.empty() && out.signature_algorithm != "mldsa65" && out.signature_algorithm != "mldsa87")
+    return c.refuse("crypto.signature_algorithm", "mldsa65, mldsa87 or nothing");
+  return {};
+}
+
+std::unexpected<Error> contradicts(std::string_view key, std::string_view found, std::string_view genesis) {
+  return fail(Kind::kInvalid, "config.bad_value",
+              text("{}: found {}, but the genesis file says {}", key, found, genesis));
+}
+
 }  // namespace
+
+Result<std::optional<replica::NetworkOptions>> validator_network(const ConsensusSettings& settings,
+                                                                 const light::Genesis& genesis, const AccountId& self) {
+  const light::Params& params = genesis.params;
+  if (settings.quorum_bp != 0 && settings.quorum_bp != params.quorum_bp)
+    return contradicts("consensus.quorum_bp", text("{}", settings.quorum_bp), text("{}", params.quorum_bp));
+  if (settings.economic_bp != 0 && settings.economic_bp != params.economic_bp)
+    return contradicts("consensus.economic_bp", text("{}", settings.economic_bp), text("{}", params.economic_bp));
+  replica::NetworkOptions out{.listen = settings.listen, .addresses = {}};
+  for (const auto& peer : settings.peers) out.addresses[peer.account] = peer.address;
+  std::size_t known = 0;
+  for (const auto& validator : genesis.validators.validators) {
+    const std::string_view algorithm = crypto::sig_alg_name(validator.key.alg);
+    if (!settings.signature_algorithm.empty() && settings.signature_algorithm != algorithm)
+      return contradicts("crypto.signature_algorithm", settings.signature_algorithm, algorithm);
+    const bool has_address = out.addresses.contains(validator.id());
+    known += has_address ? 1 : 0;
+    if (!has_address && validator.id() != self)
+      return fail(
+          Kind::kInvalid, "config.bad_value",
+          text("consensus.peers: found no address of the validator {}", codec::encode_id(validator.id().view())));
+  }
+  if (known != settings.peers.size())
+    return fail(Kind::kInvalid, "config.bad_value",
+                text("consensus.peers: found {} peers, expected different validators of the genesis file, which {} are",
+                     settings.peers.size(), known));
+  if (genesis.validators.validators.size() == 1) return std::nullopt;
+  if (settings.listen.empty())
+    return fail(Kind::kInvalid, "config.bad_value",
+                text("consensus.listen: found nothing, expected an address: the genesis file has {} validators",
+                     genesis.validators.validators.size()));
+  return out;
+}
 
 Result<Settings> settings_of(const Config& c, const std::string& base) {
   Settings out;
@@ -145,6 +204,7 @@ Result<Settings> settings_of(const Config& c, const std::string& base) {
   TRY(out.http, port_of(c, "api.http"));
   out.http_connections_max = number<std::uint32_t>(c, "api.http_connections_max");
   TRY(out.metrics, port_of(c, "metrics.address"));
+  TRY_OK(read_consensus(c, out.consensus));
   TRY_OK(read_provider(c, base, out.offer));
   TRY_OK(read_logging(c, base, out.log));
   return out;

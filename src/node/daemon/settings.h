@@ -10,6 +10,8 @@
 
 #include "base/config/config.h"
 #include "base/logging/log.h"
+#include "chain/light/genesis.h"
+#include "chain/replica/chain.h"
 #include "node/api/grpc_server.h"
 #include "node/client/address.h"
 #include "node/roles/offer.h"
@@ -30,6 +32,23 @@ struct ProviderSettings {
   std::string plugin_dir;                // "" = the worker's own choice
 };
 
+struct ConsensusSettings {
+  std::string listen;  // "" = none
+  struct Peer {
+    AccountId account;
+    std::string address;
+  };
+  std::vector<Peer> peers;
+  std::int64_t timeout_ms = 0;
+  // What the operator expects of the genesis file; 0 or "" = nothing.
+  std::uint32_t quorum_bp = 0, economic_bp = 0;
+  std::string signature_algorithm;
+};
+// How this validator reaches the others; nothing with one validator in the genesis. Each of the others needs an
+// address, and every assertion must hold: config.bad_value (invalid) names the key.
+Result<std::optional<replica::NetworkOptions>> validator_network(const ConsensusSettings& settings,
+                                                                 const light::Genesis& genesis, const AccountId& self);
+
 struct Settings {
   std::string key_file;
   std::string passphrase_file;  // "" = none
@@ -44,6 +63,7 @@ struct Settings {
   std::string http;  // "" = none
   std::uint32_t http_connections_max = 0;
   std::string metrics;  // one more address for /metrics and /health; "" = none
+  ConsensusSettings consensus;
   ProviderSettings offer;
   logging::Options log;
 };

@@ -16,6 +16,7 @@ using codec::Json;
 
 constexpr int kMatchPagesMax = 100;  // a scrape counts at most so many pages; the next one goes on
 constexpr std::size_t kMatchesPage = 256;
+constexpr std::int64_t kEconomicWaitMs = 300, kCertificateWaitMs = 5'000;
 
 std::string shown(const AccountId& id) { return id.is_zero() ? "" : codec::encode_id(id.view()); }
 
@@ -51,6 +52,8 @@ Result<std::unique_ptr<Validator>> Validator::open(const light::Genesis& genesis
   chain.ledger.cache_bytes = v->options_.cache_bytes;
   chain.ledger.write_buffer_bytes = v->options_.write_buffer_bytes;
   chain.journal_segment_bytes = v->options_.journal_segment_bytes;
+  chain.timeout_ms = v->options_.timeout_ms;
+  chain.network = v->options_.network;
   chain.on_block = [](const replica::ChainStats& stats) {
     static auto& block = telemetry::registry().histogram(telemetry::Metric::kLedgerBlockSeconds);
     static auto& fsync = telemetry::registry().histogram(telemetry::Metric::kJournalFsyncSeconds);
@@ -78,10 +81,17 @@ Result<Bytes> Validator::query(std::uint8_t app, std::string_view path, ByteView
   return view.query(app, path, argument);
 }
 
+// Waits for the certificate of what is committed now: it comes milliseconds after the last block when it gets quiet,
+// and so does the economic one, unless a validator is away.
 Result<Bytes> Validator::prove(ByteView state_key) {
-  TRY(const auto view, chain_->proof_view());
-  TRY(const auto proof, view.prove(state_key));
-  return light::encode(proof);
+  const Height tip = chain_->height();
+  const auto prove_at = [&](light::Grade grade, std::int64_t wait_ms) -> Result<Bytes> {
+    TRY(const auto view, chain_->wait_certified(tip, wait_ms, grade));
+    TRY(const auto proof, view.prove(state_key, {.grade = grade, .from_epoch = 0}));
+    return light::encode(proof);
+  };
+  auto economic = prove_at(light::Grade::kEconomic, kEconomicWaitMs);
+  return economic ? std::move(economic) : prove_at(light::Grade::kFast, kCertificateWaitMs);
 }
 
 Result<api::EventPage> Validator::events(Height from, std::string_view topic_prefix, std::size_t events_max) {

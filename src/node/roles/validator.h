@@ -5,6 +5,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,8 @@ struct ValidatorOptions {
   std::size_t cache_bytes = 32u << 20;
   std::size_t write_buffer_bytes = 32u << 20;
   std::uint32_t journal_segment_bytes = 16u << 20;
+  std::optional<replica::NetworkOptions> network;  // with several validators in the genesis
+  std::int64_t timeout_ms = 500;
   // What info() says beside the ledger's own facts.
   std::string version;
   std::vector<std::string> roles;
