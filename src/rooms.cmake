@@ -80,6 +80,16 @@ room(node/daemon 6 USES codec crypto config logging telemetry exec kv blob ledge
      TEST_USES ledger TEST_NEEDS hansed hanse-worker kind_echo)
 program(hansed node/daemon/main_hansed.cc ROOMS daemon)
 
+# 7 sim: the same consensus objects in a world of faults
+room(sim/check 7 USES crypto consensus)
+room(sim/world 7 USES codec plugin crypto consensus check LIBS Threads::Threads TEST_NEEDS hanse-sim-mutants)
+if(HANSE_TESTS)
+  set_tests_properties(world PROPERTIES TIMEOUT 1800 PROCESSORS 2)  # 2,000 seeds and every planted mistake
+endif()
+flavour(mutants HANSE_MUTANTS=1 ROOMS consensus OVER check world)
+program(hanse-sim-mutants sim/world/main_mutants.cc ROOMS world FLAVOUR mutants)
+
 # 8 cli
-room(cli/verbs 8 USES codec plugin crypto gxf market light ledger runtime receipt client roles LIBS CLI11::CLI11)
+room(cli/verbs 8 USES codec plugin crypto gxf market light ledger runtime receipt client roles world
+     LIBS CLI11::CLI11)
 program(hanse cli/verbs/main_hanse.cc ROOMS verbs)

@@ -1,0 +1,93 @@
+#include "sim/world/app.h"
+
+#include "sim/check/mix.h"
+
+namespace hanse::sim {
+
+namespace {
+
+std::uint64_t word(const Hash32& h) { return load_le<std::uint64_t>(h.data.data()); }
+
+Hash32 spread(std::uint64_t key) {
+  Hash32 out;
+  for (std::size_t i = 0; i < 4; ++i) store_le(out.data.data() + 8 * i, mix(key, i + 1));
+  return out;
+}
+
+bool decode_tx(ByteView bytes, Tx& tx) {
+  tx = {.client = load_le<std::uint16_t>(&bytes[0]),
+        .number = load_le<std::uint32_t>(&bytes[2]),
+        .key = bytes[6],
+        .kind = static_cast<OpKind>(bytes[7]),
+        .arg = load_le<std::uint64_t>(&bytes[8]),
+        .expected = load_le<std::uint64_t>(&bytes[16])};
+  return tx.kind <= OpKind::kCas;
+}
+
+}  // namespace
+
+void encode_tx(Bytes& out, const Tx& tx) {
+  std::uint8_t b[kTxBytes];
+  store_le(b, tx.client);
+  store_le(b + 2, tx.number);
+  b[6] = tx.key;
+  b[7] = static_cast<std::uint8_t>(tx.kind);
+  store_le(b + 8, tx.arg);
+  store_le(b + 16, tx.expected);
+  append(out, b);
+}
+
+App::App(AppConfig config) : config_(config) {
+  genesis_.registers.resize(config.keys);
+  genesis_.last.resize(config.clients);
+  genesis_.hash = spread(0);
+}
+
+void App::apply(Block& block, ByteView batch) {
+  for (; batch.size() >= kTxBytes; batch = batch.subspan(kTxBytes)) {
+    Tx tx;
+    if (!decode_tx(batch.first(kTxBytes), tx) || tx.client >= config_.clients || tx.key >= config_.keys) continue;
+    if (tx.number != block.last[tx.client] + 1) {
+      ++repeats_;
+      continue;
+    }
+    const Applied applied = apply_op(block.registers[tx.key], tx.kind, tx.arg, tx.expected);
+    block.registers[tx.key] = applied.value;
+    block.last[tx.client] = tx.number;
+    block.done.push_back({.client = tx.client, .number = tx.number, .answer = applied.answer});
+  }
+}
+
+const Block* App::execute(const Block* parent, const consensus::Execute& e) {
+  std::uint64_t key = mix(word(parent->hash), mix(word(e.digest), e.seq));
+  for (const auto& v : e.vertices) key = mix(key, word(v.id));
+  for (const auto& child : parent->children)
+    if (child->key == key) return child.get();
+  auto block = std::make_unique<Block>();
+  block->seq = e.seq;
+  block->digest = e.digest;
+  block->proposal = e.proposal;
+  block->cut = e.cut;
+  block->registers = parent->registers;
+  block->last = parent->last;
+  block->key = key;
+  for (const auto& v : e.vertices) {
+    vertices_.emplace(v.id, v.frame);
+    block->vertices.push_back(v.frame);
+    apply(*block, v.batch());
+  }
+  for (const std::uint64_t r : block->registers) key = mix(key, r);
+  for (const std::uint32_t n : block->last) key = mix(key, n);
+  block->hash = spread(key);
+  block->wants_block = config_.wants_blocks && key % 4 == 0;
+  auto& children = const_cast<Block*>(parent)->children;  // the tree is ours
+  children.push_back(std::move(block));
+  return children.back().get();
+}
+
+consensus::Frame App::vertex(const Hash32& id) const {
+  const auto it = vertices_.find(id);
+  return it == vertices_.end() ? nullptr : it->second;
+}
+
+}  // namespace hanse::sim

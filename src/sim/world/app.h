@@ -1,0 +1,72 @@
+// The application and ledger of a simulated network: registers under keys, and a block per slot whose hash covers the
+// blocks before, the digest and the vertices in their order. Blocks form one tree for the whole network: replicas that
+// execute the same slots the same way share them, so a block costs its work once, and a replica's ledger is a path.
+// A transaction is executed once: each client has one at a time, numbered.
+// One thread at a time. Errors: none (what a Byzantine batch holds is skipped).
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "chain/consensus/replica.h"
+#include "sim/check/linear.h"
+
+namespace hanse::sim {
+
+struct Tx {
+  std::uint16_t client = 0;
+  std::uint32_t number = 0;  // 1 is a client's first
+  std::uint8_t key = 0;
+  OpKind kind = OpKind::kRead;
+  std::uint64_t arg = 0, expected = 0;
+};
+constexpr std::size_t kTxBytes = 24;
+void encode_tx(Bytes& out, const Tx& tx);
+
+struct Block {
+  struct Done {
+    std::uint16_t client = 0;
+    std::uint32_t number = 0;
+    std::uint64_t answer = 0;
+  };
+  consensus::Seq seq = 0;
+  Hash32 hash;
+  consensus::Digest digest;
+  std::optional<consensus::Proposal> proposal;
+  std::vector<consensus::Tip> cut;
+  std::vector<consensus::Frame> vertices;
+  std::vector<Done> done;
+  bool wants_block = false;
+
+  std::vector<std::uint64_t> registers;
+  std::vector<std::uint32_t> last;  // by client: the number of its newest executed transaction
+  std::uint64_t key = 0;
+  std::vector<std::unique_ptr<Block>> children;
+};
+
+struct AppConfig {
+  std::uint32_t clients = 0, keys = 0;
+  bool wants_blocks = false;
+};
+
+class App {
+ public:
+  explicit App(AppConfig config);
+
+  const Block* genesis() const { return &genesis_; }
+  const Block* execute(const Block* parent, const consensus::Execute& execute);
+  consensus::Frame vertex(const Hash32& id) const;    // of any executed block; null when there is none
+  std::uint64_t repeats() const { return repeats_; }  // transactions that were executed before
+
+ private:
+  void apply(Block& block, ByteView batch);
+
+  AppConfig config_;
+  Block genesis_;
+  std::unordered_map<Hash32, consensus::Frame> vertices_;
+  std::uint64_t repeats_ = 0;
+};
+
+}  // namespace hanse::sim

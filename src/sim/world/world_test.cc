@@ -1,0 +1,102 @@
+#include "sim/world/world.h"
+
+#include <gtest/gtest.h>
+
+#include "sim/world/report.h"
+#include "sim/world/search.h"
+
+namespace hanse::sim {
+namespace {
+
+Outcome run(const PlanOptions& options) {
+  const auto plan = make_plan(options);
+  EXPECT_TRUE(plan.has_value()) << (plan ? "" : plan.error().str());
+  auto outcome = run_plan(*plan);
+  EXPECT_TRUE(outcome.has_value());
+  if (outcome->failure)
+    ADD_FAILURE() << outcome->failure->rule << ": " << outcome->failure->what << "\n" << repro(*plan);
+  return *std::move(outcome);
+}
+
+TEST(World, the_same_seed_gives_the_same_trace) {
+  for (const std::uint64_t seed : {1u, 2u, 3u}) {
+    const Outcome a = run({.seed = seed}), b = run({.seed = seed});
+    EXPECT_EQ(trace_text(a.trace), trace_text(b.trace)) << "seed " << seed;
+    EXPECT_EQ(a.events, b.events);
+  }
+  EXPECT_NE(run({.seed = 1}).trace, run({.seed = 2}).trace);
+}
+
+TEST(World, a_quiet_network_needs_exactly_2n_n_minus_1_ordering_messages_a_slot) {
+  for (const std::uint16_t n : {4, 7, 16, 31, 64}) {
+    const std::uint32_t slots = n > 16 ? 10 : 60;
+    const Outcome o = run({.seed = 5, .n = n, .slots = slots, .faults = "none"});
+    EXPECT_GE(o.slots, slots);
+    EXPECT_EQ(o.ordering_frames, o.slots * 2 * n * (n - 1u)) << n << " replicas, " << o.slots << " slots";
+    // At most 200 bytes of votes for each peer and 64 of the proposal, for each replica and slot.
+    EXPECT_LE(o.ordering_bytes, o.slots * n * (200u * n + 64u * n)) << n << " replicas";
+  }
+}
+
+TEST(World, real_signatures_give_the_same_run_as_tokens) {
+  const Outcome tokens = run({.seed = 4, .n = 4, .slots = 40, .faults = "crash:100:300:1:0"});
+  const Outcome real = run({.seed = 4, .n = 4, .slots = 40, .faults = "crash:100:300:1:0", .real_crypto = true});
+  EXPECT_EQ(tokens.slots, real.slots);
+  EXPECT_GE(real.operations, 40u);
+}
+
+TEST(World, survives_each_kind_of_fault) {
+  for (const char* faults : {"breaks:0:3600000:20:0",
+                             "reorder:0:3600000:3000:0",
+                             "duplicate:0:3600000:800:0",
+                             "corrupt:0:3600000:200:0",
+                             "spikes:0:3600000:200:300",
+                             "slow_net:100:3600000:20:0",
+                             "slow_node:0:3600000:1:10",
+                             "partition:200:900:3:0",
+                             "one_way:100:700:1:6",
+                             "cut_pair:100:900:0:2",
+                             "crash:100:300:1:0,crash:350:500:2:0",
+                             "power_loss:400:600:0:0",
+                             "damage:300:500:2:0",
+                             "disk_full:300:3600000:3:0",
+                             "stall:200:5200:0:0",
+                             "slow_disk:0:3600000:2:40",
+                             "skew:100:3600000:1:30000",
+                             "skew:100:3600000:0:-30000",
+                             "twins:0:3600000:3:5",
+                             "byzantine:0:3600000:1:8191"})
+    run({.seed = 9, .n = 4, .slots = 60, .faults = faults});
+}
+
+TEST(World, one_replica_alone_orders_and_survives_power_loss) {
+  run({.seed = 3, .n = 1, .slots = 50, .faults = "power_loss:300:400:0:0"});
+}
+
+TEST(World, an_endless_run_is_a_failure) {
+  const auto plan = make_plan({.seed = 1, .n = 4, .slots = 200, .faults = "none"});
+  const auto outcome = run_plan(*plan, {.narrate = {}, .events_max = 1'000});
+  ASSERT_TRUE(outcome->failure);
+  EXPECT_EQ(outcome->failure->rule, "liveness");
+}
+
+TEST(World, narrates_faults_and_votes) {
+  const auto plan = make_plan({.seed = 1, .n = 4, .slots = 10, .faults = "crash:20:60:1:0"});
+  std::string story;
+  (void)run_plan(*plan, {.narrate = [&](std::string_view line) { (story += line) += '\n'; }});
+  EXPECT_NE(story.find("fault begins: crash:20:60:1:0"), std::string::npos);
+  EXPECT_NE(story.find("sends pre_prepare"), std::string::npos);
+  EXPECT_NE(story.find("commits slot 1"), std::string::npos);
+}
+
+// Seeds that once broke a rule.
+TEST(World, regressions) {
+  run({.seed = 6, .n = 4, .faults = "stall:282:720:1:0,partition:426:1131:12:0"});
+  run({.seed = 601,
+       .n = 5,
+       .faults = "byzantine:0:3600000:4:1536,spikes:0:3600000:256:283,one_way:38:222:8:22,one_way:657:689:11:5"});
+  run({.seed = 700, .n = 4, .faults = "cut_pair:956:1145:2:0,damage:1971:2755:3:0,cut_pair:2672:3997:0:1"});
+}
+
+}  // namespace
+}  // namespace hanse::sim
