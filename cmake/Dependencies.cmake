@@ -14,6 +14,8 @@ find_package(yyjson REQUIRED)
 pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
 pkg_check_modules(CAP REQUIRED IMPORTED_TARGET libcap)
 find_package(Boost 1.74 REQUIRED)
+find_package(CURL 7.85 REQUIRED)
+pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)  # RocksDB's own target is not always made
 
 # gRPC by library name: its CMake config and its pkg-config file walk all of abseil, 90 s of configuring.
 find_library(GRPCPP_LIBRARY grpc++ REQUIRED)

@@ -33,6 +33,7 @@ room(base/exec 0)
 room(store/kv 1 LIBS RocksDB::rocksdb-shared)
 room(store/journal 1 USES codec)
 room(store/blob 1 USES codec crypto)
+room(store/archive 1 USES codec crypto LIBS CURL::libcurl PkgConfig::ZSTD)
 
 # 2 mesh: peers
 room(mesh/channel 2 USES codec crypto exec logging LIBS OpenSSL::SSL OpenSSL::Crypto TEST_LIBS OpenSSL::SSL)
@@ -42,6 +43,7 @@ room(chain/light 3 USES codec crypto)
 room(chain/consensus 3 USES crypto)
 room(chain/ledger 3 USES codec crypto kv light)
 room(chain/replica 3 USES codec crypto kv journal light ledger consensus channel)
+room(chain/backup 3 USES codec crypto kv archive light ledger TEST_USES replica)
 
 # 4 exchange: jobs, prices, work, receipts
 room(exchange/gxf 4 USES codec crypto)
@@ -90,6 +92,8 @@ flavour(mutants HANSE_MUTANTS=1 ROOMS consensus OVER check world)
 program(hanse-sim-mutants sim/world/main_mutants.cc ROOMS world FLAVOUR mutants)
 
 # 8 cli
-room(cli/verbs 8 USES codec plugin crypto gxf market light ledger runtime receipt client roles world
+room(cli/rescue 8 USES codec plugin)
+room(cli/verbs 8 USES codec plugin rescue crypto gxf market light ledger runtime receipt client roles world
      LIBS CLI11::CLI11)
 program(hanse cli/verbs/main_hanse.cc ROOMS verbs)
+program(hanse-backup cli/rescue/main_backup.cc ROOMS rescue verbs codec plugin light ledger archive backup auction)

@@ -11,10 +11,12 @@ declare -A GROUP=(
   [core]="g++ cmake ninja-build pkg-config mold ccache git python3
     libssl-dev librust-blake3-dev librocksdb-dev libgrpc++-dev libprotobuf-dev protobuf-compiler
     protobuf-compiler-grpc libspdlog-dev libfmt-dev libtomlplusplus-dev libcli11-dev libyyjson-dev libyaml-cpp-dev
-    libboost1.83-dev libcap-dev libseccomp-dev prometheus-cpp-dev libgtest-dev libgmock-dev"
+    libboost1.83-dev libcap-dev libseccomp-dev prometheus-cpp-dev libcurl4-openssl-dev libzstd-dev
+    libgtest-dev libgmock-dev"
   [wasm]="libwasmedge-dev"
   [dev]="clang-19 lld-19 clang-format-19 clang-tidy-19 libclang-rt-19-dev libbenchmark-dev libbotan-3-dev
     libdnnl-dev wabt nodejs"
+  [s3]="python3-moto python3-flask-cors"
   [mesh]="libngtcp2-dev libngtcp2-crypto-ossl-dev libnghttp3-dev"
 )
 DEFAULT_GROUPS=(core wasm)
@@ -23,7 +25,8 @@ usage() {
   cat <<'U'
 usage: ./dev setup [GROUP ...]
 Installs the packages Hanse builds and runs with. Groups: core wasm (the default), dev (fuzzers, benchmarks,
-formatter), mesh (QUIC, from the backports archive), all. Running it again changes nothing.
+formatter), s3 (an object server that checks signatures, for the tests of backups), mesh (QUIC, from the backports
+archive), all. Running it again changes nothing.
   --list    print the packages of the groups and exit
   --check   exit 0 when everything is installed, 1 with the missing names otherwise
 U
@@ -35,7 +38,7 @@ for a in "$@"; do
     -h|--help) usage; exit 0 ;;
     --list) mode=list ;;
     --check) mode=check ;;
-    all) groups=(core wasm dev mesh) ;;
+    all) groups=(core wasm dev s3 mesh) ;;
     *) [ -n "${GROUP[$a]:-}" ] || { echo "setup: found group '$a', expected one of: ${!GROUP[*]} all" >&2; exit 2; }
        groups+=("$a") ;;
   esac

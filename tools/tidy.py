@@ -24,6 +24,8 @@ DOORS = {
     r"spdlog/": ["src/base/logging/"],
     r"prometheus/": ["src/base/telemetry/"],
     r"fmt/": ["src/base/core/"],
+    r"curl/": ["src/store/archive/"],
+    r"zstd\.h": ["src/store/archive/"],
     r"seccomp\.h": ["src/exchange/runtime/"],
 }
 BANNED_STD = {"format": "base/core/text.h", "regex": "a hand-written parser", "iostream": "std::fwrite or render",

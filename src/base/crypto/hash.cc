@@ -127,6 +127,21 @@ Hash32 sha256(std::initializer_list<ByteView> parts) {
   return out;
 }
 
+Hash32 hmac_sha256(ByteView key, std::initializer_list<ByteView> parts) {
+  constexpr std::size_t kBlock = 64;
+  std::array<std::uint8_t, kBlock> inner{}, outer{};
+  const Hash32 short_key = key.size() > kBlock ? sha256({key}) : Hash32{};
+  const ByteView used = key.size() > kBlock ? short_key.view() : key;
+  std::memcpy(inner.data(), used.data(), used.size());
+  outer = inner;
+  for (std::uint8_t& b : inner) b ^= 0x36;
+  for (std::uint8_t& b : outer) b ^= 0x5c;
+  Bytes message = to_bytes(ByteView(inner));
+  for (const ByteView part : parts) append(message, part);
+  const Hash32 digest = sha256({message});
+  return sha256({ByteView(outer), digest.view()});
+}
+
 FixedBytes<64> sha512(std::initializer_list<ByteView> parts) {
   thread_local Digest digest("SHA2-512");
   FixedBytes<64> out;

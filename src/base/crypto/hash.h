@@ -2,7 +2,7 @@
 //   blake3          BLAKE3-256 without a context: content addresses (BlobId), the same as `b3sum`
 //   blake3(ctx, …)  BLAKE3-256 in derive-key mode under a context string "hanse/<type>/<version>": everything that is
 //                   signed, hashed or stored as a record (BLAKE3 paper, section 2.3 "derive_key")
-//   sha256, sha512, sha3_256, shake256   where a standard asks for them (OpenSSL)
+//   sha256, hmac_sha256, sha512, sha3_256, shake256   where a standard asks for them (OpenSSL)
 // Threads: free functions any; a hasher object one thread at a time. Errors: none.
 #pragma once
 
@@ -33,6 +33,7 @@ class Blake3 {
 
 Hash32 sha256(std::initializer_list<ByteView> parts);
 FixedBytes<64> sha512(std::initializer_list<ByteView> parts);
+Hash32 hmac_sha256(ByteView key, std::initializer_list<ByteView> parts);  // RFC 2104
 Hash32 sha3_256(std::initializer_list<ByteView> parts);
 void shake256(std::initializer_list<ByteView> parts, ByteSpan out);
 

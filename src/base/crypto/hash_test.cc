@@ -25,6 +25,16 @@ TEST(Hash, sha2_and_sha3_of_abc_are_the_published_digests) {
   EXPECT_EQ(hex(out.view()), "46b9dd2b0ba88d13233b3feb743eeb24");
 }
 
+TEST(Hash, hmac_gives_the_published_codes) {  // RFC 4231, test cases 1, 2 and 6 (a key longer than a block)
+  EXPECT_EQ(hex(hmac_sha256(Bytes(20, 0x0b), {as_bytes("Hi "), as_bytes("There")}).view()),
+            "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
+  EXPECT_EQ(hex(hmac_sha256(as_bytes("Jefe"), {as_bytes("what do ya want for nothing?")}).view()),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+  EXPECT_EQ(
+      hex(hmac_sha256(Bytes(131, 0xaa), {as_bytes("Test Using Larger Than Block-Size Key - Hash Key First")}).view()),
+      "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+}
+
 TEST(Hash, parts_are_hashed_as_if_joined) {
   const ByteView a = as_bytes("ab"), b = as_bytes("c"), ab = as_bytes("abc");
   EXPECT_EQ(sha256({a, b}), sha256({ab}));

@@ -12,7 +12,6 @@ namespace hanse::ledger {
 namespace {
 
 constexpr std::string_view kNetworkKey = "network";
-constexpr std::string_view kNextKey = "next";          // u8 wants a block, u64 epoch: both of the next block
 constexpr std::string_view kEconomicKey = "economic";  // height of the newest economic certificate
 constexpr std::string_view kNotePrefix = "note/";
 

@@ -119,6 +119,7 @@ class View final : public StateReader {
  public:
   Height height() const { return header().height; }
   const light::BlockHeader& header() const { return moment_->header; }
+  Result<std::uint64_t> next_epoch() const;  // of the block after this view's
   // Of any block; the newest there is, whatever the view's moment.
   Result<std::optional<light::Certificate>> certificate(Height height) const;
 
@@ -186,6 +187,8 @@ class Ledger {
   Status certify(Height height, light::Certificate certificate);
   Status sync();  // makes everything committed durable
   Status health() const;
+  // A ledger of its own in the new folder `path`, of one moment between two commits; any thread. For backups.
+  Status checkpoint(const std::string& path) const { return store_->checkpoint(path); }
   // Executes the cut twice and compares the headers: ledger.nondeterministic names both.
   Status check_determinism(const Cut& cut) const;
   // Recomputes the root from every state record: ledger.record when the tree says otherwise.

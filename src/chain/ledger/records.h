@@ -8,6 +8,9 @@ namespace hanse::ledger {
 constexpr kv::Family kMeta{0}, kStateFamily{1}, kNodes{2}, kBlocks{3}, kTxs{4}, kEvents{5}, kTopics{6}, kHistory{7},
     kCerts{8}, kValsets{9};  // those of other rooms follow: ledger.h
 
+// In the family meta: u8 wants a block, u64 epoch, both of the next block.
+constexpr std::string_view kNextKey = "next";
+
 Bytes height_key(Height height);
 Bytes event_key(Height height, std::uint32_t index);
 Bytes topic_key(std::string_view topic, Height height, std::uint32_t index);

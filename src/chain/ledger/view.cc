@@ -22,6 +22,12 @@ Place place_of(ByteView bytes) {
 
 }  // namespace
 
+Result<std::uint64_t> View::next_epoch() const {
+  TRY(const auto next, ledger_.store_->get(kMeta, as_bytes(kNextKey), &moment_->snapshot));
+  if (!next || next->size() != 9) return fail(Kind::kCorrupt, "ledger.record", "found no record of what comes next");
+  return load_be<std::uint64_t>(next->data() + 1);
+}
+
 Result<std::optional<Bytes>> View::get(ByteView key) const {
   return StoreState(*ledger_.store_, &moment_->snapshot).get(key);
 }

@@ -109,6 +109,9 @@ plugin::VerbArgs collect(const Leaf& leaf) {
     for (const auto& value : parsed->results()) args.add(key, value);
     if (parsed->count() == 0 && !declared->fallback.empty()) args.add(key, declared->fallback);
   }
+  // For a verb that another program does.
+  if (leaf.json) args.add("json", "true");
+  if (leaf.quiet) args.add("quiet", "true");
   return args;
 }
 

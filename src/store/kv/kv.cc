@@ -9,6 +9,7 @@
 #include <rocksdb/listener.h>
 #include <rocksdb/perf_level.h>
 #include <rocksdb/table.h>
+#include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
 
 #include "base/core/check.h"
@@ -282,6 +283,19 @@ Status Store::flush() {
 
 Snapshot Store::snapshot() const {
   return Snapshot(std::make_unique<Snapshot::Rep>(rep_->db.get(), rep_->db->GetSnapshot()));
+}
+
+Status Store::checkpoint(const std::string& path) const {
+  TRY_OK(health());
+  rocksdb::Checkpoint* made = nullptr;
+  auto status = rocksdb::Checkpoint::Create(rep_->db.get(), &made);
+  if (!status.ok()) return rep_->error(status, "checkpoint");
+  const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
+  status = checkpoint->CreateCheckpoint(path, 0);  // 0: memtables are flushed first, so no log is copied
+  if (status.IsInvalidArgument() && status.ToString().find("exists") != std::string::npos)
+    return fail(Kind::kConflict, "kv.exists", text("found {}, expected no such folder yet", path));
+  if (!status.ok()) return store_error(status, "checkpoint to", path);
+  return {};
 }
 
 Status Store::health() const {

@@ -6,7 +6,7 @@
 // A failed background write (full disk, I/O) makes health() and every later write fail until the store is reopened.
 // Errors: kv.corrupt (corrupt), kv.full (exhausted), kv.io (unavailable), kv.locked (conflict: another process or
 // handle), kv.families (invalid: the folder has families the caller did not name), kv.missing (not_found: no store
-// there and create is off), kv.limit (invalid).
+// there and create is off), kv.exists (conflict: the folder of a checkpoint), kv.limit (invalid).
 #pragma once
 
 #include <functional>
@@ -95,6 +95,9 @@ class Store {
   Status sync();   // makes everything written so far durable
   Status flush();  // memtables of every family to tables
   Snapshot snapshot() const;
+  // A store of its own in the new folder `path`: everything written so far, mostly as hard links, so the same file
+  // system is best. The store may be written meanwhile; the copy is of one moment.
+  Status checkpoint(const std::string& path) const;
 
   Status health() const;  // the background error, if there was one
   Status scrub() const;   // reads every table and checks its sums: slow, for idle times

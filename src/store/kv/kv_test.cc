@@ -80,6 +80,22 @@ TEST_F(Kv, keeps_a_batch_over_families_and_reopening) {
   EXPECT_GT(store->stats().table_bytes, 0u);
 }
 
+TEST_F(Kv, a_checkpoint_is_a_store_of_its_own_while_the_first_goes_on) {
+  const auto store = open();
+  ASSERT_TRUE(put(*store, kA, "a", "1", Sync::kNo));
+  ASSERT_TRUE(put(*store, kB, "b", "2", Sync::kNo));
+  const Status made = store->checkpoint(dir + "/copy");
+  ASSERT_TRUE(made) << made.error().str();
+  ASSERT_TRUE(put(*store, kA, "a", "later"));
+  EXPECT_EQ(store->checkpoint(dir + "/copy").error().id(), "kv.exists");
+  auto copy = Store::open(dir + "/copy", options());  // with the first one open: it has its own lock
+  ASSERT_TRUE(copy) << copy.error().str();
+  EXPECT_EQ(get(**copy, kA, "a"), "1");
+  EXPECT_EQ(get(**copy, kB, "b"), "2");
+  ASSERT_TRUE(put(**copy, kA, "a", "own"));
+  EXPECT_EQ(get(*store, kA, "a"), "later");
+}
+
 TEST_F(Kv, scans_a_prefix_in_order_and_finds_the_last_key) {
   auto store = open();
   for (const char* key : {"b2", "a", "b1", "c", "b\xFF"}) ASSERT_TRUE(put(*store, kA, key, key));
