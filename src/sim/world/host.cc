@@ -138,9 +138,16 @@ void World::apply(Host& h, const Facts& before, Effects& e) {
 void World::send(Host& h, const consensus::Send& s, const Facts& before) {
   const bool ordering = s.type == Type::kPrePrepare || s.type == Type::kPrepare || s.type == Type::kCommit;
   const std::uint64_t copies = s.to == consensus::kEveryone ? power_.count() - 1 : 1;
-  if (ordering) {
-    outcome_.ordering_frames += copies;
-    outcome_.ordering_bytes += copies * s.body->size();
+  if (ordering && s.body->size() >= 24) {
+    const auto seq = load_le<Seq>(s.body->data() + 16);  // all three have it there
+    if (seq <= kSlotsSimMax) {
+      if (outcome_.ordering_frames.size() <= seq) {
+        outcome_.ordering_frames.resize(seq + 64);
+        outcome_.ordering_bytes.resize(seq + 64);
+      }
+      outcome_.ordering_frames[seq] += static_cast<std::uint32_t>(copies);
+      outcome_.ordering_bytes[seq] += static_cast<std::uint32_t>(copies * s.body->size());
+    }
   }
   outcome_.trace = mix(outcome_.trace, s.body->size() * 64 + static_cast<std::uint64_t>(s.type));
   if (options_.narrate && s.type != Type::kStatus && s.type != Type::kAck && s.type != Type::kVertex) {

@@ -46,9 +46,7 @@ class Drawing {
   }
 
  private:
-  void add(FaultKind kind, std::int64_t from, std::int64_t to, std::int64_t a, std::int64_t b) {
-    plan_.faults.push_back({.kind = kind, .from_ms = from, .to_ms = to, .a = a, .b = b});
-  }
+  void add(Fault fault) { plan_.faults.push_back(fault); }  // given in braces: drawn from left to right
   std::int64_t start() { return dice_.between(0, kChaosMs); }
   std::int64_t replica() { return static_cast<std::int64_t>(dice_.below(plan_.n)); }
   std::int64_t mask() {
@@ -71,10 +69,10 @@ class Drawing {
       const std::int64_t r = expendable();
       if (r < 0) continue;
       if (dice_.chance(2'000)) {
-        add(FaultKind::kTwins, 0, kForever, r, mask());
+        add({FaultKind::kTwins, 0, kForever, r, mask()});
         for (int k = 0; k < 3; ++k) {
           const std::int64_t at = start();
-          add(FaultKind::kTwins, at, at + dice_.between(100, 2'000), r, mask());
+          add({FaultKind::kTwins, at, at + dice_.between(100, 2'000), r, mask()});
         }
         continue;
       }
@@ -83,19 +81,22 @@ class Drawing {
       for (std::uint64_t k = 0; k < wanted; ++k) lies |= std::int64_t{1} << dice_.below(kLieCount);
       if ((lies & static_cast<std::int64_t>(Lie::kForkLane)) != 0 && dice_.chance(5'000))
         lies |= static_cast<std::int64_t>(Lie::kEquivocate);
-      add(FaultKind::kByzantine, 0, kForever, r, lies);
+      add({FaultKind::kByzantine, 0, kForever, r, lies});
     }
   }
 
   void network() {
-    if (dice_.chance(2'500)) add(FaultKind::kBreaks, 0, kForever, dice_.between(1, 20), 0);
-    if (dice_.chance(1'200)) add(FaultKind::kBreaks, start(), start() + 500, dice_.between(500, 3'000), 0);
-    if (dice_.chance(2'000)) add(FaultKind::kReorder, 0, kForever, dice_.between(100, 5'000), 0);
-    if (dice_.chance(2'000)) add(FaultKind::kDuplicate, 0, kForever, dice_.between(10, 1'000), 0);
-    if (dice_.chance(2'000)) add(FaultKind::kCorrupt, 0, kForever, dice_.between(10, 300), 0);
-    if (dice_.chance(2'500)) add(FaultKind::kSpikes, 0, kForever, dice_.between(5, 300), dice_.between(20, 1'000));
-    if (dice_.chance(1'000)) add(FaultKind::kSlowNet, start(), kForever, dice_.between(2, 20), 0);
-    if (dice_.chance(2'000)) add(FaultKind::kSlowNode, start(), kForever, replica(), dice_.between(2, 12));
+    if (dice_.chance(2'500)) add({FaultKind::kBreaks, 0, kForever, dice_.between(1, 20), 0});
+    if (dice_.chance(1'200)) {
+      const std::int64_t at = start();
+      add({FaultKind::kBreaks, at, at + 500, dice_.between(500, 3'000), 0});
+    }
+    if (dice_.chance(2'000)) add({FaultKind::kReorder, 0, kForever, dice_.between(100, 5'000), 0});
+    if (dice_.chance(2'000)) add({FaultKind::kDuplicate, 0, kForever, dice_.between(10, 1'000), 0});
+    if (dice_.chance(2'000)) add({FaultKind::kCorrupt, 0, kForever, dice_.between(10, 300), 0});
+    if (dice_.chance(2'500)) add({FaultKind::kSpikes, 0, kForever, dice_.between(5, 300), dice_.between(20, 1'000)});
+    if (dice_.chance(1'000)) add({FaultKind::kSlowNet, start(), kForever, dice_.between(2, 20), 0});
+    if (dice_.chance(2'000)) add({FaultKind::kSlowNode, start(), kForever, replica(), dice_.between(2, 12)});
     repeat(3'500, FaultKind::kPartition, 1'500, [&] { return mask(); }, [] { return std::int64_t{0}; });
     repeat(2'000, FaultKind::kOneWay, 1'000, [&] { return mask(); }, [&] { return mask(); });
     repeat(2'500, FaultKind::kCutPair, 1'500, [&] { return replica(); }, [&] { return replica(); });
@@ -107,22 +108,22 @@ class Drawing {
     repeat(4'500, FaultKind::kCrash, 1'200, any, zero);
     if (dice_.chance(1'500)) {
       const std::int64_t at = start();
-      add(FaultKind::kPowerLoss, at, at + dice_.between(10, 500), 0, 0);
+      add({FaultKind::kPowerLoss, at, at + dice_.between(10, 500), 0, 0});
     }
     repeat(2'000, FaultKind::kStall, 1'000, any, zero);
     if (dice_.chance(300)) {
       const std::int64_t at = start();
-      add(FaultKind::kStall, at, at + 5'000, replica(), 0);
+      add({FaultKind::kStall, at, at + 5'000, replica(), 0});
     }
-    if (dice_.chance(1'500)) add(FaultKind::kSlowDisk, start(), kForever, replica(), dice_.between(2, 50));
-    if (dice_.chance(1'500)) add(FaultKind::kSkew, start(), kForever, replica(), dice_.between(-30'000, 30'000));
+    if (dice_.chance(1'500)) add({FaultKind::kSlowDisk, start(), kForever, replica(), dice_.between(2, 50)});
+    if (dice_.chance(1'500)) add({FaultKind::kSkew, start(), kForever, replica(), dice_.between(-30'000, 30'000)});
     if (dice_.chance(1'200)) {
       const std::int64_t at = start();
-      if (const std::int64_t r = expendable(); r >= 0) add(FaultKind::kDamage, at, at + dice_.between(10, 800), r, 0);
+      if (const std::int64_t r = expendable(); r >= 0) add({FaultKind::kDamage, at, at + dice_.between(10, 800), r, 0});
     }
     if (dice_.chance(500)) {
       const std::int64_t at = start();
-      if (const std::int64_t r = expendable(); r >= 0) add(FaultKind::kDiskFull, at, kForever, r, 0);
+      if (const std::int64_t r = expendable(); r >= 0) add({FaultKind::kDiskFull, at, kForever, r, 0});
     }
   }
 
@@ -132,7 +133,7 @@ class Drawing {
     const std::uint64_t times = 1 + dice_.below(5);
     for (std::uint64_t i = 0; i < times; ++i) {
       const std::int64_t at = start();
-      add(kind, at, at + dice_.between(5, longest_ms), a(), b());
+      add({kind, at, at + dice_.between(5, longest_ms), a(), b()});
     }
   }
 

@@ -1,6 +1,7 @@
 #include "sim/world/report.h"
 
 #include <charconv>
+#include <numeric>
 
 #include "base/core/text.h"
 
@@ -45,7 +46,8 @@ codec::Json outcome_json(const Plan& plan, const Outcome& o) {
   json.set("seed", plan.seed).set("n", std::uint64_t{plan.n}).set("faults", fault_list(plan.faults));
   json.set("trace", trace_text(o.trace)).set("slots", o.slots).set("events", o.events).set("checks", o.checks);
   json.set("operations", o.operations).set("ended_ms", o.ended_ms);
-  json.set("ordering_frames", o.ordering_frames).set("ordering_bytes", o.ordering_bytes);
+  json.set("ordering_frames", std::accumulate(o.ordering_frames.begin(), o.ordering_frames.end(), std::uint64_t{0}));
+  json.set("ordering_bytes", std::accumulate(o.ordering_bytes.begin(), o.ordering_bytes.end(), std::uint64_t{0}));
   json.set("seen", seen_json(o.seen));
   if (o.failure) {
     codec::Json failure = codec::Json::object();

@@ -62,8 +62,8 @@ struct Outcome {
   std::uint64_t trace = 0, events = 0, checks = 0, operations = 0;
   consensus::Seq slots = 0;
   Coverage seen{};
-  std::uint64_t ordering_frames = 0;  // PrePrepare, Prepare, Commit, as sent to one peer each
-  std::uint64_t ordering_bytes = 0;
+  // PrePrepare, Prepare and Commit by slot, as sent to one peer each; slots above kSlotsSimMax are not counted.
+  std::vector<std::uint32_t> ordering_frames, ordering_bytes;
 };
 
 struct RunOptions {
