@@ -4,6 +4,7 @@
 usage: bench.py --build DIR [--json | --page] [ROOM ...]
 --json prints one object a line, --page also rewrites docs/performance.md.
 Each ROOM_bench program prints one JSON object a line: room, name, value, unit, floor, floor_what, ratio.
+The room `chain` is a network of four validators, driven by `hanse-bench chain`; it takes some minutes.
 """
 import argparse
 import json
@@ -11,6 +12,8 @@ import os
 import subprocess
 import sys
 
+CHAIN = "chain_bench"
+PROGRAMS = ("hanse", "hansed", "hanse-worker", "hanse-verify", "hanse-bench")
 FIELDS = ("room", "name", "value", "unit", "floor", "floor_what", "ratio")
 
 
@@ -18,7 +21,14 @@ def targets(build):
     out = subprocess.run(["ninja", "-C", build, "-t", "targets", "all"], capture_output=True, text=True,
                          check=True).stdout
     names = (line.split(":")[0] for line in out.splitlines())
-    return sorted(n for n in names if n.endswith("_bench") and "/" not in n and not n.startswith("cmake_"))
+    made = (n for n in names if n.endswith("_bench") and "/" not in n and not n.startswith("cmake_"))
+    return sorted([CHAIN, *made])
+
+
+def command(build, name):
+    if name == CHAIN:
+        return [os.path.join(build, "bin", "hanse-bench"), "chain", "--json", "--dir", build]
+    return [os.path.join(build, "bin", name)]
 
 
 def machine():
@@ -54,12 +64,12 @@ def main():
             rooms = ", ".join(n[:-6] for n in known)
             print(f"bench: found room '{name[:-6]}', expected one of {rooms}", file=sys.stderr)
             return 2
-    subprocess.run(["ninja", "-C", args.build, *wanted, "hanse", "hansed", "hanse-worker", "hanse-verify"], check=True,
-                   stdout=sys.stderr)
+    made = [name for name in wanted if name != CHAIN]
+    subprocess.run(["ninja", "-C", args.build, *made, *PROGRAMS], check=True, stdout=sys.stderr)
     bad, rows, where = 0, [], machine()
     for name in wanted:
         env = dict(os.environ, HANSE_BIN_DIR=os.path.abspath(os.path.join(args.build, "bin")))
-        run = subprocess.Popen([os.path.join(args.build, "bin", name)], stdout=subprocess.PIPE, text=True, env=env)
+        run = subprocess.Popen(command(args.build, name), stdout=subprocess.PIPE, text=True, env=env)
         for line in run.stdout:
             row = json.loads(line)
             rows.append(row)

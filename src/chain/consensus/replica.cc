@@ -299,7 +299,7 @@ std::int64_t Replica::Core::wake() const {
   if (changing()) {
     at = std::min({at, resend_due_ns, view_due_ns});
   } else if (!silent()) {
-    at = std::min({at, progress_due_ns, empty_due_ns, censor_due_ns});
+    at = std::min({at, progress_due_ns, empty_due_ns, censor_due_ns, paced_until_ns});
   }
   for (const auto& [id, w] : wanted) at = std::min(at, w.due_ns);
   if (needs_empty_slot()) at = std::min(at, last_slot_ns + config.interval_ms * kNsPerMs);

@@ -40,13 +40,20 @@ bool Replica::Core::needs_empty_slot() const {
   return empty_slot_awaited();
 }
 
+// A slot costs everybody the same syncs and messages whatever it carries. So while one is on its way the next waits for
+// more tips, until that one is decided or kPaceNs have passed: short rounds are taken one by one, long ones overlap.
 void Replica::Core::propose() {
+  paced_until_ns = kNever;
   if (power.leader(view) != config.self || changing() || silent()) return;
   while (in_window(next_seq) && next_seq <= handed + config.slots_in_flight_max) {
     auto tips = new_tips();
     if (!tips) {
       if (!needs_empty_slot() || last_slot_ns + config.interval_ms * kNsPerMs > ns()) return;
       tips.emplace();
+    }
+    if (next_seq > handed + 1 && ns() < proposed_ns + kPaceNs) {
+      paced_until_ns = proposed_ns + kPaceNs;
+      return;
     }
     for (const Tip& tip : *tips) proposed[tip.lane] = tip.height;
     PrePrepare message{.view = view,
@@ -61,7 +68,7 @@ void Replica::Core::propose() {
     accept(s, digest);
     s.prepare_sent = true;
     s.claim_prepare({.seq = next_seq, .digest = digest, .view = view});
-    last_slot_ns = ns();
+    last_slot_ns = proposed_ns = ns();
     const std::uint64_t token = persist_prepare(next_seq, s, digest);
     send_after(token, Type::kPrePrepare, std::make_shared<const Bytes>(encode(message)));
     ++next_seq;

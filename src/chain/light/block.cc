@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/core/text.h"
+#include "base/crypto/checked.h"
 #include "base/crypto/hash.h"
 #include "chain/light/fields.h"
 
@@ -13,6 +14,12 @@ constexpr std::string_view kAttestContext = "hanse/attest/1";
 constexpr std::size_t kHeaderFields = 13;
 constexpr std::size_t kSignatureMax = 4627;  // ML-DSA-87
 constexpr std::size_t kCertificateBytesMax = kValidatorsMax * (kSignatureMax + 16);
+
+// The same few keys sign every certificate: each is decoded once.
+crypto::CheckedSignatures& attesters() {
+  static crypto::CheckedSignatures keys;
+  return keys;
+}
 
 }  // namespace
 
@@ -164,7 +171,8 @@ Result<std::uint32_t> verify_certificate(const BlockHeader& header, const Certif
         text("found validator set {} at height {}, expected {}", found, header.height.value, header.valset_hash));
   const Hash32 hash = header_hash(header);
   for (const Attest& attest : certificate.attests) {
-    if (!crypto::verify(set.validators[attest.validator].key, kAttestContext, hash.view(), attest.signature))
+    const auto verifier = attesters().verifier(set.validators[attest.validator].key);
+    if (!verifier || !(*verifier)->verify(kAttestContext, hash.view(), attest.signature))
       return fail(Kind::kDenied, "light.cert_signature",
                   text("found a bad signature of validator {} over block {}", attest.validator, hash));
   }

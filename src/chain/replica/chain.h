@@ -98,6 +98,10 @@ class Chain {
   // Answers exactly once, unless this call itself fails.
   Status submit_async(const ledger::Tx& tx, Answer answer);
 
+  // Many for less than one by one: each as submit() would answer, in order, once all have an answer or the deadline
+  // passed. For many callers at once.
+  std::vector<Result<ledger::Applied>> submit_many(std::vector<ledger::Tx> txs, std::int64_t deadline_ms);
+
   const light::Genesis& genesis() const;
   const NetworkId& network() const;
   consensus::Index self() const;  // place in the validator set

@@ -72,6 +72,53 @@ TEST_F(ChainTest, answers_a_transaction_with_its_result_and_a_proof) {
   EXPECT_EQ(chain->height().value, 1u);
 }
 
+TEST_F(ChainTest, answers_many_in_order_each_as_if_it_came_alone) {
+  const Tx first = net.transfer(0, net.user(1), 7, 1);
+  const auto before = chain->submit(first, kDeadlineMs);
+  ASSERT_TRUE(before);
+  const Tx second = net.transfer(0, net.user(1), 1, 2), third = net.transfer(1, net.user(2), 1, 1);
+  const auto outcomes = chain->submit_many({second, {.app = 99, .body = {}}, first, third, second}, kDeadlineMs);
+  ASSERT_EQ(outcomes.size(), 5u);
+  EXPECT_EQ(outcomes[1].error().id(), "ledger.no_app");
+  for (const std::size_t i : {0u, 2u, 3u, 4u}) ASSERT_TRUE(outcomes[i]) << i << ": " << outcomes[i].error().str();
+  EXPECT_EQ(outcomes[2]->height, before->height);
+  EXPECT_EQ(outcomes[2]->tx_id, before->tx_id);
+  EXPECT_EQ(outcomes[0]->tx_id, ledger::tx_id(second));
+  EXPECT_EQ(outcomes[3]->tx_id, ledger::tx_id(third));
+  EXPECT_EQ(outcomes[4]->height, outcomes[0]->height);
+  EXPECT_GT(outcomes[0]->height, before->height);
+  EXPECT_EQ(balance(1), 1'000'007u);
+  EXPECT_TRUE(chain->submit_many({}, 0).empty());
+}
+
+TEST_F(ChainTest, answers_many_with_a_timeout_and_applies_them_all_the_same) {
+  const Tx tx = net.transfer(0, net.user(1), 7, 1);
+  const auto outcomes = chain->submit_many({tx}, 0);
+  ASSERT_EQ(outcomes.size(), 1u);
+  EXPECT_EQ(outcomes[0].error().id(), "ledger.timeout");
+  EXPECT_TRUE(chain->submit(tx, kDeadlineMs));
+  chain->stop();
+  const auto stopped = chain->submit_many({tx, tx}, kDeadlineMs);
+  ASSERT_EQ(stopped.size(), 2u);
+  for (const auto& outcome : stopped) EXPECT_EQ(outcome.error().id(), "ledger.stopped");
+}
+
+TEST_F(ChainTest, takes_of_many_what_the_pool_has_room_for) {
+  Chain::Options o = options();
+  o.pool.txs_max = 2;
+  chain.reset();
+  auto opened = try_open(std::move(o));
+  ASSERT_TRUE(opened);
+  chain = std::move(*opened);
+  std::vector<Tx> txs;
+  for (std::size_t user = 0; user < 3; ++user) txs.push_back(net.transfer(user, net.user(0), 1, 1));
+  const auto outcomes = chain->submit_many(std::move(txs), kDeadlineMs);
+  ASSERT_EQ(outcomes.size(), 3u);
+  EXPECT_TRUE(outcomes[0]);
+  EXPECT_TRUE(outcomes[1]);
+  EXPECT_EQ(outcomes[2].error().id(), "ledger.pool_full");
+}
+
 TEST_F(ChainTest, refuses_at_the_door_what_the_application_refuses) {
   EXPECT_EQ(chain->submit(net.transfer(0, net.user(1), 2'000'000, 1), kDeadlineMs).error().id(), "ledger.insufficient");
   EXPECT_EQ(chain->submit({.app = 99, .body = {}}, kDeadlineMs).error().id(), "ledger.no_app");

@@ -30,6 +30,11 @@ channel::Priority priority_of(Type type) {
   return channel::Priority::kBulk;
 }
 
+// Votes wait behind what a slow reader lets the system hold. On one machine the path needs no such room.
+constexpr std::uint32_t kLoopbackBufferBytes = 64u << 10;
+
+bool is_loopback(std::string_view address) { return address.starts_with("127.") || address.starts_with("[::1]"); }
+
 class ChannelNet final : public Net {
  public:
   explicit ChannelNet(channel::Options options) : options_(std::move(options)) {}
@@ -106,6 +111,9 @@ Result<std::unique_ptr<Net>> make_channel_net(ChannelNetParts parts, const Netwo
                          .key = validators[n].key,
                          .address = address != options.addresses.end() ? address->second : std::string()});
   }
+  if (is_loopback(out.listen) &&
+      std::ranges::all_of(out.peers, [](const auto& p) { return p.address.empty() || is_loopback(p.address); }))
+    out.receive_buffer_bytes = kLoopbackBufferBytes;
   return std::make_unique<ChannelNet>(std::move(out));
 }
 

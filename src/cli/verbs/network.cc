@@ -14,6 +14,7 @@
 #include "base/core/text.h"
 #include "base/crypto/keyfile.h"
 #include "chain/ledger/accounts.h"
+#include "chain/ledger/load_app.h"
 #include "chain/light/genesis.h"
 #include "exchange/market/calls.h"
 
@@ -210,6 +211,7 @@ Result<Network> make_network(const std::string& wanted, const NetworkOptions& op
   genesis.validators = light::sorted_set(equal_powers(validators));
   genesis.apps[ledger::kAccountsApp] = accounts_section(std::move(funds));
   genesis.apps[market::kMarketApp] = market::encode_params(market_params(options));
+  if (options.load_app) genesis.apps[ledger::kLoadApp] = ledger::encode_load_genesis(ledger::kLoadBodyMax);
   TRY_OK(light::validate(genesis));
   TRY_OK(replace_file(real_fs(), dir + "/genesis.cbor", light::encode(genesis)));
   for (std::size_t i = 0; i < validators.size(); ++i)

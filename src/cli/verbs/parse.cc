@@ -92,6 +92,7 @@ void declare(CLI::App& root, const plugin::Verb& verb, Leaf& leaf, std::map<std:
       if (option.repeats) o->expected(1, 64)->allow_extra_args(false);
     }
     o->required(option.required);
+    if (option.help.empty()) o->group("");
     leaf.options.emplace_back(&option, o);
   }
   leaf.app->add_flag("--json", leaf.json, "print one JSON object");

@@ -63,7 +63,8 @@ Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk& talk) {
     TRY(network, make_network(dir, {.validators = validators,
                                     .providers = providers,
                                     .http = std::string(args.get("http")),
-                                    .precisions = precisions}));
+                                    .precisions = precisions,
+                                    .load_app = args.has("load-app")}));
   }
   if (auto started = start_network(network, talk); !started) {
     (void)stop_network(network, 5'000, talk);  // nothing half-started stays behind; the first error is the one to tell
@@ -111,6 +112,7 @@ plugin::Verb up_verb() {
                        .value = "LIST",
                        .help = "that jobs may ask for, at the first start",
                        .fallback = "int8,e5m2,fp8,bf16"},
+                      {.name = "--load-app", .value = {}, .help = {}, .fallback = {}},  // hanse-bench
                       {.name = "--detach", .value = {}, .help = "return once it runs", .fallback = {}}},
           .run = run};
 }

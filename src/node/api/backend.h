@@ -29,6 +29,8 @@ class Backend {
   virtual Result<client::NodeInfo> info() = 0;
   // Waits for the block to be durable; a timeout error after wait_ms says that the outcome is unknown.
   virtual Result<client::Applied> submit(const ledger::Tx& tx, std::int64_t wait_ms) = 0;
+  // Each of them as submit() would answer; waits at most wait_ms for all.
+  virtual std::vector<Result<client::Applied>> submit_many(std::vector<ledger::Tx> txs, std::int64_t wait_ms) = 0;
   virtual Result<Bytes> query(std::uint8_t app, std::string_view path, ByteView argument) = 0;
   virtual Result<Bytes> prove(ByteView state_key) = 0;
 

@@ -22,6 +22,7 @@ using client::to_rpc;
 
 constexpr std::size_t kPieceBytes = 256 * 1024;
 constexpr std::size_t kEventsPage = 256;
+constexpr int kPollersMax = 16;
 constexpr std::int64_t kWatchWaitMs = 250;  // how often a quiet watch looks whether its caller is gone
 
 std::string to_string(ByteView v) { return std::string(as_text(v)); }
@@ -100,21 +101,35 @@ class Service final : public wire::Node::Service {
   grpc::Status Submit(grpc::ServerContext* context, const wire::SubmitRequest* request,
                       wire::SubmitReply* reply) override {
     return call("submit", [&]() -> Status {
-      if (request->app() > 255) return bad_request(text("found app {}, expected at most 255", request->app()));
-      if (request->body().size() > ledger::kTxBytesMax)
-        return bad_request(
-            text("found a body of {} bytes, expected at most {}", request->body().size(), ledger::kTxBytesMax));
-      const ledger::Tx tx{.app = static_cast<std::uint8_t>(request->app()), .body = to_bytes(request->body())};
+      TRY(auto tx, tx_of(*request));
       TRY(const auto applied, backend_.submit(tx, wait_ms(*context)));
-      reply->set_tx_id(to_string(applied.tx_id.view()));
-      reply->set_height(applied.height.value);
-      auto* result = reply->mutable_result();
-      result->set_code(applied.result.code);
-      result->set_error_id(applied.result.error_id);
-      result->set_message(applied.result.message);
-      result->set_path(applied.result.path);
-      result->set_data(to_string(applied.result.data));
-      for (const auto& event : applied.result.events) put_event(*result->add_events(), event);
+      put_applied(*reply, applied);
+      return {};
+    });
+  }
+
+  grpc::Status SubmitBatch(grpc::ServerContext* context, const wire::SubmitBatchRequest* request,
+                           wire::SubmitBatchReply* reply) override {
+    return call("submit_batch", [&]() -> Status {
+      const auto count = static_cast<std::size_t>(request->txs_size());
+      if (count == 0 || count > client::kSubmitBatchMax)
+        return bad_request(text("found {} transactions, expected 1 to {}", count, client::kSubmitBatchMax));
+      std::vector<ledger::Tx> txs;
+      txs.reserve(count);
+      for (const auto& one : request->txs()) {
+        TRY(auto tx, tx_of(one));
+        txs.push_back(std::move(tx));
+      }
+      const auto outcomes = backend_.submit_many(std::move(txs), wait_ms(*context));
+      reply->mutable_outcomes()->Reserve(request->txs_size());
+      for (const auto& outcome : outcomes) {
+        auto* const out = reply->add_outcomes();
+        if (outcome) {
+          put_applied(*out->mutable_applied(), *outcome);
+        } else {
+          client::put_error(*out->mutable_error(), outcome.error());
+        }
+      }
       return {};
     });
   }
@@ -216,6 +231,26 @@ class Service final : public wire::Node::Service {
     return {};
   }
 
+  static Result<ledger::Tx> tx_of(const wire::SubmitRequest& request) {
+    if (request.app() > 255) return bad_request(text("found app {}, expected at most 255", request.app()));
+    if (request.body().size() > ledger::kTxBytesMax)
+      return bad_request(
+          text("found a body of {} bytes, expected at most {}", request.body().size(), ledger::kTxBytesMax));
+    return ledger::Tx{.app = static_cast<std::uint8_t>(request.app()), .body = to_bytes(request.body())};
+  }
+
+  static void put_applied(wire::SubmitReply& reply, const client::Applied& applied) {
+    reply.set_tx_id(to_string(applied.tx_id.view()));
+    reply.set_height(applied.height.value);
+    auto* result = reply.mutable_result();
+    result->set_code(applied.result.code);
+    result->set_error_id(applied.result.error_id);
+    result->set_message(applied.result.message);
+    result->set_path(applied.result.path);
+    result->set_data(to_string(applied.result.data));
+    for (const auto& event : applied.result.events) put_event(*result->add_events(), event);
+  }
+
   static void put_event(wire::Event& out, const ledger::Event& event) {
     out.set_topic(event.topic);
     out.set_data(to_string(event.data));
@@ -259,7 +294,8 @@ class Server final : public GrpcServer {
     builder.SetMaxSendMessageSize(static_cast<int>(client::kReplyBytesMax));
     builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
     builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
-    builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 2);
+    // A thread that ends its call goes when so many wait already: with 2, each call of a busy node made a new thread.
+    builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, kPollersMax);
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
                                static_cast<int>(options_.calls_max + options_.watches_max + 8));

@@ -75,6 +75,61 @@ TEST(Grpc, carries_every_field_both_ways) {
   EXPECT_EQ(*proof, (Bytes{4, 0, 4}));
 }
 
+TEST(Grpc, answers_each_of_a_batch_in_order_with_its_own_outcome) {
+  Served s;
+  const auto c = s.connect();
+  const std::vector<ledger::Tx> txs = {{.app = 2, .body = {1}}, {.app = 9, .body = {2}}, {.app = 2, .body = {3}}};
+  const auto check = [&](const Result<client::Client::Outcomes>& outcomes) {
+    ASSERT_TRUE(outcomes) << outcomes.error().str();
+    ASSERT_EQ(outcomes->size(), 3u);
+    for (const std::size_t i : {0u, 2u}) {
+      ASSERT_TRUE((*outcomes)[i]) << (*outcomes)[i].error().str();
+      EXPECT_EQ((*outcomes)[i]->tx_id, crypto::blake3(txs[i].body));
+      EXPECT_EQ((*outcomes)[i]->height.value, 41u);
+      EXPECT_EQ((*outcomes)[i]->result.data, txs[i].body);
+      EXPECT_EQ((*outcomes)[i]->result.events.size(), 1u);
+    }
+    const Error& error = (*outcomes)[1].error();
+    EXPECT_EQ(error.kind(), Kind::kConflict);
+    EXPECT_EQ(error.id(), "gxf.nonce_reused");
+    EXPECT_EQ(error.code(), 13u);
+    EXPECT_EQ(error.path(), "nonce");
+    EXPECT_EQ(error.context().size(), 2u);
+  };
+  check(c->submit_batch(txs));
+  std::mutex mutex;
+  std::condition_variable came;
+  std::optional<Result<client::Client::Outcomes>> later;
+  c->submit_batch_async(txs, [&](Result<client::Client::Outcomes> outcomes) {
+    const std::lock_guard lock(mutex);
+    later.emplace(std::move(outcomes));
+    came.notify_all();
+  });
+  std::unique_lock lock(mutex);
+  came.wait(lock, [&] { return later.has_value(); });
+  check(*later);
+}
+
+TEST(Grpc, refuses_a_batch_of_none_of_one_too_many_or_with_an_app_that_cannot_be) {
+  Served s;
+  const auto c = s.connect();
+  std::vector<ledger::Tx> txs(client::kSubmitBatchMax, {.app = 2, .body = {1}});
+  EXPECT_TRUE(c->submit_batch(txs));
+  txs.push_back(txs.back());
+  for (const auto& bad : {std::vector<ledger::Tx>{}, txs, {{.app = 2, .body = Bytes(ledger::kTxBytesMax + 1)}}}) {
+    const auto outcomes = c->submit_batch(bad);
+    ASSERT_FALSE(outcomes);
+    EXPECT_EQ(outcomes.error().id(), "api.bad_request");
+  }
+  const auto raw = hanse::node::v1::Node::NewStub(
+      grpc::CreateChannel("unix:" + s.dir + "/api.sock", grpc::InsecureChannelCredentials()));
+  hanse::node::v1::SubmitBatchRequest request;
+  request.add_txs()->set_app(256);
+  hanse::node::v1::SubmitBatchReply reply;
+  grpc::ClientContext context;
+  EXPECT_EQ(raw->SubmitBatch(&context, request, &reply).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
 TEST(Grpc, keeps_kind_id_message_code_path_and_context_of_an_error) {
   Served s;
   const auto r = s.connect()->submit({.app = 9, .body = {1}});

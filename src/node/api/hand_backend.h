@@ -54,6 +54,11 @@ class HandBackend final : public Backend, public Probe {
                   .events = {{.topic = "market.placed", .data = {1, 2}}}};
     return out;
   }
+  std::vector<Result<client::Applied>> submit_many(std::vector<ledger::Tx> txs, std::int64_t wait_ms) override {
+    std::vector<Result<client::Applied>> out;
+    for (const ledger::Tx& tx : txs) out.push_back(submit(tx, wait_ms));
+    return out;
+  }
   Result<Bytes> query(std::uint8_t app, std::string_view path, ByteView argument) override {
     Bytes out{app};
     append(out, as_bytes(path));

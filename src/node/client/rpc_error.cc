@@ -64,8 +64,7 @@ void keep_rpc_library() {
   }();
 }
 
-grpc::Status to_rpc(const Error& error) {
-  hanse::node::v1::ErrorDetail detail;
+void put_error(hanse::node::v1::ErrorDetail& detail, const Error& error) {
   detail.set_kind(std::string(kind_name(error.kind())));
   detail.set_id(cut(error.id()));
   detail.set_message(cut(error.message()));
@@ -73,6 +72,23 @@ grpc::Status to_rpc(const Error& error) {
   detail.set_path(cut(error.path()));
   for (const auto& context : error.context())
     if (detail.context_size() < kContextMax) detail.add_context(cut(context).substr(0, kTextMax / kContextMax));
+}
+
+Result<Error> take_error(const hanse::node::v1::ErrorDetail& detail) {
+  Kind kind{};
+  if (!parse_kind(detail.kind(), kind) || detail.id().empty())
+    return fail(
+        Kind::kCorrupt, "client.bad_reply",
+        text("found an error of kind \"{}\" and id \"{}\", expected both", cut(detail.kind()), cut(detail.id())));
+  Error error = Error(kind, detail.id(), detail.message()).coded(detail.code());
+  if (!detail.path().empty()) error = std::move(error).at(detail.path());
+  for (const auto& context : detail.context()) error = std::move(error).with(context);
+  return error;
+}
+
+grpc::Status to_rpc(const Error& error) {
+  hanse::node::v1::ErrorDetail detail;
+  put_error(detail, error);
   return {code_of(error.kind()), cut(error.id()), detail.SerializeAsString()};
 }
 
@@ -85,14 +101,8 @@ bool has_detail(const grpc::Status& status) {
 
 Error from_rpc(const grpc::Status& status, std::string_view where) {
   hanse::node::v1::ErrorDetail detail;
-  Kind kind{};
-  if (!status.error_details().empty() && detail.ParseFromString(status.error_details()) &&
-      parse_kind(detail.kind(), kind) && !detail.id().empty()) {
-    Error error = Error(kind, detail.id(), detail.message()).coded(detail.code());
-    if (!detail.path().empty()) error = std::move(error).at(detail.path());
-    for (const auto& context : detail.context()) error = std::move(error).with(context);
-    return error;
-  }
+  if (!status.error_details().empty() && detail.ParseFromString(status.error_details()))
+    if (auto error = take_error(detail)) return *std::move(error);
   if (status.error_code() == grpc::StatusCode::UNAVAILABLE)
     return Error(Kind::kUnavailable, "client.unreachable",
                  text("lost the node at {}: {}", where, status.error_message()));

@@ -9,6 +9,10 @@ namespace grpc {
 class Status;
 }
 
+namespace hanse::node::v1 {
+class ErrorDetail;
+}
+
 namespace hanse::client {
 
 // Keeps the library up until the process ends. Its own shutdown, when the last object goes, was seen to wait for the
@@ -16,6 +20,8 @@ namespace hanse::client {
 void keep_rpc_library();
 
 grpc::Status to_rpc(const Error& error);
+void put_error(hanse::node::v1::ErrorDetail& out, const Error& error);
+Result<Error> take_error(const hanse::node::v1::ErrorDetail& detail);  // client.bad_reply when it names none
 bool has_detail(const grpc::Status& status);
 Error from_rpc(const grpc::Status& status, std::string_view where);
 

@@ -4,6 +4,7 @@
 #include "base/core/text.h"
 #include "base/telemetry/metrics.h"
 #include "chain/ledger/accounts.h"
+#include "chain/ledger/load_app.h"
 #include "exchange/auction/market_app.h"
 #include "exchange/market/calls.h"
 #include "exchange/market/events.h"
@@ -48,6 +49,7 @@ Result<std::unique_ptr<Validator>> Validator::open(const light::Genesis& genesis
   std::vector<std::unique_ptr<ledger::App>> apps;
   apps.push_back(ledger::make_accounts_app());
   apps.push_back(auction::make_market_app());
+  if (genesis.apps.contains(ledger::kLoadApp)) apps.push_back(ledger::make_load_app());
   replica::Chain::Options chain;
   chain.ledger.cache_bytes = v->options_.cache_bytes;
   chain.ledger.write_buffer_bytes = v->options_.write_buffer_bytes;
@@ -74,6 +76,20 @@ Result<client::NodeInfo> Validator::info() {
 Result<client::Applied> Validator::submit(const ledger::Tx& tx, std::int64_t wait_ms) {
   TRY(auto applied, chain_->submit(tx, wait_ms));
   return client::Applied{.tx_id = applied.tx_id, .height = applied.height, .result = std::move(applied.result)};
+}
+
+std::vector<Result<client::Applied>> Validator::submit_many(std::vector<ledger::Tx> txs, std::int64_t wait_ms) {
+  std::vector<Result<client::Applied>> out;
+  out.reserve(txs.size());
+  for (auto& applied : chain_->submit_many(std::move(txs), wait_ms)) {
+    if (applied) {
+      out.emplace_back(
+          client::Applied{.tx_id = applied->tx_id, .height = applied->height, .result = std::move(applied->result)});
+    } else {
+      out.emplace_back(std::unexpected(std::move(applied).error()));
+    }
+  }
+  return out;
 }
 
 Result<Bytes> Validator::query(std::uint8_t app, std::string_view path, ByteView argument) {

@@ -35,6 +35,7 @@ class Validator final : public api::Backend {
 
   Result<client::NodeInfo> info() override;
   Result<client::Applied> submit(const ledger::Tx& tx, std::int64_t wait_ms) override;
+  std::vector<Result<client::Applied>> submit_many(std::vector<ledger::Tx> txs, std::int64_t wait_ms) override;
   Result<Bytes> query(std::uint8_t app, std::string_view path, ByteView argument) override;
   Result<Bytes> prove(ByteView state_key) override;
   Result<BlobId> put_blob(ByteView data) override { return blobs_.put(data); }

@@ -15,6 +15,7 @@
 namespace hanse::consensus {
 
 constexpr std::int64_t kNsPerMs = 1'000'000;
+constexpr std::int64_t kPaceNs = 20 * kNsPerMs;  // between proposals while one is on its way
 constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 constexpr std::uint64_t kCatchUpWindow = 2 * kSlotsPerFetchMax;  // decided or told slots kept above the handed one
 constexpr std::size_t kAttestSlotsMax = 64;                      // slots whose attests are collected
@@ -164,6 +165,8 @@ struct Replica::Core {
   std::vector<std::uint64_t> proposed;      // per lane: height proposed in this view
   std::vector<std::uint64_t> strict_until;  // per lane: slots below this need acks
   std::int64_t last_slot_ns = 0;            // newest proposal made or slot handed over
+  std::int64_t paced_until_ns = kNever;     // new tips wait so long for a slot of their own
+  std::int64_t proposed_ns = 0;             // newest proposal of ours
   Certificate stable;                       // stable checkpoint
   Seq certified = 0;
 
@@ -172,7 +175,7 @@ struct Replica::Core {
   Hash32 done_block;
   bool wants_block = false;
   std::deque<Execute> in_execution;
-  Seq attested = 0;  // newest slot we asked a signature for
+  Seq attested = 0;               // newest slot we asked a signature for
   std::map<Seq, Hash32> signing;  // asked for, not answered
   std::int64_t idle_at_ns = kNever;
   std::map<Seq, Attest> own_attests;  // not yet below the stable checkpoint
