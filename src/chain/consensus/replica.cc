@@ -118,11 +118,13 @@ Facts Replica::facts() const {
           .committed = c.handed,
           .executed = c.done,
           .certified = c.certified,
+          .reported = c.reported(),
           .abstaining = c.abstaining,
           .halted = c.halted,
           .lane_vertices = c.lanes->count(c.config.self),
           .lane_bytes = c.lanes->bytes(c.config.self),
           .pending_slots = 0,
+          .log_slots = c.slots.all().size(),
           .timeout_ms = c.timeout_ns / kNsPerMs};
   for (const auto& [seq, s] : c.slots.all())
     if (seq > c.handed && s.accepted && !s.decided) ++f.pending_slots;

@@ -155,7 +155,7 @@ struct Counters {
   std::uint64_t proposals_sent = 0, prepares_sent = 0, prepares_received = 0, commits_sent = 0, commits_received = 0;
   std::uint64_t slots_committed = 0, slots_express = 0, slots_null = 0, slots_caught_up = 0;
   std::uint64_t view_changes = 0, new_views = 0, extra_candidates = 0;
-  std::uint64_t vertices_stored = 0, vertices_forked = 0, fetches = 0;
+  std::uint64_t vertices_stored = 0, vertices_ordered = 0, vertices_forked = 0, fetches = 0;
   std::uint64_t certificates = 0, checkpoints = 0, evidence = 0;
 };
 
@@ -167,10 +167,12 @@ struct Facts {
   Seq committed = 0;  // all up to here handed to execution
   Seq executed = 0;
   Seq certified = 0;  // newest slot with a certificate
+  Seq reported = 0;   // others of power >= A say that they executed so far
   bool abstaining = false;
   bool halted = false;
   std::size_t lane_vertices = 0, lane_bytes = 0;  // own, not ordered
   std::size_t pending_slots = 0;                  // accepted or voted on, not committed
+  std::size_t log_slots = 0;                      // whose votes are kept
   std::int64_t timeout_ms = 0;
 };
 

@@ -42,6 +42,17 @@ void Replica::Core::on_status(Index from, const StatusReport& status) {
 }
 
 // A channel is new: whatever was under way on the old one is lost.
+// One of those who say so is honest.
+Seq Replica::Core::reported() const {
+  std::vector<std::pair<Seq, std::uint32_t>> said;
+  for (const auto& [peer, report] : reports) said.emplace_back(report.executed, power.of(peer));
+  std::ranges::sort(said, std::greater());
+  std::uint32_t sum = 0;
+  for (const auto& [executed, weight] : said)
+    if ((sum += weight) >= power.one_honest()) return executed;
+  return 0;
+}
+
 void Replica::Core::peer_up(Index peer) {
   reports.erase(peer);
   resent_ns.erase(peer);

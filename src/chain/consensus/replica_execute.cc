@@ -62,6 +62,7 @@ bool Replica::Core::hand_over_one(Seq seq, SlotState& s) {
     for (const Tip& tip : tips) lanes->advance(tip);
   }
   e.cut = lanes->cut();
+  counters.vertices_ordered += e.vertices.size();
   in_execution.push_back(e);
   out.executes.push_back(std::move(e));
   forget();

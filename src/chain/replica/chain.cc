@@ -45,6 +45,7 @@ void Chain::Rep::deliver(Made made) {
                                                         block.header.height.value, block.tx_ids.size())));
       });
     stats.height = block.header.height;
+    stats.admitted_ns_last = oldest_ns;
     stats.blocks += 1;
     stats.txs += block.tx_ids.size();
     stats.replayed += settled || !alone() ? 0 : 1;
@@ -262,6 +263,26 @@ ChainStats Chain::stats() const {
 consensus::Facts Chain::facts() const {
   const std::lock_guard lock(rep_->mutex);
   return rep_->stats.facts;
+}
+
+Result<light::ValidatorSet> Chain::valset(std::uint64_t epoch) const { return rep_->ledger->valset(epoch); }
+
+Status Chain::responds(std::int64_t within_ms) const {
+  const Rep& r = *rep_;
+  std::unique_lock lock(r.mutex);
+  if (r.halted) return std::unexpected(r.halted->clone());
+  if (!r.inbox || r.stopping) return {};  // abstaining alone, or on its way out
+  const std::uint64_t turn = r.turns;
+  r.asked_turn = true;
+  lock.unlock();
+  r.inbox->kick();
+  lock.lock();
+  r.wake.wait_for(lock, std::chrono::milliseconds(within_ms),
+                  [&] { return r.turns != turn || r.stopping || r.halted; });
+  if (r.halted) return std::unexpected(r.halted->clone());
+  if (r.turns != turn || r.stopping) return {};
+  return fail(Kind::kUnavailable, "replica.stuck",
+              text("found no turn of the consensus thread within {} ms", within_ms));
 }
 
 Status Chain::audit() const { return rep_->ledger->audit(); }

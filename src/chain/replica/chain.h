@@ -16,8 +16,8 @@
 // failed, or a quorum contradicts us; restart to recover), ledger.timeout (timeout: the transaction may still be
 // applied), ledger.not_validator (invalid: the key is no genesis validator's), ledger.uncertified (unavailable),
 // replica.network (invalid: several validators and no network), replica.twin (conflict: inside ledger.halted),
-// replica.slot_full (exhausted: ordered beyond a slot's limit and not applied), those of Pool, consensus, Ledger,
-// journal, and what the application's check says.
+// replica.stuck (unavailable), replica.slot_full (exhausted: ordered beyond a slot's limit and not applied), those of
+// Pool, consensus, Ledger, journal, and what the application's check says.
 #pragma once
 
 #include <functional>
@@ -49,6 +49,7 @@ struct ChainStats {
   std::int64_t execute_ns_last = 0;   // of that
   std::int64_t commit_ns_last = 0;    // of that: the store's write
   std::int64_t finality_ns_last = 0;  // submit to answer, of the oldest transaction of the last block that was ours
+  std::int64_t admitted_ns_last = 0;  // when that transaction was submitted; 0: the last block held none of ours
   std::uint64_t replayed = 0;         // blocks executed again while opening
   bool abstaining = false;
   std::uint64_t batches = 0, batch_txs = 0;                // of the own lane
@@ -122,6 +123,9 @@ class Chain {
 
   ChainStats stats() const;
   consensus::Facts facts() const;
+  Result<light::ValidatorSet> valset(std::uint64_t epoch) const;  // Ledger::valset
+  // Whether the consensus thread takes a turn within so long: replica.stuck (unavailable), or ledger.halted.
+  Status responds(std::int64_t within_ms) const;
   Status audit() const;   // Ledger::audit: reads all of the state
   Status health() const;  // ledger.halted, ledger.abstaining or the store's background error
   void stop();            // lets the block being made end; what waits is answered ledger.stopped

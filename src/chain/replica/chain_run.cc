@@ -126,16 +126,17 @@ void Chain::Rep::notice(const consensus::Notice& what) {
 void Chain::Rep::publish() {
   const consensus::Facts facts = replica->facts();
   const bool done = facts.lane_vertices == 0 && facts.pending_slots == 0 && facts.committed == facts.executed;
-  bool first = false;
+  bool awaited = false;
   {
     const std::lock_guard lock(mutex);
     stats.facts = facts;
     stats.consensus = replica->counters();
     stats.abstaining = facts.abstaining;
-    first = done && !settled;
+    ++turns;
+    awaited = (done && !settled) || std::exchange(asked_turn, false);
     settled = settled || done;
   }
-  if (first) wake.notify_all();
+  if (awaited) wake.notify_all();
 }
 
 }  // namespace hanse::replica

@@ -280,6 +280,72 @@ TEST(ChainPower, a_power_cut_takes_nothing_acknowledged) {
   }
 }
 
+TEST_F(ChainTest, its_consensus_thread_takes_a_turn_when_asked) {
+  EXPECT_TRUE(chain->responds(kDeadlineMs));
+  EXPECT_EQ(chain->facts().reported, 0u);
+  EXPECT_FALSE(chain->peer(0).up);
+  EXPECT_EQ(chain->valset(0)->validators.size(), 1u);
+}
+
+// Holds the consensus thread at its first frame until it is let go.
+struct Gate {
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool reached = false, open = false;
+};
+class HoldingNet final : public Net {
+ public:
+  explicit HoldingNet(std::shared_ptr<Gate> gate) : gate_(std::move(gate)) {}
+  Status start(Events) override { return {}; }
+  Sent send(consensus::Index, consensus::Type, const consensus::Frame&) override {
+    std::unique_lock lock(gate_->mutex);
+    gate_->reached = true;
+    gate_->changed.notify_all();
+    gate_->changed.wait(lock, [&] { return gate_->open; });
+    return Sent::kDown;
+  }
+  void stop() override {}
+  Peer peer(consensus::Index) const override { return {}; }
+  std::uint16_t port() const override { return 0; }
+  Status set_address(consensus::Index, std::string_view) override { return {}; }
+
+ private:
+  std::shared_ptr<Gate> gate_;
+};
+
+TEST(Chain, says_when_its_consensus_thread_is_stuck) {
+  TempDir dir(testing::TempDir());
+  TestNet net{2, 1'000, 2};
+  const auto gate = std::make_shared<Gate>();
+  auto options = ChainTest::options();
+  options.make_net = [&](consensus::Index) { return std::make_unique<HoldingNet>(gate); };
+  auto chain = Chain::open(dir.path(), net.genesis, TestNet::accounts_only(), TestNet::validator_key(0, 2), options);
+  ASSERT_TRUE(chain) << chain.error().str();
+  {
+    std::unique_lock lock(gate->mutex);
+    gate->changed.wait(lock, [&] { return gate->reached; });  // a status report, at the latest
+  }
+  const Status stuck = (*chain)->responds(20);
+  ASSERT_FALSE(stuck);
+  EXPECT_EQ(stuck.error().id(), "replica.stuck");
+  {
+    const std::lock_guard lock(gate->mutex);
+    gate->open = true;
+  }
+  gate->changed.notify_all();
+  EXPECT_TRUE((*chain)->responds(kDeadlineMs));
+}
+
+TEST_F(ChainTest, says_which_of_its_blocks_held_what_was_submitted_here) {
+  const std::int64_t before_ns = system_clock().mono_ns();
+  ASSERT_TRUE(chain->submit(net.transfer(0, net.user(1), 7, 1), kDeadlineMs));
+  ASSERT_TRUE(chain->responds(kDeadlineMs));
+  const auto stats = chain->stats();
+  EXPECT_GT(stats.admitted_ns_last, before_ns);
+  EXPECT_EQ(stats.consensus.vertices_ordered, 1u);
+  EXPECT_GE(stats.facts.log_slots, 1u);
+}
+
 TEST_F(ChainTest, abstains_when_its_journal_is_gone_damaged_or_foreign) {
   ASSERT_TRUE(chain->submit(net.transfer(0, net.user(1), 1, 1), kDeadlineMs));
   ASSERT_TRUE(chain->submit(net.transfer(0, net.user(1), 1, 2), kDeadlineMs));

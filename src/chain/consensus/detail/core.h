@@ -120,6 +120,7 @@ struct Replica::Core {
   void on_proposal(const Proposal& proposal);
   void peer_up(Index peer);
   void stop_abstaining();
+  Seq reported() const;
 
   // ---- replica_recover.cc
   Status restore(const Record& record);

@@ -96,6 +96,8 @@ struct Chain::Rep {
   std::optional<Pool> pool;
   std::unordered_map<Hash32, Waiting> waiting;
   ChainStats stats;
+  std::uint64_t turns = 0;          // of the consensus thread
+  mutable bool asked_turn = false;  // somebody waits for the next one
   bool settled = false;  // what the journal promised is executed
   bool stopping = false;
   std::optional<Error> halted;
