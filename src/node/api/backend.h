@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "base/codec/json.h"
@@ -22,6 +23,8 @@ struct EventPage {
   Height next;
 };
 
+using BlockRef = std::variant<Height, Hash32>;  // or the hash of a block's header
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -33,6 +36,9 @@ class Backend {
   virtual std::vector<Result<client::Applied>> submit_many(std::vector<ledger::Tx> txs, std::int64_t wait_ms) = 0;
   virtual Result<Bytes> query(std::uint8_t app, std::string_view path, ByteView argument) = 0;
   virtual Result<Bytes> prove(ByteView state_key) = 0;
+
+  virtual Result<client::ConsensusInfo> consensus() = 0;
+  virtual Result<client::CertifiedBlock> certified(Height height) = 0;
 
   virtual Result<BlobId> put_blob(ByteView data) = 0;
   virtual Result<Bytes> get_blob(const BlobId& id) = 0;
@@ -47,12 +53,17 @@ class Backend {
   // For people, over HTTP.
   virtual Result<codec::Json> block_document(Height height) = 0;
   virtual Result<codec::Json> job_document(const JobId& id) = 0;
+  virtual Result<codec::Json> finality_document(const BlockRef& block) = 0;
+  virtual Result<codec::Json> certificate_document(Height height) = 0;
+  virtual Result<codec::Json> valset_document(std::uint64_t epoch) = 0;
+  virtual Result<codec::Json> tx_proof_document(const Hash32& tx_id) = 0;
 };
 
 // What every daemon tells probes and scrapers, with or without a Backend.
 class Probe {
  public:
   virtual ~Probe() = default;
+  virtual Status live() = 0;          // an error: it is to be started again
   virtual Status ready() = 0;         // an error says what is missing
   virtual std::string metrics() = 0;  // Prometheus text format 0.0.4
 };

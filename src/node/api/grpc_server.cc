@@ -155,6 +155,36 @@ class Service final : public wire::Node::Service {
     });
   }
 
+  grpc::Status Consensus(grpc::ServerContext*, const wire::ConsensusRequest*, wire::ConsensusReply* reply) override {
+    return call("consensus", [&]() -> Status {
+      TRY(const auto info, backend_.consensus());
+      reply->set_height(info.height.value);
+      reply->set_finalized(info.finalized.value);
+      reply->set_economic(info.economic.value);
+      reply->set_view(info.view);
+      reply->set_leader(info.leader);
+      reply->set_stable(info.stable);
+      reply->set_lag(info.lag);
+      reply->set_abstaining(info.abstaining);
+      reply->set_validators(info.validators);
+      reply->set_quorum_bp(info.quorum_bp);
+      reply->set_economic_bp(info.economic_bp);
+      if (info.not_live) client::put_error(*reply->mutable_not_live(), *info.not_live);
+      if (info.not_ready) client::put_error(*reply->mutable_not_ready(), *info.not_ready);
+      return {};
+    });
+  }
+
+  grpc::Status Certified(grpc::ServerContext*, const wire::CertifiedRequest* request,
+                         wire::CertifiedReply* reply) override {
+    return call("certified", [&]() -> Status {
+      TRY(const auto block, backend_.certified(Height{request->height()}));
+      reply->set_header(to_string(block.header));
+      reply->set_certificate(to_string(block.certificate));
+      return {};
+    });
+  }
+
   grpc::Status PutBlob(grpc::ServerContext*, grpc::ServerReader<wire::BlobPiece>* reader,
                        wire::PutBlobReply* reply) override {
     return call("put_blob", [&]() -> Status {

@@ -41,6 +41,37 @@ struct Served {
   std::unique_ptr<GrpcServer> server;
 };
 
+TEST(Grpc, carries_where_consensus_is) {
+  Served s;
+  const auto c = s.connect();
+  const auto good = c->consensus();
+  ASSERT_TRUE(good) << good.error().str();
+  EXPECT_EQ(good->height.value, 9u);
+  EXPECT_EQ(good->finalized.value, 8u);
+  EXPECT_EQ(good->economic.value, 7u);
+  EXPECT_EQ(good->view, 6u);
+  EXPECT_EQ(good->leader, "hanse1abc");
+  EXPECT_EQ(good->stable, 5u);
+  EXPECT_EQ(good->lag, 4u);
+  EXPECT_EQ(good->validators, 3u);
+  EXPECT_EQ(good->quorum_bp, 6'700u);
+  EXPECT_EQ(good->economic_bp, 8'000u);
+  EXPECT_FALSE(good->abstaining || good->not_live || good->not_ready);
+  s.backend.is_live = s.backend.is_ready = false;
+  const auto bad = c->consensus();
+  ASSERT_TRUE(bad && bad->not_live && bad->not_ready);
+  EXPECT_TRUE(bad->abstaining);
+  EXPECT_EQ(bad->not_live->id(), "ledger.halted");
+  EXPECT_EQ(bad->not_live->kind(), Kind::kInternal);
+  EXPECT_EQ(bad->not_ready->id(), "ledger.starting");
+  EXPECT_EQ(bad->not_ready->message(), "found no block yet");
+  const auto block = c->certified(Height{8});
+  ASSERT_TRUE(block) << block.error().str();
+  EXPECT_EQ(block->header, (Bytes{1, 2}));
+  EXPECT_EQ(block->certificate, (Bytes{3}));
+  EXPECT_EQ(c->certified(Height{9}).error().id(), "roles.no_certificate");
+}
+
 TEST(Grpc, carries_every_field_both_ways) {
   Served s;
   const auto c = s.connect();

@@ -66,6 +66,41 @@ class HandBackend final : public Backend, public Probe {
     return out;
   }
   Result<Bytes> prove(ByteView key) override { return to_bytes(key); }
+  Result<client::ConsensusInfo> consensus() override {
+    client::ConsensusInfo out{.height = Height{9},
+                              .finalized = Height{8},
+                              .economic = Height{7},
+                              .view = 6,
+                              .leader = "hanse1abc",
+                              .stable = 5,
+                              .lag = 4,
+                              .abstaining = !is_ready,
+                              .validators = 3,
+                              .quorum_bp = 6'700,
+                              .economic_bp = 8'000,
+                              .not_live = {},
+                              .not_ready = {}};
+    if (Status s = live(); !s) out.not_live = std::move(s.error());
+    if (Status s = ready(); !s) out.not_ready = std::move(s.error());
+    return out;
+  }
+  Result<client::CertifiedBlock> certified(Height height) override {
+    if (height.value != 8) return fail(Kind::kNotFound, "roles.no_certificate", text("found none at {}", height.value));
+    return client::CertifiedBlock{.header = {1, 2}, .certificate = {3}};
+  }
+  Result<codec::Json> finality_document(const BlockRef& block) override {
+    if (const auto* height = std::get_if<Height>(&block)) return codec::Json::object().set("height", height->value);
+    return codec::Json::object().set("hash", text("{}", std::get<Hash32>(block)));
+  }
+  Result<codec::Json> certificate_document(Height height) override {
+    return codec::Json::object().set("certificate", height.value);
+  }
+  Result<codec::Json> valset_document(std::uint64_t epoch) override {
+    return codec::Json::object().set("epoch", epoch);
+  }
+  Result<codec::Json> tx_proof_document(const Hash32& tx_id) override {
+    return codec::Json::object().set("tx", text("{}", tx_id));
+  }
   Result<BlobId> put_blob(ByteView data) override {
     const std::lock_guard lock(mutex);
     const BlobId id = crypto::blob_id(data);
@@ -94,6 +129,10 @@ class HandBackend final : public Backend, public Probe {
   bool wait_height(Height wanted, std::int64_t wait_ms) override {
     std::unique_lock lock(mutex);
     return changed.wait_for(lock, std::chrono::milliseconds(wait_ms), [&] { return heights.size() > wanted.value; });
+  }
+  Status live() override {
+    if (is_live) return {};
+    return fail(Kind::kInternal, "ledger.halted", "found a contradiction");
   }
   Status ready() override {
     if (is_ready) return {};
@@ -131,7 +170,7 @@ class HandBackend final : public Backend, public Probe {
   int waiting = 0;
   std::atomic<int> unavailable_first = 0;
   std::atomic<std::int64_t> waited_ms = 0;
-  std::atomic<bool> is_ready = true;
+  std::atomic<bool> is_live = true, is_ready = true;
 };
 
 }  // namespace hanse::api

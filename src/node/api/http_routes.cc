@@ -28,13 +28,68 @@ Result<Json> info_document(Backend& backend) {
   return out;
 }
 
-Result<Json> block_document(Backend& backend, std::string_view given) {
-  Height height;
-  const auto [end, ec] = std::from_chars(given.data(), given.data() + given.size(), height.value);
+Result<std::uint64_t> number(std::string_view given, std::string_view what) {
+  std::uint64_t out = 0;
+  const auto [end, ec] = std::from_chars(given.data(), given.data() + given.size(), out);
   if (ec != std::errc{} || end != given.data() + given.size())
     return fail(Kind::kInvalid, "api.bad_request",
-                text("found height \"{}\", expected a whole number", given.substr(0, 40)));
-  return backend.block_document(height);
+                text("found {} \"{}\", expected a whole number", what, given.substr(0, 40)));
+  return out;
+}
+
+Result<Hash32> hash(std::string_view given, std::string_view what) {
+  const auto out = codec::fixed_from_hex<Hash32>(given);
+  if (!out)
+    return fail(Kind::kInvalid, "api.bad_request",
+                text("found {} \"{}\", expected {} hex digits", what, given.substr(0, 80), 2 * Hash32::kSize));
+  return *out;
+}
+
+Result<Json> block_document(Backend& backend, std::string_view given) {
+  TRY(const auto height, number(given, "height"));
+  return backend.block_document(Height{height});
+}
+
+Result<Json> consensus_document(Backend& backend) {
+  TRY(const auto info, backend.consensus());
+  Json out = Json::object();
+  out.set("height", info.height.value)
+      .set("finalized", info.finalized.value)
+      .set("economic", info.economic.value)
+      .set("view", info.view)
+      .set("leader", info.leader)
+      .set("stable", info.stable)
+      .set("lag", info.lag)
+      .set("abstaining", info.abstaining)
+      .set("validators", std::uint64_t{info.validators})
+      .set("quorum_bp", std::uint64_t{info.quorum_bp})
+      .set("economic_bp", std::uint64_t{info.economic_bp});
+  return out;
+}
+
+// A hash has 64 digits and a height at most 20.
+Result<Json> finality_document(Backend& backend, std::string_view given) {
+  if (given.size() > 20) {
+    TRY(const Hash32 block, hash(given, "block hash"));
+    return backend.finality_document(block);
+  }
+  TRY(const auto height, number(given, "block"));
+  return backend.finality_document(Height{height});
+}
+
+Result<Json> certificate_document(Backend& backend, std::string_view given) {
+  TRY(const auto height, number(given, "height"));
+  return backend.certificate_document(Height{height});
+}
+
+Result<Json> valset_document(Backend& backend, std::string_view given) {
+  TRY(const auto epoch, number(given, "epoch"));
+  return backend.valset_document(epoch);
+}
+
+Result<Json> tx_proof_document(Backend& backend, std::string_view given) {
+  TRY(const Hash32 id, hash(given, "transaction id"));
+  return backend.tx_proof_document(id);
 }
 
 Result<Json> job_document(Backend& backend, std::string_view given) {
@@ -45,16 +100,27 @@ Result<Json> job_document(Backend& backend, std::string_view given) {
   return backend.job_document(*id);
 }
 
-HttpReply ready_reply(Probe& probe) {
-  const Status ready = probe.ready();
-  if (ready) return {.status = 200, .type = "text/plain; charset=utf-8", .body = "ready\n"};
-  HttpReply reply = http_error(ready.error());
+HttpReply probe_reply(const Status& status, std::string_view good) {
+  if (status) return {.status = 200, .type = "text/plain; charset=utf-8", .body = text("{}\n", good)};
+  HttpReply reply = http_error(status.error());
   reply.status = 503;
   return reply;
 }
 
+struct Route {
+  std::string_view prefix, suffix;  // around the one variable part
+  Result<Json> (*document)(Backend& backend, std::string_view given);
+};
+constexpr Route kRoutes[] = {
+    {"/api/v1/jobs/", "", job_document},
+    {"/api/v1/blocks/", "", block_document},
+    {"/api/v1/consensus/finality/", "", finality_document},
+    {"/api/v1/cert/", "", certificate_document},
+    {"/api/v1/valset/", "", valset_document},
+    {"/api/v1/tx/", "/proof", tx_proof_document},
+};
+
 HttpReply route(Probe& probe, Backend* backend, std::string_view method, std::string_view target) {
-  constexpr std::string_view kJobs = "/api/v1/jobs/", kBlocks = "/api/v1/blocks/";
   if (method != "GET") {
     HttpReply reply = http_error(
         Error(Kind::kUnsupported, "api.bad_method", text("found method {}, expected GET", method.substr(0, 40))));
@@ -62,14 +128,18 @@ HttpReply route(Probe& probe, Backend* backend, std::string_view method, std::st
     return reply;
   }
   const std::string_view path = target.substr(0, target.find('?'));
-  if (path == "/health/live") return {.status = 200, .type = "text/plain; charset=utf-8", .body = "live\n"};
-  if (path == "/health/ready") return ready_reply(probe);
+  if (path == "/health/live") return probe_reply(probe.live(), "live");
+  if (path == "/health/ready") return probe_reply(probe.ready(), "ready");
   if (path == "/metrics")
     return {.status = 200, .type = "text/plain; version=0.0.4; charset=utf-8", .body = probe.metrics()};
   if (backend != nullptr) {
     if (path == "/api/v1/info") return answer(info_document(*backend));
-    if (path.starts_with(kJobs)) return answer(job_document(*backend, path.substr(kJobs.size())));
-    if (path.starts_with(kBlocks)) return answer(block_document(*backend, path.substr(kBlocks.size())));
+    if (path == "/api/v1/consensus/status") return answer(consensus_document(*backend));
+    for (const Route& route : kRoutes) {
+      const std::size_t around = route.prefix.size() + route.suffix.size();
+      if (path.size() >= around && path.starts_with(route.prefix) && path.ends_with(route.suffix))
+        return answer(route.document(*backend, path.substr(route.prefix.size(), path.size() - around)));
+    }
   }
   return http_error(Error(Kind::kNotFound, "api.no_route", text("found no route {}", path.substr(0, 80))));
 }

@@ -20,14 +20,6 @@ namespace http = boost::beast::http;
 using asio::ip::tcp;
 using boost::system::error_code;
 
-bool is_loopback_host(std::string_view host) {
-  for (const std::string_view name : {"127.0.0.1", "localhost", "[::1]"}) {
-    if (host == name) return true;
-    if (host.size() > name.size() && host.starts_with(name) && host[name.size()] == ':') return true;
-  }
-  return false;
-}
-
 struct Shared {
   HttpOptions options;
   HttpHandler handler;

@@ -31,18 +31,38 @@ TEST(HttpRoutes, answer_what_the_backend_says) {
   EXPECT_NE(info.body.find("\"roles\":[\"validator\",\"gateway\"]"), std::string::npos) << info.body;
 }
 
+TEST(HttpRoutes, show_where_consensus_is) {
+  HandBackend b;
+  EXPECT_EQ(http_reply(b, &b, "GET", "/api/v1/consensus/status").body,
+            "{\"height\":9,\"finalized\":8,\"economic\":7,\"view\":6,\"leader\":\"hanse1abc\",\"stable\":5,\"lag\":4,"
+            "\"abstaining\":false,\"validators\":3,\"quorum_bp\":6700,\"economic_bp\":8000}\n");
+  const std::string hash(64, 'a');
+  EXPECT_EQ(http_reply(b, &b, "GET", "/api/v1/consensus/finality/12").body, "{\"height\":12}\n");
+  EXPECT_EQ(http_reply(b, &b, "GET", "/api/v1/consensus/finality/" + hash).body, "{\"hash\":\"" + hash + "\"}\n");
+  EXPECT_EQ(http_reply(b, &b, "GET", "/api/v1/cert/8").body, "{\"certificate\":8}\n");
+  EXPECT_EQ(http_reply(b, &b, "GET", "/api/v1/valset/0").body, "{\"epoch\":0}\n");
+  EXPECT_EQ(http_reply(b, &b, "GET", "/api/v1/tx/" + hash + "/proof").body, "{\"tx\":\"" + hash + "\"}\n");
+  b.is_live = false;
+  const auto dead = http_reply(b, &b, "GET", "/health/live");
+  EXPECT_EQ(dead.status, 503u);
+  EXPECT_NE(dead.body.find("ledger.halted"), std::string::npos);
+}
+
 TEST(HttpRoutes, refuse_what_is_not_there) {
   HandBackend b;
   EXPECT_EQ(http_reply(b, &b, "GET", "/api/v1/blocks/6").status, 404u);
   for (const char* bad :
        {"/api/v1/blocks/", "/api/v1/blocks/x", "/api/v1/blocks/-1", "/api/v1/blocks/18446744073709551616",
-        "/api/v1/jobs/", "/api/v1/jobs/00", "/api/v1/jobs/zz0102030405060708090a0b0c0d0e0f"}) {
+        "/api/v1/consensus/finality/", "/api/v1/consensus/finality/123456789012345678901", "/api/v1/cert/a",
+        "/api/v1/valset/-1", "/api/v1/tx/0a/proof", "/api/v1/tx//proof", "/api/v1/jobs/", "/api/v1/jobs/00",
+        "/api/v1/jobs/zz0102030405060708090a0b0c0d0e0f"}) {
     const auto r = http_reply(b, &b, "GET", bad);
     EXPECT_EQ(r.status, 400u) << bad;
     EXPECT_NE(r.body.find("api.bad_request"), std::string::npos) << bad;
   }
   EXPECT_NE(http_reply(b, &b, "GET", "/").body.find("api.no_route"), std::string::npos);
   EXPECT_EQ(http_reply(b, &b, "GET", "/health/livex").status, 404u);
+  EXPECT_EQ(http_reply(b, &b, "GET", "/api/v1/tx/proof").status, 404u);
   const auto post = http_reply(b, &b, "POST", "/api/v1/info");
   EXPECT_EQ(post.status, 405u);
   EXPECT_NE(post.body.find("api.bad_method"), std::string::npos);

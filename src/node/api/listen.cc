@@ -34,6 +34,14 @@ Status prepare_socket(const std::string& path) {
   return {};
 }
 
+bool is_loopback_host(std::string_view host) {
+  for (const std::string_view name : {"127.0.0.1", "localhost", "[::1]"}) {
+    if (host == name) return true;
+    if (host.size() > name.size() && host.starts_with(name) && host[name.size()] == ':') return true;
+  }
+  return false;
+}
+
 Status port_is_free(const client::Address& address) {
   if (address.port == 0) return {};
   const bool v6 = address.host == "::1";

@@ -175,6 +175,38 @@ class GrpcClient final : public Client {
     return to_bytes(reply.proof());
   }
 
+  Result<ConsensusInfo> consensus() override {
+    wire::ConsensusReply reply;
+    TRY_OK(call([&](grpc::ClientContext& c) { return stub_->Consensus(&c, {}, &reply); }));
+    ConsensusInfo out;
+    out.height = Height{reply.height()};
+    out.finalized = Height{reply.finalized()};
+    out.economic = Height{reply.economic()};
+    out.view = reply.view();
+    out.leader = reply.leader();
+    out.stable = reply.stable();
+    out.lag = reply.lag();
+    out.abstaining = reply.abstaining();
+    out.validators = reply.validators();
+    out.quorum_bp = reply.quorum_bp();
+    out.economic_bp = reply.economic_bp();
+    if (reply.has_not_live()) {
+      TRY(out.not_live, take_error(reply.not_live()));
+    }
+    if (reply.has_not_ready()) {
+      TRY(out.not_ready, take_error(reply.not_ready()));
+    }
+    return out;
+  }
+
+  Result<CertifiedBlock> certified(Height height) override {
+    wire::CertifiedRequest request;
+    request.set_height(height.value);
+    wire::CertifiedReply reply;
+    TRY_OK(call([&](grpc::ClientContext& c) { return stub_->Certified(&c, request, &reply); }));
+    return CertifiedBlock{.header = to_bytes(reply.header()), .certificate = to_bytes(reply.certificate())};
+  }
+
   Result<BlobId> put_blob(ByteView data) override {
     if (data.size() > kBlobBytesMax) return too_large(data.size());
     wire::PutBlobReply reply;

@@ -11,6 +11,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -44,6 +45,25 @@ struct LedgerEvent {
   ledger::Event event;
 };
 
+struct ConsensusInfo {
+  Height height;     // newest block
+  Height finalized;  // newest block with a certificate
+  Height economic;   // newest block whose certificate is economic
+  std::uint64_t view = 0;
+  std::string leader;  // shown form of its AccountId
+  std::uint64_t stable = 0;
+  std::uint64_t lag = 0;  // blocks that others have and this validator has not
+  bool abstaining = false;
+  std::uint32_t validators = 0;
+  std::uint32_t quorum_bp = 0, economic_bp = 0;
+  std::optional<Error> not_live, not_ready;  // why not; nothing: it is
+};
+
+struct CertifiedBlock {
+  Bytes header;       // an encoded light::BlockHeader
+  Bytes certificate;  // an encoded light::Certificate over it
+};
+
 constexpr std::size_t kBlobBytesMax = 64 << 20;
 constexpr std::size_t kReplyBytesMax = 8 << 20;
 constexpr std::size_t kSubmitBatchMax = 1'024;
@@ -69,6 +89,9 @@ class Client {
   virtual Result<Bytes> query(std::uint8_t app, std::string_view path, ByteView argument) = 0;
   // An encoded light::LightProof of one state key's presence or absence at a certified height.
   virtual Result<Bytes> prove(ByteView state_key) = 0;
+  virtual Result<ConsensusInfo> consensus() = 0;
+  // Nothing is checked here: see light::verify_certificate.
+  virtual Result<CertifiedBlock> certified(Height height) = 0;
   virtual Result<BlobId> put_blob(ByteView data) = 0;
   virtual Result<Bytes> get_blob(const BlobId& id) = 0;
   virtual Result<bool> has_blob(const BlobId& id) = 0;

@@ -12,6 +12,7 @@
 #include "base/crypto/keyfile.h"
 #include "base/telemetry/metrics.h"
 #include "node/api/http_server.h"
+#include "node/api/stream_server.h"
 #include "node/daemon/folder.h"
 #include "node/daemon/provider_role.h"
 #include "node/daemon/version.h"
@@ -67,6 +68,7 @@ class Process final : public Daemon, public api::Probe {
       TRY_OK(folder_->bind_network(network_));
     }
     TRY_OK(begin_http());
+    TRY_OK(begin_stream());
     if (settings_.provider) {
       TRY(auto role, ProviderRole::start(*identity_, report_,
                                          {.settings = settings_.offer,
@@ -88,6 +90,7 @@ class Process final : public Daemon, public api::Probe {
     if (grpc_) out.set("grpc", "unix:" + settings_.grpc.socket);
     if (grpc_port() != 0) out.set("grpc_port", std::uint64_t{grpc_port()});
     if (http_) out.set("http_port", std::uint64_t{http_->port()});
+    if (stream_) out.set("websocket_port", std::uint64_t{stream_->port()});
     if (metrics_) out.set("metrics_port", std::uint64_t{metrics_->port()});
     return out.dump();
   }
@@ -108,6 +111,8 @@ class Process final : public Daemon, public api::Probe {
   void stop() override {
     if (folder_) folder_->remove_ready();
     if (provider_) provider_->stop();  // its last calls go through the servers below
+    if (validator_) validator_->listen({});
+    stream_.reset();
     http_.reset();
     metrics_.reset();
     provider_.reset();
@@ -119,6 +124,10 @@ class Process final : public Daemon, public api::Probe {
     folder_.reset();
   }
 
+  Status live() override {
+    TRY_OK(failed());
+    return validator_ ? validator_->live() : Status();
+  }
   Status ready() override {
     TRY_OK(failed());
     if (validator_) TRY_OK(validator_->ready());
@@ -181,6 +190,15 @@ class Process final : public Daemon, public api::Probe {
     return {};
   }
 
+  Status begin_stream() {
+    if (settings_.websocket.empty() || !validator_) return {};
+    TRY(stream_, api::StreamServer::start({.address = settings_.websocket,
+                                           .topics = {"block.fast", "block.economic", "view"},
+                                           .clients_max = settings_.http_connections_max}));
+    validator_->listen([this](std::string_view topic, const std::string& json) { stream_->publish(topic, json); });
+    return {};
+  }
+
   void ended(Status why) {
     const std::lock_guard lock(mutex_);
     if (!why && !failure_) failure_.emplace(std::move(why.error()));
@@ -198,6 +216,7 @@ class Process final : public Daemon, public api::Probe {
   std::unique_ptr<roles::Validator> validator_;
   std::unique_ptr<api::GrpcServer> grpc_;
   std::unique_ptr<api::HttpServer> http_, metrics_;
+  std::unique_ptr<api::StreamServer> stream_;
   std::unique_ptr<ProviderRole> provider_;
 
   mutable std::mutex mutex_;

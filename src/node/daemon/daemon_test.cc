@@ -63,6 +63,8 @@ TEST(Daemon, runs_a_job_from_submission_to_a_settled_receipt) {
   EXPECT_NE(http_get(port, "/api/v1/blocks/1").find("\"height\":1"), std::string::npos);
   EXPECT_NE(http_get(port, "/api/v1/blocks/999999999").find("roles.no_height"), std::string::npos);
   EXPECT_NE(http_get(port, "/health/ready").find("200 OK"), std::string::npos);
+  EXPECT_NE(http_get(port, "/health/live").find("200 OK"), std::string::npos);
+  EXPECT_NE(http_get(port, "/api/v1/consensus/finality/1").find("\"finality_type\":\"economic\""), std::string::npos);
   EXPECT_NE(http_get(port, "/metrics").find("hanse_ledger_height "), std::string::npos);
 
   provider.signal(SIGTERM);

@@ -202,6 +202,7 @@ Result<Settings> settings_of(const Config& c, const std::string& base) {
   out.grpc.watches_max = number<std::uint32_t>(c, "api.watches_max");
   out.grpc.wait_ms_max = number<std::int64_t>(c, "api.wait_ms_max");
   TRY(out.http, port_of(c, "api.http"));
+  TRY(out.websocket, port_of(c, "api.websocket"));
   out.http_connections_max = number<std::uint32_t>(c, "api.http_connections_max");
   TRY(out.metrics, port_of(c, "metrics.address"));
   TRY_OK(read_consensus(c, out.consensus));

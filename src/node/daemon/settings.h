@@ -62,6 +62,7 @@ struct Settings {
   api::GrpcOptions grpc;
   std::string http;  // "" = none
   std::uint32_t http_connections_max = 0;
+  std::string websocket;  // "" = none
   std::string metrics;  // one more address for /metrics and /health; "" = none
   ConsensusSettings consensus;
   ProviderSettings offer;

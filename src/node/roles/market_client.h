@@ -46,6 +46,12 @@ class MarketClient final : public client::Client {
     return world.app->query(path, argument, world.state);
   }
   Result<Bytes> prove(ByteView) override { return fail(Kind::kUnsupported, "test.prove", "no proofs here"); }
+  Result<client::ConsensusInfo> consensus() override {
+    return fail(Kind::kUnsupported, "test.consensus", "no validators here");
+  }
+  Result<client::CertifiedBlock> certified(Height) override {
+    return fail(Kind::kUnsupported, "test.consensus", "no validators here");
+  }
   Result<BlobId> put_blob(ByteView) override { return fail(Kind::kUnsupported, "test.blob", "no blobs here"); }
   Result<Bytes> get_blob(const BlobId&) override { return fail(Kind::kUnsupported, "test.blob", "no blobs here"); }
   Result<bool> has_blob(const BlobId&) override { return false; }

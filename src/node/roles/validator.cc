@@ -56,15 +56,54 @@ Result<std::unique_ptr<Validator>> Validator::open(const light::Genesis& genesis
   chain.journal_segment_bytes = v->options_.journal_segment_bytes;
   chain.timeout_ms = v->options_.timeout_ms;
   chain.network = v->options_.network;
-  chain.on_block = [](const replica::ChainStats& stats) {
+  chain.on_block = [clock = v->clock_](const replica::ChainStats& stats) {
     static auto& block = telemetry::registry().histogram(telemetry::Metric::kLedgerBlockSeconds);
     static auto& fsync = telemetry::registry().histogram(telemetry::Metric::kJournalFsyncSeconds);
     block.observe(stats.block_ns_last);
     fsync.observe(stats.sync_ns_last);
+    if (stats.admitted_ns_last == 0) return;
+    static auto& fast = telemetry::registry().histogram(telemetry::Metric::kConsensusFinalityTime, {"fast"});
+    fast.observe(stats.finality_ns_last);
+    clock->admitted(stats.height, stats.admitted_ns_last);
   };
   TRY(v->chain_, replica::Chain::open(v->options_.dir, genesis, std::move(apps), std::move(key), std::move(chain)));
   v->counted_ = v->chain_->height();
+  v->feed_ = std::make_unique<Feed>(*v->chain_, [v = v.get()](const News& news) { v->tell(news); });
   return v;
+}
+
+void Validator::stop() {
+  feed_.reset();
+  chain_->stop();
+}
+
+void Validator::listen(Listener listener) {
+  const std::lock_guard lock(listener_mutex_);
+  listener_ = std::move(listener);
+}
+
+void Validator::tell(const News& news) {
+  if (news.topic == News::Topic::kBlockEconomic) {
+    static auto& economic = telemetry::registry().histogram(telemetry::Metric::kConsensusFinalityTime, {"economic"});
+    for (const std::int64_t took_ns : clock_->economic(news.header->height, system_clock().mono_ns()))
+      economic.observe(took_ns);
+  }
+  const std::lock_guard lock(listener_mutex_);
+  if (!listener_) return;
+  Json out = Json::object();
+  if (news.topic == News::Topic::kView) {
+    out.set("topic", "view")
+        .set("view", news.view)
+        .set("leader", shown(chain_->genesis().validators.validators.at(news.leader).id()));
+    return listener_("view", out.dump());
+  }
+  const std::string_view topic = news.topic == News::Topic::kBlockFast ? "block.fast" : "block.economic";
+  out.set("topic", topic)
+      .set("height", news.header->height.value)
+      .set("hash", codec::to_hex(light::header_hash(*news.header).view()))
+      .set("time_ms", news.header->time_ms);
+  if (news.topic == News::Topic::kBlockEconomic) out.set("weight_bp", std::uint64_t{news.power_bp});
+  listener_(topic, out.dump());
 }
 
 Result<client::NodeInfo> Validator::info() {
@@ -207,6 +246,7 @@ void Validator::refresh_metrics() {
   const auto stats = chain_->stats();
   registry.gauge(Metric::kLedgerHeight).set(static_cast<std::int64_t>(stats.height.value));
   registry.counter(Metric::kLedgerTxs).raise_to(stats.txs);
+  refresh_consensus_metrics(stats);
   count_matches();
   const auto answer = query(market::kMarketApp, "totals", {});
   if (!answer) return;

@@ -1,7 +1,8 @@
 // Validator: the role that orders and executes transactions. It owns the chain with the applications of the network
 // (accounts and market) and answers the API's questions from it.
 // Threads: any. Errors: those of Chain::open for open(), and of chain, applications and blobs for the rest;
-// roles.no_height (not_found) for a block that does not exist yet.
+// roles.no_height (not_found) for a block that does not exist yet, roles.no_block (not_found: no such hash among the
+// newest blocks), roles.no_certificate (not_found), roles.no_epoch (not_found), roles.lagging (unavailable).
 #pragma once
 
 #include <memory>
@@ -11,6 +12,7 @@
 
 #include "chain/replica/chain.h"
 #include "node/api/backend.h"
+#include "node/roles/feed.h"
 #include "store/blob/blob.h"
 
 namespace hanse::roles {
@@ -27,6 +29,8 @@ struct ValidatorOptions {
   std::vector<std::string> roles;
 };
 
+Status check_lag(std::uint64_t lag);  // roles.lagging from a window of slots on
+
 class Validator final : public api::Backend {
  public:
   // Blobs are borrowed.
@@ -38,6 +42,8 @@ class Validator final : public api::Backend {
   std::vector<Result<client::Applied>> submit_many(std::vector<ledger::Tx> txs, std::int64_t wait_ms) override;
   Result<Bytes> query(std::uint8_t app, std::string_view path, ByteView argument) override;
   Result<Bytes> prove(ByteView state_key) override;
+  Result<client::ConsensusInfo> consensus() override;
+  Result<client::CertifiedBlock> certified(Height height) override;
   Result<BlobId> put_blob(ByteView data) override { return blobs_.put(data); }
   Result<Bytes> get_blob(const BlobId& id) override { return blobs_.get(id, client::kBlobBytesMax); }
   Result<bool> has_blob(const BlobId& id) override { return blobs_.has(id); }
@@ -46,21 +52,37 @@ class Validator final : public api::Backend {
   Result<codec::Json> block_document(Height height) override;
   Result<codec::Json> job_document(const JobId& id) override;
 
-  Status ready() const { return chain_->health(); }
+  Result<codec::Json> finality_document(const api::BlockRef& block) override;
+  Result<codec::Json> certificate_document(Height height) override;
+  Result<codec::Json> valset_document(std::uint64_t epoch) override;
+  Result<codec::Json> tx_proof_document(const Hash32& tx_id) override;
+
+  // As {"topic": "block.fast" | "block.economic" | "view", …}, one after another, on threads of the validator's.
+  using Listener = std::function<void(std::string_view topic, const std::string& json)>;
+  void listen(Listener listener);
+
+  Status live() const;     // consensus takes turns and has not halted
+  Status ready() const;    // votes, and is not far behind
   void refresh_metrics();  // copies what the chain and the market count into the registry; one thread
   const NetworkId& network() const { return chain_->network(); }
-  void stop() { chain_->stop(); }
+  void stop();
 
  private:
+  void refresh_consensus_metrics(const replica::ChainStats& stats);
+  void tell(const News& news);
   void count_matches();
 
   Validator(blob::BlobStore& blobs, ValidatorOptions options) : blobs_(blobs), options_(std::move(options)) {}
 
   blob::BlobStore& blobs_;
   const ValidatorOptions options_;
-  client::NodeInfo facts_;  // all but the height
-  Height counted_;          // up to here matches are in the registry
+  client::NodeInfo facts_;                                                    // all but the height
+  Height counted_;                                                            // up to here matches are in the registry
+  std::shared_ptr<FinalityClock> clock_ = std::make_shared<FinalityClock>();  // the chain's callbacks hold it too
   std::unique_ptr<replica::Chain> chain_;
+  std::mutex listener_mutex_;
+  Listener listener_;
+  std::unique_ptr<Feed> feed_;
 };
 
 }  // namespace hanse::roles
