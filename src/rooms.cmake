@@ -95,7 +95,8 @@ program(hanse-sim-mutants sim/world/main_mutants.cc ROOMS world FLAVOUR mutants)
 
 # 8 cli
 room(cli/rescue 8 USES codec plugin)
-room(cli/verbs 8 USES codec plugin rescue crypto gxf market light ledger runtime receipt client roles world
+room(cli/inspect 8 USES codec plugin crypto journal light consensus ledger client)
+room(cli/verbs 8 USES codec plugin rescue crypto gxf market light ledger runtime receipt client roles inspect world
      LIBS CLI11::CLI11)
 program(hanse cli/verbs/main_hanse.cc ROOMS verbs)
 program(hanse-backup cli/rescue/main_backup.cc ROOMS rescue verbs codec plugin light ledger archive backup auction)

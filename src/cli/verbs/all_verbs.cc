@@ -1,15 +1,47 @@
+#include "base/core/text.h"
+#include "cli/inspect/inspect.h"
 #include "cli/rescue/rescue_verbs.h"
+#include "cli/verbs/network.h"
+#include "cli/verbs/session.h"
 #include "cli/verbs/verbs.h"
 #include "sim/world/sim_verbs.h"
 
 namespace hanse::cli {
 
+namespace {
+
+inspect::NodeFinder one_node() {
+  return {.options = {node_option(), dir_option()},
+          .connect = [](const plugin::VerbArgs& args) -> Result<std::unique_ptr<client::Client>> {
+            TRY(Session session, open_session(args));
+            return std::move(session.client);
+          }};
+}
+
+inspect::NetworkFinder all_validators() {
+  return {.options = {dir_option()}, .find = [](const plugin::VerbArgs& args) -> Result<inspect::ValidatorsAt> {
+            TRY(const Network network, read_network(network_dir(args)));
+            inspect::ValidatorsAt out{.genesis_file = network.dir + "/genesis.cbor", .addresses = {}};
+            for (const NetworkNode& node : network.nodes)
+              if (node.role == "validator")
+                out.addresses.push_back(text("unix:{}/{}/api.sock", network.dir, node.name));
+            return out;
+          }};
+}
+
+}  // namespace
+
 std::vector<plugin::Verb> all_verbs() {
   std::vector<plugin::Verb> verbs = {up_verb(),          down_verb(),         submit_verb(),       status_verb(),
                                      cancel_verb(),      keygen_verb(),       wallet_show_verb(),  provider_list_verb(),
                                      receipt_get_verb(), receipt_show_verb(), genesis_show_verb(), light_verify_verb(),
-                                     node_run_verb(),    doctor_verb(),       explain_verb(),      completion_verb(),
-                                     version_verb()};
+                                     node_run_verb(),    node_keygen_verb(),  node_version_verb(), doctor_verb(),
+                                     explain_verb(),     completion_verb(),   version_verb()};
+  verbs.push_back(inspect::node_health_verb(one_node()));
+  verbs.push_back(inspect::journal_check_verb());
+  verbs.push_back(inspect::journal_dump_verb());
+  verbs.push_back(inspect::wq_prove_verb(all_validators()));
+  verbs.push_back(inspect::wq_verify_verb());
   for (plugin::Verb& verb : rescue::forwarded_backup_verbs()) verbs.push_back(std::move(verb));
   for (plugin::Verb& verb : sim::sim_verbs()) verbs.push_back(std::move(verb));
   return verbs;

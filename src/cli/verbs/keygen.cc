@@ -28,6 +28,12 @@ Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk& talk) {
 
 }  // namespace
 
+plugin::Verb node_keygen_verb() {
+  plugin::Verb verb = keygen_verb();
+  verb.name = "node keygen";
+  return verb;
+}
+
 plugin::Verb keygen_verb() {
   return {.name = "keygen",
           .summary = "make a key file: an ML-DSA-65 and an Ed25519 key from one seed",

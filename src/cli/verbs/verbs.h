@@ -33,6 +33,8 @@ plugin::Verb receipt_show_verb();
 plugin::Verb genesis_show_verb();
 plugin::Verb light_verify_verb();
 plugin::Verb node_run_verb();
+plugin::Verb node_keygen_verb();   // keygen under the folder of node
+plugin::Verb node_version_verb();  // version, likewise
 plugin::Verb doctor_verb();
 plugin::Verb explain_verb();
 plugin::Verb version_verb();

@@ -7,6 +7,12 @@
 
 namespace hanse::cli {
 
+plugin::Verb node_version_verb() {
+  plugin::Verb verb = version_verb();
+  verb.name = "node version";
+  return verb;
+}
+
 plugin::Verb version_verb() {
   return {.name = "version",
           .summary = "print the version of this program",

@@ -63,7 +63,7 @@ struct Settings {
   std::string http;  // "" = none
   std::uint32_t http_connections_max = 0;
   std::string websocket;  // "" = none
-  std::string metrics;  // one more address for /metrics and /health; "" = none
+  std::string metrics;    // one more address for /metrics and /health; "" = none
   ConsensusSettings consensus;
   ProviderSettings offer;
   logging::Options log;

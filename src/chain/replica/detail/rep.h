@@ -98,7 +98,7 @@ struct Chain::Rep {
   ChainStats stats;
   std::uint64_t turns = 0;          // of the consensus thread
   mutable bool asked_turn = false;  // somebody waits for the next one
-  bool settled = false;  // what the journal promised is executed
+  bool settled = false;             // what the journal promised is executed
   bool stopping = false;
   std::optional<Error> halted;
 };

@@ -1,0 +1,36 @@
+// Commands that look into a running or stopped validator: its health, its vote journal, the head it shares with others.
+// cli/verbs collects them and says how to find a node or the nodes of a network. Threads: any.
+// Errors: cli.moving (unavailable), cli.not_started (unavailable), and those of client, journal and light.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/plugin/verb.h"
+#include "node/client/client.h"
+
+namespace hanse::inspect {
+
+// How a command finds what it asks, from the options it is given with.
+struct NodeFinder {
+  std::vector<plugin::VerbOption> options;
+  std::function<Result<std::unique_ptr<client::Client>>(const plugin::VerbArgs& args)> connect;
+};
+struct ValidatorsAt {
+  std::string genesis_file;
+  std::vector<std::string> addresses;  // of every validator's API
+};
+struct NetworkFinder {
+  std::vector<plugin::VerbOption> options;
+  std::function<Result<ValidatorsAt>(const plugin::VerbArgs& args)> find;
+};
+
+plugin::Verb node_health_verb(NodeFinder finder);
+plugin::Verb journal_check_verb();
+plugin::Verb journal_dump_verb();
+plugin::Verb wq_prove_verb(NetworkFinder finder);
+plugin::Verb wq_verify_verb();
+
+}  // namespace hanse::inspect
