@@ -50,6 +50,28 @@ TEST(Replica, a_slot_costs_two_n_times_n_less_one_frames) {
   }
 }
 
+TEST(Replica, tips_wait_while_a_slot_is_on_its_way_and_only_long_rounds_overlap) {
+  TestCluster c = TestCluster::equal_powers(4);
+  const auto proposals = [&] { return c.nodes[0].replica->counters().proposals_sent; };
+  const auto no_votes = [](Index, Index, Type type) { return type == Type::kPrepare || type == Type::kCommit; };
+  ASSERT_TRUE(c.submit(0, "a"));
+  c.run(no_votes);
+  for (const char* batch : {"b", "c"}) {
+    ASSERT_TRUE(c.submit(0, batch));
+    c.run(no_votes);
+  }
+  c.advance_ms(19, no_votes);
+  EXPECT_EQ(proposals(), 1u);
+  c.advance_ms(2, no_votes);
+  EXPECT_EQ(proposals(), 2u);
+  c.advance_ms(400);
+  EXPECT_EQ(c.order(3), "a b c ");
+  EXPECT_EQ(c.nodes[3].executed.size(), 2u);
+  ASSERT_TRUE(c.submit(0, "d"));  // nothing is on its way: at once
+  c.run();
+  EXPECT_EQ(c.order(3), "a b c d ");
+}
+
 TEST(Replica, a_silent_leader_is_replaced) {
   TestCluster c = TestCluster::equal_powers(4);
   c.crash(0);

@@ -8,6 +8,7 @@
 #include "base/core/fs.h"
 #include "base/core/text.h"
 #include "chain/ledger/load_app.h"
+#include "node/client/client.h"
 #include "node/load/chain_run.h"
 #include "node/load/floor.h"
 
