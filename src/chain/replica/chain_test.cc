@@ -211,8 +211,9 @@ TEST_F(ChainTest, goes_on_after_reopening_and_reuses_its_journal) {
     const auto certificate = view->certificate(Height{h});
     ASSERT_TRUE(certificate);
     if (h % 8 == 0 || h == view->height().value) ASSERT_TRUE(*certificate) << h;
-    if (*certificate)
+    if (*certificate) {
       EXPECT_EQ(*light::verify_certificate(block->header, **certificate, net.genesis.validators, 10'000), 10'000u);
+    }
     last = block->header.time_ms;
   }
 }
