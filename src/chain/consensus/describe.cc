@@ -93,6 +93,7 @@ std::string_view record_type_name(RecordType type) {
     case RecordType::kNewView: return "new_view";
     case RecordType::kAttest: return "attest";
     case RecordType::kSnapshot: return "snapshot";
+    case RecordType::kSnapshotEnd: return "snapshot_end";
   }
   return "unknown";
 }
@@ -101,7 +102,7 @@ Result<RecordInfo> describe_record(std::uint8_t type, ByteView payload) {
   RecordInfo out;
   out.type = static_cast<RecordType>(type);
   out.payload_bytes = payload.size();
-  Status read = fail(Kind::kCorrupt, "consensus.record", text("found a record of type {}, expected 1 to 7", type));
+  Status read = fail(Kind::kCorrupt, "consensus.record", text("found a record of type {}, expected 1 to 8", type));
   switch (out.type) {
     case RecordType::kVertex: read = read_vertex(payload, out); break;
     case RecordType::kPrepare: read = read_prepare(payload, out); break;
@@ -110,6 +111,12 @@ Result<RecordInfo> describe_record(std::uint8_t type, ByteView payload) {
     case RecordType::kNewView: read = read_new_view(payload, out); break;
     case RecordType::kAttest: read = read_attest(payload, out); break;
     case RecordType::kSnapshot: read = read_snapshot(payload, out); break;
+    case RecordType::kSnapshotEnd:
+      if (payload.size() != sizeof(Seq))
+        return fail(Kind::kCorrupt, "consensus.record",
+                    text("snapshot_end: found {} bytes, expected {}", payload.size(), sizeof(Seq)));
+      out.slot = load_le<Seq>(payload.data());
+      return out;
   }
   TRY_OK(std::move(read));
   return out;

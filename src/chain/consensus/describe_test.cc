@@ -21,7 +21,9 @@ RecordInfo info_of(RecordType type, const Bytes& payload) {
 }
 
 TEST(DescribeRecord, says_what_a_vertex_holds) {
-  const auto v = make_vertex({.epoch = 3, .lane = 2, .height = 5, .parents = {hash(1)}, .tx_count = 4}, Bytes(70, 1));
+  const auto v = make_vertex(
+      {.epoch = 3, .lane = 2, .height = 5, .parents = {hash(1)}, .batch_root = {}, .batch_len = 0, .tx_count = 4},
+      Bytes(70, 1));
   const auto info = info_of(RecordType::kVertex, *v.frame);
   EXPECT_EQ(info.epoch, 3u);
   EXPECT_EQ(info.replica, Index{2});
@@ -74,11 +76,12 @@ TEST(DescribeRecord, says_what_was_signed_and_what_a_snapshot_keeps) {
   EXPECT_EQ(attest.slot, 8u);
   EXPECT_EQ(attest.digest, hash(5));
   EXPECT_EQ(attest.note, "a signature of 10 bytes");
-  const auto snapshot = info_of(RecordType::kSnapshot,
-                                detail::encode(detail::SnapshotRecord{.epoch = 1,
-                                                                      .view = 2,
-                                                                      .own_tip = {.lane = 3, .height = 4, .id = {}},
-                                                                      .stable = {.seq = 32, .block = hash(6)}}));
+  const auto snapshot =
+      info_of(RecordType::kSnapshot,
+              detail::encode(detail::SnapshotRecord{.epoch = 1,
+                                                    .view = 2,
+                                                    .own_tip = {.lane = 3, .height = 4, .id = {}},
+                                                    .stable = {.seq = 32, .block = hash(6), .signatures = {}}}));
   EXPECT_EQ(snapshot.view, 2u);
   EXPECT_EQ(snapshot.slot, 32u);
   EXPECT_EQ(snapshot.height, 4u);

@@ -66,6 +66,7 @@ enum class RecordType : std::uint8_t {
   kNewView = 5,     // NewView entered, whole
   kAttest = 6,      // own Attest
   kSnapshot = 7,    // everything that is still needed of the records before
+  kSnapshotEnd = 8,  // u64 slot: with the ledger at it or above, nothing before the snapshot is needed
 };
 struct Record {
   RecordType type = RecordType::kVertex;

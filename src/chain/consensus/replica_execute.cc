@@ -228,6 +228,9 @@ void Replica::Core::compact() {
   for (const Execute& e : in_execution)
     for (const VertexFrame& v : e.vertices) persist(RecordType::kVertex, v.frame);
   for (const VertexFrame* v : lanes->all()) persist(RecordType::kVertex, v->frame);
+  Bytes end(sizeof done);
+  store_le(end.data(), done);
+  persist(RecordType::kSnapshotEnd, std::make_shared<const Bytes>(std::move(end)));
   compacting.emplace(first, last_token);
 }
 

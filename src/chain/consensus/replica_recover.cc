@@ -93,6 +93,9 @@ Status Replica::Core::restore(const Record& record) {
       own_attests[attest->seq] = *std::move(attest);
       return {};
     }
+    case RecordType::kSnapshotEnd:
+      if (record.payload->size() == sizeof(Seq)) return {};  // for the driver: what it may release
+      break;
     case RecordType::kSnapshot: {
       TRY(auto snapshot, detail::decode_snapshot(*record.payload));
       if (snapshot.own_tip.height > own_tip.height) own_tip = snapshot.own_tip;

@@ -192,6 +192,9 @@ TEST(Replica, compaction_keeps_what_a_restart_needs) {
   std::vector<Record> kept = e.records;
   c.take(2, std::move(e));
   EXPECT_LT(kept.size(), before / 2);
+  EXPECT_EQ(kept.front().type, RecordType::kSnapshot);
+  EXPECT_EQ(kept.back().type, RecordType::kSnapshotEnd);
+  EXPECT_EQ(load_le<Seq>(kept.back().payload->data()), c.nodes[2].executed.back().seq);
   c.nodes[2].records = kept;
   c.crash(2);
   c.restart(2);

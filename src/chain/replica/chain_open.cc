@@ -185,11 +185,22 @@ Status Chain::Rep::start(const Options& options) {
   TRY(from.stable, newest_checkpoint(made));
   from.wants_block = ledger->wants_block();
   from.abstain = abstain;
+  // A release lives in memory until the journal's next segment says so. A node that is killed again and again would
+  // fill it with what snapshots have replaced long ago, so the newest whole snapshot releases what is before it here.
+  std::uint64_t snapshot_seq = 0, replaced_seq = 0;
   TRY_OK(journal->replay(1, [&](const journal::Record& record) -> Status {
-    from.records.push_back({.type = static_cast<consensus::RecordType>(record.type),
-                            .payload = std::make_shared<const Bytes>(to_bytes(record.payload))});
+    const auto type = static_cast<consensus::RecordType>(record.type);
+    if (type == consensus::RecordType::kSnapshot) snapshot_seq = record.seq;
+    if (type == consensus::RecordType::kSnapshotEnd && record.payload.size() == sizeof(consensus::Seq) &&
+        load_le<consensus::Seq>(record.payload.data()) <= tip.height.value)
+      replaced_seq = snapshot_seq;
+    from.records.push_back({.type = type, .payload = std::make_shared<const Bytes>(to_bytes(record.payload))});
     return {};
   }));
+  if (replaced_seq > 0) {
+    TRY_OK(ledger->sync());
+    journal->release(replaced_seq);
+  }
   TRY(replica, consensus::Replica::create(made, std::move(from), *oracle, now()));
   start_threads(options, made);
   if (net)

@@ -212,7 +212,9 @@ TEST_F(ChainTest, goes_on_after_reopening_and_reuses_its_journal) {
     EXPECT_EQ(block->header.parent, light::header_hash(view->block(Height{h - 1})->header));
     const auto certificate = view->certificate(Height{h});
     ASSERT_TRUE(certificate);
-    if (h % 8 == 0 || h == view->height().value) ASSERT_TRUE(*certificate) << h;
+    if (h % 8 == 0 || h == view->height().value) {
+      ASSERT_TRUE(*certificate) << h;
+    }
     if (*certificate) {
       EXPECT_EQ(*light::verify_certificate(block->header, **certificate, net.genesis.validators, 10'000), 10'000u);
     }

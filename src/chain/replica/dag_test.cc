@@ -16,8 +16,9 @@ using consensus::Type;
 using consensus::VertexFrame;
 
 VertexFrame vertex_of(Index lane, std::uint64_t height, const Hash32& parent, std::size_t size = 10) {
-  return consensus::make_vertex({.lane = lane, .height = height, .parents = {parent}, .tx_count = 3},
-                                Bytes(size, static_cast<std::uint8_t>(height)));
+  return consensus::make_vertex(
+      {.lane = lane, .height = height, .parents = {parent}, .batch_root = {}, .batch_len = 0, .tx_count = 3},
+      Bytes(size, static_cast<std::uint8_t>(height)));
 }
 Tip tip_of(const VertexFrame& v) { return {.lane = v.vertex.lane, .height = v.vertex.height, .id = v.id}; }
 
