@@ -101,9 +101,10 @@ bool Lanes::available(const Tip& tip) const {
   const auto it = held_.find(tip.id);
   if (it != held_.end() && it->second.rooted) {
     const Vertex& v = it->second.v.vertex;
-    return v.lane == tip.lane && v.height == tip.height;
+    if (v.lane == tip.lane && v.height == tip.height) return true;
   }
-  // All of it is here and stands on another fork than the cut: it never will, and everyone leaves it out.
+  // All of it is here and does not stand on the cut (another fork, or a vertex of another place): it never will, and
+  // everyone leaves it out.
   if (it != held_.end())
     if (const Path way = path(tip); !way.missing && !way.descends) return true;
   return acked_power(tip) >= power_.one_honest();

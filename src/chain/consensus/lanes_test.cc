@@ -65,6 +65,16 @@ TEST(Lanes, a_fork_is_kept_only_when_wanted_and_ignored_when_it_does_not_stand_o
   EXPECT_EQ(lanes.find(other.id), nullptr);
 }
 
+TEST(Lanes, a_tip_that_names_a_vertex_of_another_place_is_ignored_and_not_waited_for) {
+  Lanes lanes(kPower, {}, 1 << 20);
+  const auto one = vertex(0, 1, {}, "1");
+  lanes.add(one);
+  const Tip elsewhere{.lane = 1, .height = 7, .id = one.id};
+  EXPECT_TRUE(lanes.rooted(one.id));
+  EXPECT_TRUE(lanes.available(elsewhere));
+  EXPECT_FALSE(lanes.path(elsewhere).descends);
+}
+
 TEST(Lanes, limits_hold_and_one_past_is_refused) {
   Lanes lanes(kPower, {}, 4 * kVertexBytesMax);
   const auto first = vertex(0, 1, {}, "1");

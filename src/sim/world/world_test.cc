@@ -99,6 +99,11 @@ TEST(World, regressions) {
        .n = 5,
        .faults = "byzantine:0:3600000:4:1536,spikes:0:3600000:256:283,one_way:38:222:8:22,one_way:657:689:11:5"});
   run({.seed = 700, .n = 4, .faults = "cut_pair:956:1145:2:0,damage:1971:2755:3:0,cut_pair:2672:3997:0:1"});
+  run({.seed = 65,
+       .n = 5,
+       .faults =
+           "byzantine:0:3600000:2:2113,byzantine:0:3600000:4:2061,partition:453:1704:30:0,partition:1575:2710:11:0,"
+           "crash:2396:3443:0:0,partition:2829:3174:27:0,slow_node:2862:3600000:0:9"});
 }
 
 }  // namespace
