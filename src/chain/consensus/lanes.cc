@@ -36,8 +36,9 @@ Lanes::Took Lanes::admit(const VertexFrame& v, bool wanted) {
   held_.emplace(v.id, Held{.v = v, .rooted = false});
   const Hash32& parent = v.vertex.parents[0];
   const auto below = held_.find(parent);
-  if ((height == lane.cut.height + 1 && parent == lane.cut.id) || (below != held_.end() && below->second.rooted))
-    root_from(lane, v.id);
+  const bool on_rooted = below != held_.end() && below->second.rooted && below->second.v.vertex.lane == v.vertex.lane &&
+                         below->second.v.vertex.height + 1 == height;
+  if (on_rooted || (height == lane.cut.height + 1 && parent == lane.cut.id)) root_from(lane, v.id);
   return Took::kNew;
 }
 
@@ -99,14 +100,13 @@ bool Lanes::available(const Tip& tip) const {
   if (mutant(Mutant::kTipUnchecked)) return true;
   if (tip.height <= lanes_[tip.lane].cut.height) return true;
   const auto it = held_.find(tip.id);
-  if (it != held_.end() && it->second.rooted) {
+  if (it != held_.end()) {
     const Vertex& v = it->second.v.vertex;
-    if (v.lane == tip.lane && v.height == tip.height) return true;
-  }
-  // All of it is here and does not stand on the cut (another fork, or a vertex of another place): it never will, and
-  // everyone leaves it out.
-  if (it != held_.end())
+    if (v.lane != tip.lane || v.height != tip.height) return false;  // a lie about its place: nobody votes for it
+    if (it->second.rooted) return true;
+    // All of it is here and stands on another fork than the cut: it never will, and everyone leaves it out.
     if (const Path way = path(tip); !way.missing && !way.descends) return true;
+  }
   return acked_power(tip) >= power_.one_honest();
 }
 

@@ -65,14 +65,18 @@ TEST(Lanes, a_fork_is_kept_only_when_wanted_and_ignored_when_it_does_not_stand_o
   EXPECT_EQ(lanes.find(other.id), nullptr);
 }
 
-TEST(Lanes, a_tip_that_names_a_vertex_of_another_place_is_ignored_and_not_waited_for) {
+TEST(Lanes, a_tip_that_names_a_vertex_of_another_place_is_available_to_nobody) {
   Lanes lanes(kPower, {}, 1 << 20);
-  const auto one = vertex(0, 1, {}, "1");
+  const auto one = vertex(0, 1, {}, "1"), loose = vertex(0, 3, one.id, "3");
   lanes.add(one);
-  const Tip elsewhere{.lane = 1, .height = 7, .id = one.id};
+  lanes.add(loose);
   EXPECT_TRUE(lanes.rooted(one.id));
-  EXPECT_TRUE(lanes.available(elsewhere));
-  EXPECT_FALSE(lanes.path(elsewhere).descends);
+  EXPECT_FALSE(lanes.rooted(loose.id));  // its predecessor is not the vertex of height 2
+  for (const auto* v : {&one, &loose}) {
+    const Tip elsewhere{.lane = 1, .height = 7, .id = v->id};
+    EXPECT_FALSE(lanes.available(elsewhere));
+    EXPECT_FALSE(lanes.path(elsewhere).descends);
+  }
 }
 
 TEST(Lanes, limits_hold_and_one_past_is_refused) {
