@@ -99,9 +99,9 @@ class Chain {
   // Answers exactly once, unless this call itself fails.
   Status submit_async(const ledger::Tx& tx, Answer answer);
 
-  // Many for less than one by one: each as submit() would answer, in order, once all have an answer or the deadline
-  // passed. For many callers at once.
-  std::vector<Result<ledger::Applied>> submit_many(std::vector<ledger::Tx> txs, std::int64_t deadline_ms);
+  // Many for less than one by one. `each` gets every outcome once, by its place, as it comes; some before this returns.
+  using EachAnswer = std::function<void(std::size_t place, Result<ledger::Applied> answer)>;
+  void submit_each(std::vector<ledger::Tx> txs, EachAnswer each);
 
   const light::Genesis& genesis() const;
   const NetworkId& network() const;

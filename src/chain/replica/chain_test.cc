@@ -48,6 +48,15 @@ struct ChainTest : testing::Test {
     chain = std::move(*opened);
   }
   void SetUp() override { open(); }
+  std::vector<Result<Applied>> submit_each(std::vector<Tx> txs) {
+    std::vector<std::promise<Result<Applied>>> outcomes(txs.size());
+    chain->submit_each(std::move(txs), [&](std::size_t place, Result<Applied> outcome) {
+      outcomes[place].set_value(std::move(outcome));
+    });
+    std::vector<Result<Applied>> out;
+    for (auto& outcome : outcomes) out.push_back(outcome.get_future().get());
+    return out;
+  }
   std::uint64_t balance(std::size_t user) {
     const auto view = chain->view();
     return ledger::read_account(*view, net.user(user))->balance.value;
@@ -77,7 +86,7 @@ TEST_F(ChainTest, answers_many_in_order_each_as_if_it_came_alone) {
   const auto before = chain->submit(first, kDeadlineMs);
   ASSERT_TRUE(before);
   const Tx second = net.transfer(0, net.user(1), 1, 2), third = net.transfer(1, net.user(2), 1, 1);
-  const auto outcomes = chain->submit_many({second, {.app = 99, .body = {}}, first, third, second}, kDeadlineMs);
+  const auto outcomes = submit_each({second, {.app = 99, .body = {}}, first, third, second});
   ASSERT_EQ(outcomes.size(), 5u);
   EXPECT_EQ(outcomes[1].error().id(), "ledger.no_app");
   for (const std::size_t i : {0u, 2u, 3u, 4u}) ASSERT_TRUE(outcomes[i]) << i << ": " << outcomes[i].error().str();
@@ -88,17 +97,13 @@ TEST_F(ChainTest, answers_many_in_order_each_as_if_it_came_alone) {
   EXPECT_EQ(outcomes[4]->height, outcomes[0]->height);
   EXPECT_GT(outcomes[0]->height, before->height);
   EXPECT_EQ(balance(1), 1'000'007u);
-  EXPECT_TRUE(chain->submit_many({}, 0).empty());
+  EXPECT_TRUE(submit_each({}).empty());
 }
 
-TEST_F(ChainTest, answers_many_with_a_timeout_and_applies_them_all_the_same) {
+TEST_F(ChainTest, refuses_each_of_many_once_it_stopped) {
   const Tx tx = net.transfer(0, net.user(1), 7, 1);
-  const auto outcomes = chain->submit_many({tx}, 0);
-  ASSERT_EQ(outcomes.size(), 1u);
-  EXPECT_EQ(outcomes[0].error().id(), "ledger.timeout");
-  EXPECT_TRUE(chain->submit(tx, kDeadlineMs));
   chain->stop();
-  const auto stopped = chain->submit_many({tx, tx}, kDeadlineMs);
+  const auto stopped = submit_each({tx, tx});
   ASSERT_EQ(stopped.size(), 2u);
   for (const auto& outcome : stopped) EXPECT_EQ(outcome.error().id(), "ledger.stopped");
 }
@@ -112,7 +117,7 @@ TEST_F(ChainTest, takes_of_many_what_the_pool_has_room_for) {
   chain = std::move(*opened);
   std::vector<Tx> txs;
   for (std::size_t user = 0; user < 3; ++user) txs.push_back(net.transfer(user, net.user(0), 1, 1));
-  const auto outcomes = chain->submit_many(std::move(txs), kDeadlineMs);
+  const auto outcomes = submit_each(std::move(txs));
   ASSERT_EQ(outcomes.size(), 3u);
   EXPECT_TRUE(outcomes[0]);
   EXPECT_TRUE(outcomes[1]);

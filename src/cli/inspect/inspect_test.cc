@@ -36,10 +36,6 @@ class FakeNode final : public client::Client {
   }
   Result<client::ConsensusInfo> consensus() override { return std::move(consensus_); }
   Result<client::Applied> submit(const ledger::Tx&) override { return nothing(); }
-  Result<Outcomes> submit_batch(std::span<const ledger::Tx>) override { return nothing(); }
-  void submit_batch_async(std::span<const ledger::Tx>, std::function<void(Result<Outcomes>)> done) override {
-    done(nothing());
-  }
   Result<Bytes> query(std::uint8_t, std::string_view, ByteView) override { return nothing(); }
   Result<Bytes> prove(ByteView) override { return nothing(); }
   Result<client::CertifiedBlock> certified(Height) override { return nothing(); }

@@ -42,7 +42,7 @@ Result<std::vector<Asked>> ask_all(const std::vector<std::string>& addresses, co
   return out;
 }
 
-// The newest certified height, once all validators name the same one.
+// The newest certified height, once all validators name the same one. The genesis, height 0, has no certificate.
 Result<Height> common_head(std::vector<Asked>& all, plugin::Talk& talk) {
   const std::int64_t until_ns = system_clock().mono_ns() + kSameHeadWaitMs * 1'000'000;
   for (;;) {
@@ -52,11 +52,11 @@ Result<Height> common_head(std::vector<Asked>& all, plugin::Talk& talk) {
       low = std::min(low, info.finalized);
       high = std::max(high, info.finalized);
     }
-    if (low == high) return low;
+    if (low == high && low.value > 0) return low;
     if (system_clock().mono_ns() > until_ns)
       return fail(Kind::kUnavailable, "cli.moving",
-                  text("found heads from {} to {} for {} ms, expected the same one of all validators", low.value,
-                       high.value, kSameHeadWaitMs));
+                  text("found heads from {} to {} for {} ms, expected the same certified one of all validators",
+                       low.value, high.value, kSameHeadWaitMs));
     talk.progress(text("waiting for one head of all validators, found {} to {}", low.value, high.value));
     ::poll(nullptr, 0, 20);
   }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -32,8 +33,10 @@ class Backend {
   virtual Result<client::NodeInfo> info() = 0;
   // Waits for the block to be durable; a timeout error after wait_ms says that the outcome is unknown.
   virtual Result<client::Applied> submit(const ledger::Tx& tx, std::int64_t wait_ms) = 0;
-  // Each of them as submit() would answer; waits at most wait_ms for all.
-  virtual std::vector<Result<client::Applied>> submit_many(std::vector<ledger::Tx> txs, std::int64_t wait_ms) = 0;
+  // Without waiting: `each` gets every outcome once, by its place, as it comes, on whatever thread, which it must not
+  // hold up; some before this returns.
+  using EachAnswer = std::function<void(std::size_t place, Result<client::Applied> outcome)>;
+  virtual void submit_each(std::vector<ledger::Tx> txs, EachAnswer each) = 0;
   virtual Result<Bytes> query(std::uint8_t app, std::string_view path, ByteView argument) = 0;
   virtual Result<Bytes> prove(ByteView state_key) = 0;
 

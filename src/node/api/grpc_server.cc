@@ -8,7 +8,9 @@
 #include "base/core/text.h"
 #include "base/telemetry/metrics.h"
 #include "node/api/listen.h"
+#include "node/api/submit_stream.h"
 #include "node/client/rpc_error.h"
+#include "node/client/rpc_form.h"
 
 #include "hanse/node/v1/node.grpc.pb.h"
 #include <grpcpp/grpcpp.h>
@@ -75,7 +77,7 @@ grpc::Status counted(std::string_view method, const Status& status) {
   return status ? grpc::Status::OK : to_rpc(status.error());
 }
 
-class Service final : public wire::Node::Service {
+class Service final : public wire::Node::WithCallbackMethod_SubmitStream<wire::Node::Service> {
  public:
   Service(Backend& backend, const GrpcOptions& options)
       : backend_(backend),
@@ -101,37 +103,18 @@ class Service final : public wire::Node::Service {
   grpc::Status Submit(grpc::ServerContext* context, const wire::SubmitRequest* request,
                       wire::SubmitReply* reply) override {
     return call("submit", [&]() -> Status {
-      TRY(auto tx, tx_of(*request));
+      TRY(auto tx, client::take_tx(*request));
       TRY(const auto applied, backend_.submit(tx, wait_ms(*context)));
-      put_applied(*reply, applied);
+      client::put_applied(*reply, applied);
       return {};
     });
   }
 
-  grpc::Status SubmitBatch(grpc::ServerContext* context, const wire::SubmitBatchRequest* request,
-                           wire::SubmitBatchReply* reply) override {
-    return call("submit_batch", [&]() -> Status {
-      const auto count = static_cast<std::size_t>(request->txs_size());
-      if (count == 0 || count > client::kSubmitBatchMax)
-        return bad_request(text("found {} transactions, expected 1 to {}", count, client::kSubmitBatchMax));
-      std::vector<ledger::Tx> txs;
-      txs.reserve(count);
-      for (const auto& one : request->txs()) {
-        TRY(auto tx, tx_of(one));
-        txs.push_back(std::move(tx));
-      }
-      const auto outcomes = backend_.submit_many(std::move(txs), wait_ms(*context));
-      reply->mutable_outcomes()->Reserve(request->txs_size());
-      for (const auto& outcome : outcomes) {
-        auto* const out = reply->add_outcomes();
-        if (outcome) {
-          put_applied(*out->mutable_applied(), *outcome);
-        } else {
-          client::put_error(*out->mutable_error(), outcome.error());
-        }
-      }
-      return {};
-    });
+  grpc::ServerBidiReactor<wire::SubmitStreamRequest, wire::SubmitStreamReply>* SubmitStream(
+      grpc::CallbackServerContext*) override {
+    auto seat = std::make_shared<Seat>(watches_);
+    const Status taken = *seat ? Status() : Status(busy(watches_, "streams and watches"));
+    return start_submit_stream(backend_, taken, std::move(seat));
   }
 
   grpc::Status Query(grpc::ServerContext*, const wire::QueryRequest* request, wire::QueryReply* reply) override {
@@ -252,38 +235,13 @@ class Service final : public wire::Node::Service {
       for (const auto& e : page.events) {
         wire::WatchReply reply;
         reply.set_height(e.height.value);
-        put_event(*reply.mutable_event(), e.event);
+        client::put_event(*reply.mutable_event(), e.event);
         if (!writer.Write(reply)) return {};
       }
       if (page.next == from) (void)backend_.wait_height(from, kWatchWaitMs);
       from = page.next;
     }
     return {};
-  }
-
-  static Result<ledger::Tx> tx_of(const wire::SubmitRequest& request) {
-    if (request.app() > 255) return bad_request(text("found app {}, expected at most 255", request.app()));
-    if (request.body().size() > ledger::kTxBytesMax)
-      return bad_request(
-          text("found a body of {} bytes, expected at most {}", request.body().size(), ledger::kTxBytesMax));
-    return ledger::Tx{.app = static_cast<std::uint8_t>(request.app()), .body = to_bytes(request.body())};
-  }
-
-  static void put_applied(wire::SubmitReply& reply, const client::Applied& applied) {
-    reply.set_tx_id(to_string(applied.tx_id.view()));
-    reply.set_height(applied.height.value);
-    auto* result = reply.mutable_result();
-    result->set_code(applied.result.code);
-    result->set_error_id(applied.result.error_id);
-    result->set_message(applied.result.message);
-    result->set_path(applied.result.path);
-    result->set_data(to_string(applied.result.data));
-    for (const auto& event : applied.result.events) put_event(*result->add_events(), event);
-  }
-
-  static void put_event(wire::Event& out, const ledger::Event& event) {
-    out.set_topic(event.topic);
-    out.set_data(to_string(event.data));
   }
 
   static Result<BlobId> blob_id(const std::string& bytes) {

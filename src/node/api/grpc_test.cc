@@ -8,6 +8,7 @@
 
 #include "node/api/hand_backend.h"
 #include "node/api/grpc_server.h"
+#include "node/client/submit_stream.h"
 
 #include "hanse/node/v1/node.grpc.pb.h"
 #include <grpcpp/grpcpp.h>
@@ -30,8 +31,9 @@ struct Served {
     EXPECT_TRUE(started) << started.error().str();
     if (started) server = std::move(*started);
   }
+  std::string address() const { return "unix:" + dir + "/api.sock"; }
   std::unique_ptr<client::Client> connect(client::Options options = {}) {
-    auto c = client::Client::connect("unix:" + dir + "/api.sock", options);
+    auto c = client::Client::connect(address(), options);
     EXPECT_TRUE(c) << c.error().str();
     return std::move(*c);
   }
@@ -106,59 +108,149 @@ TEST(Grpc, carries_every_field_both_ways) {
   EXPECT_EQ(*proof, (Bytes{4, 0, 4}));
 }
 
-TEST(Grpc, answers_each_of_a_batch_in_order_with_its_own_outcome) {
-  Served s;
-  const auto c = s.connect();
-  const std::vector<ledger::Tx> txs = {{.app = 2, .body = {1}}, {.app = 9, .body = {2}}, {.app = 2, .body = {3}}};
-  const auto check = [&](const Result<client::Client::Outcomes>& outcomes) {
-    ASSERT_TRUE(outcomes) << outcomes.error().str();
-    ASSERT_EQ(outcomes->size(), 3u);
-    for (const std::size_t i : {0u, 2u}) {
-      ASSERT_TRUE((*outcomes)[i]) << (*outcomes)[i].error().str();
-      EXPECT_EQ((*outcomes)[i]->tx_id, crypto::blake3(txs[i].body));
-      EXPECT_EQ((*outcomes)[i]->height.value, 41u);
-      EXPECT_EQ((*outcomes)[i]->result.data, txs[i].body);
-      EXPECT_EQ((*outcomes)[i]->result.events.size(), 1u);
-    }
-    const Error& error = (*outcomes)[1].error();
-    EXPECT_EQ(error.kind(), Kind::kConflict);
-    EXPECT_EQ(error.id(), "gxf.nonce_reused");
-    EXPECT_EQ(error.code(), 13u);
-    EXPECT_EQ(error.path(), "nonce");
-    EXPECT_EQ(error.context().size(), 2u);
-  };
-  check(c->submit_batch(txs));
+// What a SubmitStream said, to be waited for.
+struct Heard {
+  client::SubmitStream::Callbacks callbacks() {
+    return {.answered =
+                [this](std::uint64_t number, Result<client::Applied> outcome) {
+                  const std::lock_guard lock(mutex);
+                  order.push_back(number);
+                  outcomes.emplace(number, std::move(outcome));
+                  changed.notify_all();
+                },
+            .ended =
+                [this](const Error& why) {
+                  const std::lock_guard lock(mutex);
+                  ended.emplace(why.clone());
+                  changed.notify_all();
+                }};
+  }
+  template <class Until>
+  void wait(Until until) {
+    std::unique_lock lock(mutex);
+    changed.wait(lock, until);
+  }
+
   std::mutex mutex;
-  std::condition_variable came;
-  std::optional<Result<client::Client::Outcomes>> later;
-  c->submit_batch_async(txs, [&](Result<client::Client::Outcomes> outcomes) {
-    const std::lock_guard lock(mutex);
-    later.emplace(std::move(outcomes));
-    came.notify_all();
-  });
-  std::unique_lock lock(mutex);
-  came.wait(lock, [&] { return later.has_value(); });
-  check(*later);
+  std::condition_variable changed;
+  std::vector<std::uint64_t> order;
+  std::map<std::uint64_t, Result<client::Applied>> outcomes;
+  std::optional<Error> ended;
+};
+
+TEST(Grpc, a_stream_answers_each_transaction_with_its_own_outcome) {
+  Served s;
+  Heard heard;
+  const auto stream = client::SubmitStream::open(s.address(), heard.callbacks());
+  ASSERT_TRUE(stream) << stream.error().str();
+  const std::map<std::uint64_t, ledger::Tx> txs = {
+      {7, {.app = 2, .body = {1}}}, {5, {.app = 9, .body = {2}}}, {6, {.app = 2, .body = {3}}}};
+  for (const auto& [number, tx] : txs) ASSERT_TRUE((*stream)->send(number, tx));
+  heard.wait([&] { return heard.outcomes.size() == 3; });
+  for (const std::uint64_t n : {6u, 7u}) {
+    const auto& outcome = heard.outcomes.at(n);
+    ASSERT_TRUE(outcome) << outcome.error().str();
+    EXPECT_EQ(outcome->tx_id, crypto::blake3(txs.at(n).body));
+    EXPECT_EQ(outcome->height.value, 41u);
+    EXPECT_EQ(outcome->result.data, txs.at(n).body);
+    EXPECT_EQ(outcome->result.events.size(), 1u);
+  }
+  const Error& error = heard.outcomes.at(5).error();
+  EXPECT_EQ(error.kind(), Kind::kConflict);
+  EXPECT_EQ(error.id(), "gxf.nonce_reused");
+  EXPECT_EQ(error.code(), 13u);
+  EXPECT_EQ(error.path(), "nonce");
+  EXPECT_EQ(error.context().size(), 2u);
+  EXPECT_FALSE(heard.ended);
 }
 
-TEST(Grpc, refuses_a_batch_of_none_of_one_too_many_or_with_an_app_that_cannot_be) {
+TEST(Grpc, a_stream_gives_outcomes_as_they_come_and_leaves_what_came_too_late) {
   Served s;
-  const auto c = s.connect();
-  std::vector<ledger::Tx> txs(client::kSubmitBatchMax, {.app = 2, .body = {1}});
-  EXPECT_TRUE(c->submit_batch(txs));
-  txs.push_back(txs.back());
-  for (const auto& bad : {std::vector<ledger::Tx>{}, txs, {{.app = 2, .body = Bytes(ledger::kTxBytesMax + 1)}}}) {
-    const auto outcomes = c->submit_batch(bad);
-    ASSERT_FALSE(outcomes);
-    EXPECT_EQ(outcomes.error().id(), "api.bad_request");
+  s.backend.hold_answers = true;
+  Heard heard;
+  auto stream = client::SubmitStream::open(s.address(), heard.callbacks());
+  ASSERT_TRUE(stream);
+  for (std::uint64_t n = 0; n < 4; ++n) ASSERT_TRUE((*stream)->send(n, {.app = 2, .body = {std::uint8_t(n)}}));
+  s.backend.give_newest(4);
+  heard.wait([&] { return heard.order.size() == 1; });
+  s.backend.give_newest(3);
+  heard.wait([&] { return heard.order.size() == 2; });
+  EXPECT_EQ(heard.order, (std::vector<std::uint64_t>{3, 2}));
+  stream->reset();
+  EXPECT_TRUE(heard.ended);
+  s.backend.give_newest(2);  // nobody is there for it
+  s.backend.give_newest(1);
+  EXPECT_EQ(heard.order.size(), 2u);
+}
+
+TEST(Grpc, a_stream_holds_as_many_open_as_its_limit_and_refuses_one_more) {
+  Served s;
+  s.backend.hold_answers = true;
+  Heard heard;
+  const auto stream = client::SubmitStream::open(s.address(), heard.callbacks());
+  ASSERT_TRUE(stream);
+  for (std::uint64_t n = 0; n < client::kStreamOpenMax; ++n)
+    ASSERT_TRUE((*stream)->send(n, {.app = 2, .body = {1}})) << n;
+  const Status more = (*stream)->send(client::kStreamOpenMax, {.app = 2, .body = {1}});
+  ASSERT_FALSE(more);
+  EXPECT_EQ(more.error().id(), "client.stream_full");
+  s.backend.give_newest(client::kStreamOpenMax);
+  heard.wait([&] { return heard.order.size() == 1; });
+  EXPECT_TRUE((*stream)->send(client::kStreamOpenMax, {.app = 2, .body = {1}}));
+}
+
+TEST(Grpc, a_stream_ends_with_the_servers_reason) {
+  Served s({.watches_max = 1});
+  Heard first, second, third;
+  auto taken = client::SubmitStream::open(s.address(), first.callbacks());
+  ASSERT_TRUE(taken);
+  ASSERT_TRUE((*taken)->send(1, {.app = 2, .body = {1}}));
+  first.wait([&] { return first.order.size() == 1; });
+  const auto refused = client::SubmitStream::open(s.address(), second.callbacks());
+  second.wait([&] { return second.ended.has_value(); });
+  EXPECT_EQ(second.ended->id(), "api.busy");
+  EXPECT_EQ((*refused)->send(1, {.app = 2, .body = {1}}).error().id(), "client.unreachable");
+  s.server->stop(0);
+  first.wait([&] { return first.ended.has_value(); });
+  EXPECT_EQ(first.ended->kind(), Kind::kUnavailable) << first.ended->str();
+  EXPECT_EQ(client::SubmitStream::open(s.address(), third.callbacks()).error().id(), "client.unreachable");
+}
+
+TEST(Grpc, a_stream_refuses_bad_transactions_alone_and_messages_beyond_a_limit_whole) {
+  Served s;
+  const auto raw = hanse::node::v1::Node::NewStub(grpc::CreateChannel(s.address(), grpc::InsecureChannelCredentials()));
+  namespace wire = hanse::node::v1;
+  {
+    grpc::ClientContext context;
+    const auto call = raw->SubmitStream(&context);
+    wire::SubmitStreamRequest request;
+    auto* const bad = request.add_txs();
+    bad->set_number(1);
+    bad->mutable_tx()->set_app(256);
+    auto* const large = request.add_txs();
+    large->set_number(2);
+    large->mutable_tx()->set_body(std::string(ledger::kTxBytesMax + 1, 'x'));
+    auto* const good = request.add_txs();
+    good->set_number(3);
+    good->mutable_tx()->set_body("x");
+    ASSERT_TRUE(call->Write(request));
+    call->WritesDone();
+    std::map<std::uint64_t, std::string> ids;
+    for (wire::SubmitStreamReply reply; call->Read(&reply);)
+      for (const auto& outcome : reply.outcomes()) ids[outcome.number()] = outcome.error().id();
+    EXPECT_EQ(ids, (std::map<std::uint64_t, std::string>{{1, "api.bad_request"}, {2, "api.bad_request"}, {3, ""}}));
+    EXPECT_TRUE(call->Finish().ok());
   }
-  const auto raw = hanse::node::v1::Node::NewStub(
-      grpc::CreateChannel("unix:" + s.dir + "/api.sock", grpc::InsecureChannelCredentials()));
-  hanse::node::v1::SubmitBatchRequest request;
-  request.add_txs()->set_app(256);
-  hanse::node::v1::SubmitBatchReply reply;
-  grpc::ClientContext context;
-  EXPECT_EQ(raw->SubmitBatch(&context, request, &reply).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  for (const std::size_t count : {std::size_t{0}, client::kSubmitBatchMax + 1}) {
+    grpc::ClientContext context;
+    const auto call = raw->SubmitStream(&context);
+    wire::SubmitStreamRequest request;
+    for (std::size_t i = 0; i < count; ++i) request.add_txs();
+    call->Write(request);
+    wire::SubmitStreamReply reply;
+    EXPECT_FALSE(call->Read(&reply));
+    EXPECT_EQ(call->Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT) << count;
+  }
 }
 
 TEST(Grpc, keeps_kind_id_message_code_path_and_context_of_an_error) {

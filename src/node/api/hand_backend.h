@@ -54,10 +54,27 @@ class HandBackend final : public Backend, public Probe {
                   .events = {{.topic = "market.placed", .data = {1, 2}}}};
     return out;
   }
-  std::vector<Result<client::Applied>> submit_many(std::vector<ledger::Tx> txs, std::int64_t wait_ms) override {
-    std::vector<Result<client::Applied>> out;
-    for (const ledger::Tx& tx : txs) out.push_back(submit(tx, wait_ms));
-    return out;
+  void submit_each(std::vector<ledger::Tx> txs, EachAnswer each) override {
+    for (std::size_t i = 0; i < txs.size(); ++i) {
+      if (!hold_answers) {
+        each(i, submit(txs[i], 0));
+        continue;
+      }
+      const std::lock_guard lock(mutex);
+      held.emplace_back([this, each, i, tx = txs[i]] { each(i, submit(tx, 0)); });
+      changed.notify_all();
+    }
+  }
+  // Waits until so many answers are held, and gives the newest of them.
+  void give_newest(std::size_t count) {
+    std::function<void()> newest;
+    {
+      std::unique_lock lock(mutex);
+      changed.wait(lock, [&] { return held.size() >= count; });
+      newest = std::move(held.back());
+      held.pop_back();
+    }
+    newest();
   }
   Result<Bytes> query(std::uint8_t app, std::string_view path, ByteView argument) override {
     Bytes out{app};
@@ -167,6 +184,8 @@ class HandBackend final : public Backend, public Probe {
   std::vector<std::vector<ledger::Event>> heights;
   std::map<BlobId, Bytes> blobs;
   std::atomic<bool> block_info = false;
+  std::vector<std::function<void()>> held;
+  std::atomic<bool> hold_answers = false;  // of submit_each
   int waiting = 0;
   std::atomic<int> unavailable_first = 0;
   std::atomic<std::int64_t> waited_ms = 0;

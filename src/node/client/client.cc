@@ -9,6 +9,7 @@
 #include "base/exec/backoff.h"
 #include "node/client/address.h"
 #include "node/client/rpc_error.h"
+#include "node/client/rpc_form.h"
 
 #include "hanse/node/v1/node.grpc.pb.h"
 #include <grpcpp/grpcpp.h>
@@ -30,50 +31,6 @@ Status take_fixed(const std::string& bytes, std::string_view what, Fixed& out) {
   if (Fixed::from(as_bytes(bytes), out)) return {};
   return fail(Kind::kCorrupt, "client.bad_reply",
               text("found {} bytes for the {}, expected {}", bytes.size(), what, Fixed::kSize));
-}
-
-Result<Applied> take_applied(const wire::SubmitReply& reply) {
-  Applied out;
-  TRY_OK(take_fixed(reply.tx_id(), "transaction id", out.tx_id));
-  out.height = Height{reply.height()};
-  const auto& r = reply.result();
-  out.result = {.code = r.code(),
-                .error_id = r.error_id(),
-                .message = r.message(),
-                .path = r.path(),
-                .data = to_bytes(r.data()),
-                .events = {}};
-  for (const auto& e : r.events()) out.result.events.push_back({.topic = e.topic(), .data = to_bytes(e.data())});
-  return out;
-}
-
-wire::SubmitBatchRequest batch_request(std::span<const ledger::Tx> txs) {
-  wire::SubmitBatchRequest request;
-  request.mutable_txs()->Reserve(static_cast<int>(txs.size()));
-  for (const ledger::Tx& tx : txs) {
-    auto* one = request.add_txs();
-    one->set_app(tx.app);
-    one->set_body(tx.body.data(), tx.body.size());
-  }
-  return request;
-}
-
-Result<Client::Outcomes> take_outcomes(const wire::SubmitBatchReply& reply, std::size_t count) {
-  if (static_cast<std::size_t>(reply.outcomes_size()) != count)
-    return fail(Kind::kCorrupt, "client.bad_reply",
-                text("found {} outcomes, expected {}", reply.outcomes_size(), count));
-  Client::Outcomes out;
-  out.reserve(count);
-  for (const auto& one : reply.outcomes()) {
-    if (one.has_applied()) {
-      TRY(auto applied, take_applied(one.applied()));
-      out.emplace_back(std::move(applied));
-    } else {
-      TRY(auto error, take_error(one.error()));
-      out.emplace_back(std::unexpected(std::move(error)));
-    }
-  }
-  return out;
 }
 
 class RandomUnderLock final : public Random {
@@ -121,40 +78,10 @@ class GrpcClient final : public Client {
 
   Result<Applied> submit(const ledger::Tx& tx) override {
     wire::SubmitRequest request;
-    request.set_app(tx.app);
-    request.set_body(to_string(tx.body));
+    put_tx(request, tx);
     wire::SubmitReply reply;
     TRY_OK(call([&](grpc::ClientContext& c) { return stub_->Submit(&c, request, &reply); }));
     return take_applied(reply);
-  }
-
-  Result<Outcomes> submit_batch(std::span<const ledger::Tx> txs) override {
-    const wire::SubmitBatchRequest request = batch_request(txs);
-    wire::SubmitBatchReply reply;
-    TRY_OK(call([&](grpc::ClientContext& c) { return stub_->SubmitBatch(&c, request, &reply); }));
-    return take_outcomes(reply, txs.size());
-  }
-
-  void submit_batch_async(std::span<const ledger::Tx> txs, std::function<void(Result<Outcomes>)> done) override {
-    struct Call {  // lives until its answer
-      grpc::ClientContext context;
-      wire::SubmitBatchRequest request;
-      wire::SubmitBatchReply reply;
-      std::function<void(Result<Outcomes>)> done;
-      std::string where;
-      std::size_t count = 0;
-    };
-    auto* const c = new Call{.context = {},
-                             .request = batch_request(txs),
-                             .reply = {},
-                             .done = std::move(done),
-                             .where = where_,
-                             .count = txs.size()};
-    c->context.set_deadline(std::chrono::system_clock::now() + deadline_);
-    stub_->async()->SubmitBatch(&c->context, &c->request, &c->reply, [c](grpc::Status status) {
-      const std::unique_ptr<Call> own(c);
-      c->done(status.ok() ? take_outcomes(c->reply, c->count) : std::unexpected(from_rpc(status, c->where)));
-    });
   }
 
   Result<Bytes> query(std::uint8_t app, std::string_view path, ByteView argument) override {

@@ -2,7 +2,7 @@
 // Address: "unix:/path/to/api.sock" or "127.0.0.1:50051", "[::1]:50051" (loopback only: the channel is not encrypted).
 // connect answers at once when nobody listens. Every call has a deadline and is safe to repeat, so it is retried on
 // kUnavailable within it (a node that restarts), with jittered waits. A blob's bytes are checked against its id.
-// Limits: kSubmitBatchMax transactions a batch, kBlobBytesMax a blob, kReplyBytesMax any other answer.
+// Limits: kBlobBytesMax a blob, kReplyBytesMax any other answer.
 // Threads: any; calls may run side by side. Foreign types stay in the .cc.
 // Errors: client.bad_address (invalid), client.unreachable (unavailable), client.timeout (timeout), client.too_large
 // (exhausted), client.bad_reply (corrupt), client.rpc (the transport's own refusal, kind by its status), and whatever
@@ -12,7 +12,6 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -66,7 +65,7 @@ struct CertifiedBlock {
 
 constexpr std::size_t kBlobBytesMax = 64 << 20;
 constexpr std::size_t kReplyBytesMax = 8 << 20;
-constexpr std::size_t kSubmitBatchMax = 1'024;
+constexpr std::size_t kSubmitBatchMax = 1'024;  // transactions in a message of a SubmitStream
 
 struct Options {
   std::int64_t deadline_ms = 10'000;
@@ -81,11 +80,6 @@ class Client {
   virtual Result<NodeInfo> info() = 0;
   // Returns once the block that holds the transaction is durable; safe to repeat (same bytes, same tx id, same answer).
   virtual Result<Applied> submit(const ledger::Tx& tx) = 0;
-  // Many at once: an outcome for each, in order, once the last of them has one. The call itself fails as others do.
-  using Outcomes = std::vector<Result<Applied>>;
-  virtual Result<Outcomes> submit_batch(std::span<const ledger::Tx> txs) = 0;
-  // Without repeating, and `done` runs once on a thread of the transport's, where it must not wait.
-  virtual void submit_batch_async(std::span<const ledger::Tx> txs, std::function<void(Result<Outcomes>)> done) = 0;
   virtual Result<Bytes> query(std::uint8_t app, std::string_view path, ByteView argument) = 0;
   // An encoded light::LightProof of one state key's presence or absence at a certified height.
   virtual Result<Bytes> prove(ByteView state_key) = 0;

@@ -171,7 +171,6 @@ class Tour {
   Result<Json> load(double rate, double seconds, std::vector<std::string> more = {}) {
     std::vector<std::string> args = {
         "load", "--dir", net_, "--rate", text("{}", rate), "--seconds", text("{}", seconds), "--json"};
-    if (rate > 2 * kChainRate) args.insert(args.end(), {"--group-ms", "5", "--batch", "256"});
     args.insert(args.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
     TRY(const std::string line, call("hanse-bench", args, 1));
     TRY(Json report, codec::parse_json(line));

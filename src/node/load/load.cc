@@ -8,6 +8,7 @@
 #include <deque>
 #include <mutex>
 #include <thread>
+#include <unordered_set>
 
 #include "base/codec/hex.h"
 #include "base/core/clock.h"
@@ -16,16 +17,18 @@
 #include "base/core/text.h"
 #include "chain/ledger/load_app.h"
 #include "chain/light/light_proof.h"
-#include "node/client/client.h"
+#include "node/client/submit_stream.h"
 
 namespace hanse::load {
 namespace {
 
 using client::Client;
+using client::SubmitStream;
 using codec::Json;
 
 constexpr std::int64_t kNsPerMs = 1'000'000;
-constexpr std::int64_t kDownPauseMs = 250;  // before a validator that did not answer is tried again
+constexpr std::int64_t kDownPauseMs = 250;  // before a validator whose stream ended is tried again
+constexpr std::int64_t kRefusedPauseMs = 20;  // before one that refused for now is asked again
 constexpr std::int64_t kSettleMs = 10'000;  // for all validators to have what was acknowledged
 constexpr std::size_t kStateFileMax = 1 << 20;
 
@@ -91,12 +94,13 @@ class Generator {
 
  private:
   struct Target {
-    std::string name;
+    std::string name, address;
     std::unique_ptr<Client> client;
-    std::size_t in_flight = 0;
-    std::int64_t down_until_ns = 0;
+    std::unique_ptr<SubmitStream> stream;   // the sender's
+    std::unordered_set<std::uint64_t> open;  // without an outcome; under mutex_, as what follows
+    bool ended = true;                       // the stream
+    std::int64_t again_ns = 0;               // not tried before
   };
-  using Numbers = std::vector<std::uint64_t>;
 
   std::int64_t intended_ns(std::uint64_t number) const {
     return start_ns_ + static_cast<std::int64_t>(static_cast<double>(number) * 1e9 / options_.rate);
@@ -116,7 +120,8 @@ class Generator {
         if (options_.addresses.empty()) continue;  // of a network, those that run
         return std::unexpected(std::move(client).error());
       }
-      targets_.push_back(std::make_unique<Target>(Target{.name = name, .client = std::move(*client)}));
+      targets_.push_back(std::make_unique<Target>(
+          Target{.name = name, .address = address, .client = std::move(*client), .stream = {}, .open = {}}));
     }
     if (targets_.empty())
       return fail(Kind::kNotFound, "load.network", text("found no validator that answers in {}", options_.dir));
@@ -126,94 +131,119 @@ class Generator {
   // ---- sending -----------------------------------------------------------------------------------------------------
 
   void send_all() {
-    const auto group_ns = static_cast<std::int64_t>(options_.group_ms * 1e6);
-    std::uint64_t next = 0;
-    while (next < total_) {
-      const std::int64_t due = intended_ns(next) + group_ns;
+    for (std::uint64_t next = 0; next < total_; ++next) {
+      const std::int64_t due = intended_ns(next);
       if (due > clock_.mono_ns()) sleep_until_ns(due);
       resend_due();
-      const std::int64_t now = clock_.mono_ns();
-      Numbers group;
-      while (next < total_ && group.size() < options_.batch && intended_ns(next) <= now) group.push_back(next++);
-      if (!group.empty()) send(std::move(group));
+      send(next);
     }
   }
 
   void resend_due() {
     for (;;) {
-      Numbers group;
+      std::uint64_t number = 0;
       {
         const std::lock_guard lock(mutex_);
         if (again_.empty()) return;
-        group = std::move(again_.front());
+        number = again_.front();
         again_.pop_front();
       }
-      send(std::move(group));
+      send(number);
     }
   }
 
-  // Waits for a free place; the transactions' clocks run meanwhile.
-  void send(Numbers group) {
-    Target* target = nullptr;
-    {
-      std::unique_lock lock(mutex_);
-      for (;;) {
+  // Waits for a free place; the transactions' clocks run meanwhile. Afterwards it is open somewhere or gave up.
+  void send(std::uint64_t number) {
+    for (;;) {
+      Target* const target = free_target(number);
+      if (target == nullptr) return give_up(number);
+      if (target->stream && target->stream->send(number, make_tx(run_, number, options_.size))) return;
+      const std::lock_guard lock(mutex_);
+      if (target->open.erase(number) == 0) return;  // ended() has it
+      target->ended = true;
+      target->again_ns = clock_.mono_ns() + kDownPauseMs * kNsPerMs;
+    }
+  }
+
+  // With the number among its open ones. Nothing: none in time.
+  Target* free_target(std::uint64_t number) {
+    for (;;) {
+      Target* broken = nullptr;
+      {
+        std::unique_lock lock(mutex_);
         const std::int64_t now = clock_.mono_ns();
-        for (std::size_t tried = 0; tried < targets_.size() && target == nullptr; ++tried) {
+        if (now - intended_ns(number) > kGiveUpMs * kNsPerMs) return nullptr;
+        for (std::size_t tried = 0; tried < targets_.size(); ++tried) {
           Target& each = *targets_[turn_++ % targets_.size()];
-          if (each.in_flight < kInFlightMax && each.down_until_ns <= now) target = &each;
+          if (each.ended && each.again_ns <= now) broken = &each;
+          if (each.ended || each.again_ns > now || each.open.size() >= kOpenMax) continue;
+          each.open.insert(number);
+          return &each;
         }
-        if (target != nullptr) break;
-        free_.wait_for(lock, std::chrono::milliseconds(5));
+        if (broken == nullptr) {
+          free_.wait_for(lock, std::chrono::milliseconds(5));
+          continue;
+        }
+        broken->again_ns = now + kDownPauseMs * kNsPerMs;
       }
-      ++target->in_flight;
-      ++calls_open_;
-      ++report_.calls;
+      open_stream(*broken);
     }
-    std::vector<ledger::Tx> txs;
-    txs.reserve(group.size());
-    for (const std::uint64_t number : group) txs.push_back(make_tx(run_, number, options_.size));
-    target->client->submit_batch_async(txs,
-                                       [this, target, group = std::move(group)](Result<Client::Outcomes> outcomes) {
-                                         answered(*target, group, std::move(outcomes));
-                                       });
   }
 
-  void answered(Target& target, const Numbers& group, Result<Client::Outcomes> outcomes) {
+  void open_stream(Target& target) {
+    target.stream.reset();
+    auto stream = SubmitStream::open(
+        target.address, {.answered = [this, &target](std::uint64_t number,
+                                                     Result<client::Applied> outcome) { answered(target, number, outcome); },
+                         .ended = [this, &target](const Error& why) { ended(target, why); }});
+    if (!stream) return;
+    target.stream = *std::move(stream);
+    const std::lock_guard lock(mutex_);
+    target.ended = false;
+  }
+
+  void give_up(std::uint64_t number) {
+    const std::lock_guard lock(mutex_);
+    if (measured(number)) ++report_.failed;
+  }
+
+  void answered(Target& target, std::uint64_t number, const Result<client::Applied>& outcome) {
     const std::int64_t now = clock_.mono_ns();
     const std::lock_guard lock(mutex_);
-    --target.in_flight;
-    --calls_open_;
-    Numbers again;
-    bool any = false;
-    for (std::size_t i = 0; i < group.size(); ++i) {
-      const Error* error = !outcomes ? &outcomes.error() : (*outcomes)[i] ? nullptr : &(*outcomes)[i].error();
-      if (error == nullptr && (*outcomes)[i]->result.code == 0) {
-        any = true;
-        ++acknowledged_;
-        if (now > measure_ns_ && now <= end_ns_) ++answered_in_time_;
-        if (measured(group[i])) {
-          ++report_.acknowledged;
-          report_.latency.add(now - intended_ns(group[i]));
-        }
-        continue;
+    if (target.open.erase(number) == 0) return;
+    if (outcome && outcome->result.code == 0) {
+      ++acknowledged_;
+      if (now > measure_ns_ && now <= end_ns_) ++answered_in_time_;
+      if (measured(number)) {
+        ++report_.acknowledged;
+        report_.latency.add(now - intended_ns(number));
       }
-      const std::string id(error != nullptr ? error->id() : std::string_view((*outcomes)[i]->result.error_id));
-      ++report_.errors[id];
+      note_answer(now);
+    } else {
+      ++report_.errors[std::string(outcome ? std::string_view(outcome->result.error_id) : outcome.error().id())];
       const bool may_repeat =
-          error != nullptr &&
-          (error->kind() == Kind::kUnavailable || error->kind() == Kind::kExhausted || error->kind() == Kind::kTimeout);
-      if (may_repeat && now - intended_ns(group[i]) < kGiveUpMs * kNsPerMs) {
-        again.push_back(group[i]);
-      } else if (measured(group[i])) {
+          !outcome && (outcome.error().kind() == Kind::kUnavailable || outcome.error().kind() == Kind::kExhausted ||
+                       outcome.error().kind() == Kind::kTimeout);
+      if (may_repeat) {
+        again_.push_back(number);
+        target.again_ns = now + kRefusedPauseMs * kNsPerMs;
+        ++report_.resent;
+      } else if (measured(number)) {
         ++report_.failed;
       }
     }
-    if (!outcomes && outcomes.error().kind() == Kind::kUnavailable)
-      target.down_until_ns = now + kDownPauseMs * kNsPerMs;
-    report_.resent += again.size();
-    if (!again.empty()) again_.push_back(std::move(again));
-    if (any) note_answer(now);
+    free_.notify_all();
+  }
+
+  void ended(Target& target, const Error& why) {
+    const std::lock_guard lock(mutex_);
+    target.ended = true;
+    target.again_ns = clock_.mono_ns() + kDownPauseMs * kNsPerMs;
+    if (ending_) return;
+    ++report_.errors[std::string(why.id())];
+    report_.resent += target.open.size();
+    again_.insert(again_.end(), target.open.begin(), target.open.end());
+    target.open.clear();
     free_.notify_all();
   }
 
@@ -229,17 +259,23 @@ class Generator {
   }
 
   void wait_for_answers() {
+    const std::int64_t until = end_ns_ + kGiveUpMs * kNsPerMs;
     for (;;) {
       resend_due();
       std::unique_lock lock(mutex_);
-      if (calls_open_ == 0 && again_.empty()) break;
+      const bool open = std::ranges::any_of(targets_, [](const auto& t) { return !t->open.empty(); });
+      if ((!open && again_.empty()) || clock_.mono_ns() > until) break;
       free_.wait_for(lock, std::chrono::milliseconds(5));
+    }
+    ending_ = true;
+    for (const auto& target : targets_) {
+      target->stream.reset();
+      for (const std::uint64_t number : target->open) give_up(number);
     }
     for (std::uint64_t n = total_; n-- > 0 && measured(n);) ++report_.sent;
   }
 
-  // ---- what else is asked
-  // --------------------------------------------------------------------------------------------
+  // ---- what else is asked ------------------------------------------------------------------------------------------
 
   Status sample_one(Client& client, const light::Trusted& trusted, std::uint64_t number) {
     const std::int64_t began = clock_.mono_ns();
@@ -334,10 +370,9 @@ class Generator {
   std::mutex mutex_;  // for what follows
   std::condition_variable free_;
   std::size_t turn_ = 0;
-  std::uint64_t calls_open_ = 0;
   std::uint64_t acknowledged_ = 0;      // warm-up and samples too
   std::uint64_t answered_in_time_ = 0;  // between warm-up and end, whenever they were sent
-  std::deque<Numbers> again_;
+  std::deque<std::uint64_t> again_;
   std::int64_t last_answer_ns_ = 0;
   std::int64_t killed_ns_ = 0;
   LoadReport report_;
@@ -373,9 +408,6 @@ Result<LoadReport> run_load(const LoadOptions& options) {
   if (options.size < 16 || options.size > ledger::kLoadBodyMax)
     return fail(Kind::kInvalid, "load.option",
                 text("found bodies of {} bytes, expected 16 to {}", options.size, ledger::kLoadBodyMax));
-  if (options.batch == 0 || options.batch > client::kSubmitBatchMax)
-    return fail(Kind::kInvalid, "load.option",
-                text("found a batch of {}, expected 1 to {}", options.batch, client::kSubmitBatchMax));
   if (options.kill_leader && options.dir.empty())
     return fail(Kind::kInvalid, "load.option", "found no folder, expected one to find the leader's process in");
   return Generator(options).run();
@@ -390,7 +422,6 @@ Json to_json(const LoadReport& r) {
       .set("failed", r.failed)
       .set("resent", r.resent)
       .set("lost", r.lost)
-      .set("calls", r.calls)
       .set("per_second", r.per_second)
       .set("p50_ms", r.latency.quantile_ms(0.5))
       .set("p90_ms", r.latency.quantile_ms(0.9))
@@ -410,9 +441,9 @@ Json to_json(const LoadReport& r) {
 
 std::string to_text(const LoadReport& r) {
   std::string out = text(
-      "sent {}, acknowledged {} ({:.0f} a second), failed {}, sent again {}, lost {}, calls {}\n"
+      "sent {}, acknowledged {} ({:.0f} a second), failed {}, sent again {}, lost {}\n"
       "fast final, ms: p50 {:.2f}  p90 {:.2f}  p99 {:.2f}  p99.9 {:.2f}  max {:.2f}; longest gap {:.1f}\n",
-      r.sent, r.acknowledged, r.per_second, r.failed, r.resent, r.lost, r.calls, r.latency.quantile_ms(0.5),
+      r.sent, r.acknowledged, r.per_second, r.failed, r.resent, r.lost, r.latency.quantile_ms(0.5),
       r.latency.quantile_ms(0.9), r.latency.quantile_ms(0.99), r.latency.quantile_ms(0.999), r.latency.max_ms(),
       r.gap_ms);
   if (r.economic.count() > 0)

@@ -1,11 +1,11 @@
 // Load: an open-loop generator. The moment each transaction is meant to be sent is fixed before the run (i / rate), and
 // its latency is counted from that moment, also when the generator or the network falls behind: no coordinated
-// omission. Transactions are opaque bodies for the load application, sent in batches over one connection to each
-// validator; one that a validator does not answer goes to another with the same bytes, its clock running on.
+// omission. Transactions are opaque bodies for the load application, over one stream to each validator in turn; those
+// without an outcome when a stream ends go to another validator with the same bytes, their clocks running on.
 // Every acknowledged transaction is looked for at the end: the counts of all validators must hold them all.
 // Economic finality is sampled by a transaction of its own every kEconomicEveryMs: submit, then a proof whose
 // certificate is verified here.
-// Limits: rate_max a second, kInFlightMax calls at a time to one validator, kGiveUpMs for one transaction.
+// Limits: kRateMax a second, kOpenMax without an outcome at one validator, kGiveUpMs for the last of them.
 // Threads: run_load blocks; answers come on threads of the transport.
 // Errors: load.option (invalid), load.network (not_found: no validators there), load.leader (not_found), and the
 // client's.
@@ -21,7 +21,7 @@
 
 namespace hanse::load {
 
-constexpr std::size_t kInFlightMax = 48;
+constexpr std::size_t kOpenMax = 8'192;
 constexpr std::int64_t kGiveUpMs = 30'000;
 constexpr std::int64_t kEconomicEveryMs = 200;
 constexpr double kRateMax = 1'000'000;
@@ -34,8 +34,6 @@ struct LoadOptions {
   double seconds = 10;                 // measured; warm-up comes before
   double warmup_seconds = 2;
   std::size_t size = 256;  // bytes of a body
-  std::size_t batch = 64;  // transactions a call, at most
-  double group_ms = 0;     // transactions due within so long share a call; 0 = none wait
   bool kill_leader = false;
   bool economic = true;
 };
@@ -43,7 +41,6 @@ struct LoadOptions {
 struct LoadReport {
   std::uint64_t sent = 0, acknowledged = 0, failed = 0, resent = 0;  // measured ones
   std::uint64_t lost = 0;  // acknowledged and missing in some validator's count at the end
-  std::uint64_t calls = 0;
   double per_second = 0;  // answered during the time measured
   Histogram latency;
   double gap_ms = 0;  // longest time without an answer

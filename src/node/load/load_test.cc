@@ -35,8 +35,6 @@ TEST(Load, refuses_options_one_past_their_limits) {
   EXPECT_EQ(id([](LoadOptions& o) { o.seconds = kSecondsMax + 1; }), "load.option");
   EXPECT_EQ(id([](LoadOptions& o) { o.size = 15; }), "load.option");
   EXPECT_EQ(id([](LoadOptions& o) { o.size = ledger::kLoadBodyMax + 1; }), "load.option");
-  EXPECT_EQ(id([](LoadOptions& o) { o.batch = 0; }), "load.option");
-  EXPECT_EQ(id([](LoadOptions& o) { o.batch = client::kSubmitBatchMax + 1; }), "load.option");
   EXPECT_EQ(id([](LoadOptions& o) { o.kill_leader = true; }), "load.option");
 }
 

@@ -18,7 +18,7 @@ constexpr std::string_view kHelp =
     "          [--seconds S=3] [--nodes N=4] [--window W=1] [--no-sync] [--dir DIR=.]\n"
     "  load    open-loop load on a running network that was made with `hanse up --load-app`\n"
     "          --dir NET | --node ADDRESS,...   [--rate R=1000] [--seconds S=10] [--warmup S=2] [--size BYTES=256]\n"
-    "          [--batch N=64] [--group-ms MS=0] [--kill-leader] [--no-economic]\n"
+    "          [--kill-leader] [--no-economic]\n"
     "  chain   makes a network of 4 validators below DIR, measures floor, latency, the highest sustained rate, a "
     "killed\n"
     "          leader and a restart, and removes it\n"
@@ -55,7 +55,7 @@ struct Command {
 const std::vector<Command>& commands() {
   static const std::vector<Command> all = {{"floor", {"seconds", "nodes", "window", "dir"}, {"no-sync", "json"}},
                                            {"load",
-                                            {"dir", "node", "rate", "seconds", "warmup", "size", "batch", "group-ms"},
+                                            {"dir", "node", "rate", "seconds", "warmup", "size"},
                                             {"kill-leader", "no-economic", "json"}},
                                            {"chain", {"dir", "seconds", "sustain", "rate-max"}, {"keep", "json"}}};
   return all;
@@ -138,10 +138,7 @@ Result<int> load_command(const Arguments& args) {
   TRY(options.seconds, args.number("seconds", options.seconds));
   TRY(options.warmup_seconds, args.number("warmup", options.warmup_seconds));
   TRY(const double size, args.number("size", 256));
-  TRY(const double batch, args.number("batch", 64));
-  TRY(options.group_ms, args.number("group-ms", 0));
   options.size = static_cast<std::size_t>(size);
-  options.batch = static_cast<std::size_t>(batch);
   options.kill_leader = args.has("kill-leader");
   options.economic = !args.has("no-economic");
   TRY(const LoadReport report, run_load(options));

@@ -19,14 +19,6 @@ class MarketClient final : public client::Client {
     out.height = world.height;
     return out;
   }
-  Result<Outcomes> submit_batch(std::span<const ledger::Tx> txs) override {
-    Outcomes out;
-    for (const ledger::Tx& tx : txs) out.push_back(submit(tx));
-    return out;
-  }
-  void submit_batch_async(std::span<const ledger::Tx> txs, std::function<void(Result<Outcomes>)> done) override {
-    done(submit_batch(txs));
-  }
   Result<client::Applied> submit(const ledger::Tx& tx) override {
     const std::lock_guard lock(mutex);
     if (down) return fail(Kind::kUnavailable, "client.unreachable", "found no node");

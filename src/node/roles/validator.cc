@@ -36,6 +36,11 @@ Json result_document(const market::JobResult& result) {
   return out;
 }
 
+Result<client::Applied> client_form(Result<ledger::Applied> applied) {
+  if (!applied) return std::unexpected(std::move(applied).error());
+  return client::Applied{.tx_id = applied->tx_id, .height = applied->height, .result = std::move(applied->result)};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Validator>> Validator::open(const light::Genesis& genesis, crypto::SecretKey key,
@@ -113,22 +118,13 @@ Result<client::NodeInfo> Validator::info() {
 }
 
 Result<client::Applied> Validator::submit(const ledger::Tx& tx, std::int64_t wait_ms) {
-  TRY(auto applied, chain_->submit(tx, wait_ms));
-  return client::Applied{.tx_id = applied.tx_id, .height = applied.height, .result = std::move(applied.result)};
+  return client_form(chain_->submit(tx, wait_ms));
 }
 
-std::vector<Result<client::Applied>> Validator::submit_many(std::vector<ledger::Tx> txs, std::int64_t wait_ms) {
-  std::vector<Result<client::Applied>> out;
-  out.reserve(txs.size());
-  for (auto& applied : chain_->submit_many(std::move(txs), wait_ms)) {
-    if (applied) {
-      out.emplace_back(
-          client::Applied{.tx_id = applied->tx_id, .height = applied->height, .result = std::move(applied->result)});
-    } else {
-      out.emplace_back(std::unexpected(std::move(applied).error()));
-    }
-  }
-  return out;
+void Validator::submit_each(std::vector<ledger::Tx> txs, EachAnswer each) {
+  chain_->submit_each(std::move(txs), [each = std::move(each)](std::size_t place, Result<ledger::Applied> applied) {
+    each(place, client_form(std::move(applied)));
+  });
 }
 
 Result<Bytes> Validator::query(std::uint8_t app, std::string_view path, ByteView argument) {

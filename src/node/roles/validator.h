@@ -39,7 +39,7 @@ class Validator final : public api::Backend {
 
   Result<client::NodeInfo> info() override;
   Result<client::Applied> submit(const ledger::Tx& tx, std::int64_t wait_ms) override;
-  std::vector<Result<client::Applied>> submit_many(std::vector<ledger::Tx> txs, std::int64_t wait_ms) override;
+  void submit_each(std::vector<ledger::Tx> txs, EachAnswer each) override;
   Result<Bytes> query(std::uint8_t app, std::string_view path, ByteView argument) override;
   Result<Bytes> prove(ByteView state_key) override;
   Result<client::ConsensusInfo> consensus() override;
