@@ -74,7 +74,7 @@ Effects Replica::attested(Now now, Seq seq, Bytes signature) {
   if (const auto asked = core_->signing.extract(seq)) {
     Attest attest{.epoch = core_->config.epoch, .seq = seq, .block = asked.mapped(), .signature = std::move(signature)};
     const auto body = std::make_shared<const Bytes>(encode(attest));
-    const std::uint64_t token = core_->persist(RecordType::kAttest, body);
+    const std::uint64_t token = core_->persist(RecordType::kAttest, body, core_->patience(kAttestPatienceNs));
     core_->own_attests[seq] = std::move(attest);
     core_->send_after(mutant(Mutant::kAttestBeforeDurable) ? 0 : token, Type::kAttest, body);
     core_->settle();
@@ -104,6 +104,7 @@ Effects Replica::compact(Now now) {
   return std::exchange(core_->out, {});
 }
 
+std::int64_t Replica::batch_at_ns() const { return core_->batch_at(); }
 bool Replica::lane_open() const { return core_->lane_open(); }
 std::int64_t Replica::wake_ns() const { return core_->wake(); }
 const Counters& Replica::counters() const { return core_->counters; }
@@ -186,8 +187,8 @@ void Replica::Core::receive(Index from, Type type, const Frame& body) {
 
 // ---- durability ----------------------------------------------------------------------------------------------------
 
-std::uint64_t Replica::Core::persist(RecordType type, Frame payload) {
-  out.records.push_back({.type = type, .payload = std::move(payload)});
+std::uint64_t Replica::Core::persist(RecordType type, Frame payload, std::int64_t patience_ns) {
+  out.records.push_back({.type = type, .payload = std::move(payload), .patience_ns = patience_ns});
   return ++last_token;
 }
 

@@ -71,6 +71,8 @@ enum class RecordType : std::uint8_t {
 struct Record {
   RecordType type = RecordType::kVertex;
   Frame payload;
+  // How long the sync may wait for more records: what depends on this one can wait so long.
+  std::int64_t patience_ns = 0;
 };
 
 // What a replica starts from: the ledger's knowledge and the journal's.
@@ -195,7 +197,8 @@ class Replica {
   // Writes a snapshot record, so that older ones can be released: when the journal fills.
   Effects compact(Now now);
 
-  bool lane_open() const;        // a batch would be taken
+  bool lane_open() const;          // a batch would be taken
+  std::int64_t batch_at_ns() const;  // when the next batch, if it is not full before, is best cut; may be past
   std::int64_t wake_ns() const;  // when tick() is due
   Facts facts() const;
   const Counters& counters() const;

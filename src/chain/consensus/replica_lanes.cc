@@ -47,7 +47,7 @@ void Replica::Core::keep_vertex(const VertexFrame& v, bool was_wanted) {
   }
   wanted.erase(v.id);
   ++counters.vertices_stored;
-  unrooted[v.id] = persist(RecordType::kVertex, v.frame);
+  unrooted[v.id] = persist(RecordType::kVertex, v.frame, kVertexPatienceNs);
   if (const auto gap = lanes->missing_below(v.id)) want(*gap);
 }
 
@@ -143,6 +143,15 @@ void Replica::Core::on_fetch_vertex(Index from, const FetchVertex& fetch) {
 
 // ---- the own lane --------------------------------------------------------------------------------------------------
 
+// So that the vertex is with the leader when it proposes next, and no second one before. Quiet, or late: at once.
+std::int64_t Replica::Core::batch_at() const {
+  const std::int64_t lead_ns = power.leader(view) == config.self ? 0 : kBatchLeadNs;
+  const std::int64_t meant_ns = paced_ns - lead_ns;
+  if (batch_ns < meant_ns) return meant_ns;
+  if (lanes->count(config.self) == 0) return ns();
+  return std::max(batch_ns, meant_ns) + kPaceNs;
+}
+
 bool Replica::Core::lane_open() const {
   return !silent() && lanes->count(config.self) < kLaneWindow && lanes->bytes(config.self) < config.lane_bytes_max;
 }
@@ -171,6 +180,7 @@ Status Replica::Core::submit(ByteView batch, std::uint32_t tx_count) {
     if (lane != config.self)
       if (const auto tip = lanes->best_tip(lane, 0)) vertex.parents.push_back(tip->id);
   const VertexFrame v = make_vertex(std::move(vertex), batch);
+  batch_ns = ns();
   own_tip = {.lane = config.self, .height = v.vertex.height, .id = v.id};
   lanes->add_wanted(v);
   ++counters.vertices_stored;

@@ -41,7 +41,8 @@ bool Replica::Core::needs_empty_slot() const {
 }
 
 // A slot costs everybody the same syncs and messages whatever it carries. So while one is on its way the next waits for
-// more tips, until that one is decided or kPaceNs have passed: short rounds are taken one by one, long ones overlap.
+// more tips, until that one is decided or kOverlapNs have passed: short rounds are taken one by one, long ones overlap;
+// and while several lanes have something to say, none follows another sooner than kPaceNs.
 void Replica::Core::propose() {
   paced_until_ns = kNever;
   if (power.leader(view) != config.self || changing() || silent()) return;
@@ -51,8 +52,9 @@ void Replica::Core::propose() {
       if (!needs_empty_slot() || last_slot_ns + config.interval_ms * kNsPerMs > ns()) return;
       tips.emplace();
     }
-    if (next_seq > handed + 1 && ns() < proposed_ns + kPaceNs) {
-      paced_until_ns = proposed_ns + kPaceNs;
+    const std::int64_t from_ns = next_seq > handed + 1 ? std::max(round_ns + kOverlapNs, paced_ns) : paced_ns;
+    if (ns() < from_ns) {
+      paced_until_ns = from_ns;
       return;
     }
     for (const Tip& tip : *tips) proposed[tip.lane] = tip.height;
@@ -68,7 +70,8 @@ void Replica::Core::propose() {
     accept(s, digest);
     s.prepare_sent = true;
     s.claim_prepare({.seq = next_seq, .digest = digest, .view = view});
-    last_slot_ns = proposed_ns = ns();
+    last_slot_ns = ns();
+    note_round(message.proposal);
     const std::uint64_t token = persist_prepare(next_seq, s, digest);
     send_after(token, Type::kPrePrepare, std::make_shared<const Bytes>(encode(message)));
     ++next_seq;
@@ -109,6 +112,7 @@ void Replica::Core::on_pre_prepare(Index from, const PrePrepare& message) {
   }
   s.add_body(digest, p);
   accept(s, digest);
+  note_round(p);
   s.now.add(power, Phase::kPrepare, from, digest);
   try_prepare(p.seq, s);
   tally(p.seq, s);
@@ -117,6 +121,11 @@ void Replica::Core::on_pre_prepare(Index from, const PrePrepare& message) {
 void Replica::Core::accept(SlotState& s, const Digest& digest) {
   s.accepted = digest;
   s.accepted_ns = ns();
+}
+
+void Replica::Core::note_round(const Proposal& proposal) {
+  round_ns = ns();
+  paced_ns = proposal.tips.size() >= kPacedLanesMin ? ns() + kPaceNs : ns();
 }
 
 bool Replica::Core::all_available(const Proposal& proposal) const {
@@ -195,7 +204,8 @@ void Replica::Core::tally(Seq seq, SlotState& s) {
       s.commit_sent = true;
       s.prepared = Claim{.seq = seq, .digest = digest, .view = view};
       const std::uint64_t token =
-          persist(RecordType::kPrepared, std::make_shared<const Bytes>(detail::encode(*s.prepared)));
+          persist(RecordType::kPrepared, std::make_shared<const Bytes>(detail::encode(*s.prepared)),
+                  patience(kPreparedPatienceNs));
       const Vote vote{.epoch = config.epoch, .view = view, .seq = seq, .digest = digest};
       send_after(mutant(Mutant::kCommitBeforeDurable) ? 0 : token, Type::kCommit,
                  std::make_shared<const Bytes>(encode(vote)));

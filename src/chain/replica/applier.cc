@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/core/text.h"
+#include "base/core/thread_name.h"
 #include "chain/replica/dag.h"
 
 namespace hanse::replica {
@@ -48,6 +49,7 @@ void Applier::execute(consensus::Execute slot) {
 void Applier::certify(consensus::Certificate certificate) { put(std::move(certificate)); }
 
 void Applier::run() {
+  name_thread("applier");
   std::unique_lock lock(mutex_);
   for (;;) {
     wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });

@@ -77,6 +77,14 @@ void Chain::Rep::deliver(Made made) {
   if (shown) on_block(*shown);
 }
 
+// Whoever waits for anything looks again.
+void Chain::Rep::wake_all() {
+  for (std::mutex* each : {&mutex, &turn_mutex}) const std::lock_guard lock(*each);  // not between a look and a sleep
+  wake.notify_all();
+  wake_certified.notify_all();
+  turned.notify_all();
+}
+
 void Chain::Rep::answer_all(const Error& error) {
   std::unordered_map<Hash32, Waiting> all;
   {
@@ -96,14 +104,15 @@ void Chain::Rep::halt(const Error& why) {
     if (halted || stopping) return;
     halted.emplace(Kind::kInternal, "ledger.halted", why.str());
   }
+  over = true;
   inbox->stop();
-  wake.notify_all();
+  wake_all();
   answer_all(*halted);  // set once
 }
 
 Status Chain::Rep::refuse_locked() const {
   if (halted) return std::unexpected(halted->clone());
-  if (stats.abstaining) return fail(Kind::kUnavailable, "ledger.abstaining", abstain_reason);
+  if (abstaining) return fail(Kind::kUnavailable, "ledger.abstaining", abstain_reason);
   if (stopping) return fail(Kind::kUnavailable, "ledger.stopped", "the chain is stopping");
   return {};
 }
@@ -113,7 +122,8 @@ void Chain::Rep::stop() {
     const std::lock_guard lock(mutex);
     stopping = true;
   }
-  wake.notify_all();
+  over = true;
+  wake_all();
   if (net) net->stop();
   if (inbox) inbox->stop();
   if (loop.joinable()) loop.join();
@@ -159,6 +169,7 @@ Status Chain::submit_async(const ledger::Tx& tx, Answer answer) {
     if (!r.pool->pending(id)) {
       const bool short_before = r.pool->bytes() < kBatchBytesGoal;
       TRY_OK(r.pool->add(id, std::move(bytes), payer, since_ns));
+      r.waiting_txs = r.pool->count();
       due = r.pool->count() == 1 || (short_before && r.pool->bytes() >= kBatchBytesGoal);
     }
     const auto [it, fresh] = r.waiting.try_emplace(id, Rep::Waiting{.first = {}, .more = {}, .since_ns = since_ns});
@@ -218,8 +229,8 @@ Result<View> Chain::wait_certified(Height height, std::int64_t timeout_ms, light
     return found.has_value();
   };
   std::unique_lock lock(rep_->mutex);
-  rep_->wake.wait_for(lock, std::chrono::milliseconds(timeout_ms),
-                      [&] { return reached() || rep_->stopping || rep_->halted; });
+  rep_->wake_certified.wait_for(lock, std::chrono::milliseconds(timeout_ms),
+                                [&] { return reached() || rep_->stopping || rep_->halted; });
   if (found) return *std::move(found);
   return fail(Kind::kUnavailable, "ledger.uncertified",
               text("found no {} certificate at or above block {} within {} ms, the newest block is {}",
@@ -245,6 +256,12 @@ ChainStats Chain::stats() const {
     out.pool_count = r.pool->count();
     out.pool_bytes = r.pool->bytes();
   }
+  {
+    const std::lock_guard lock(r.turn_mutex);
+    out.facts = r.facts;
+    out.consensus = r.counters;
+  }
+  out.abstaining = r.abstaining;
   if (r.recorder) {
     out.syncs = r.recorder->syncs();
     out.records = r.recorder->records();
@@ -261,28 +278,33 @@ ChainStats Chain::stats() const {
 }
 
 consensus::Facts Chain::facts() const {
-  const std::lock_guard lock(rep_->mutex);
-  return rep_->stats.facts;
+  const std::lock_guard lock(rep_->turn_mutex);
+  return rep_->facts;
 }
 
 Result<light::ValidatorSet> Chain::valset(std::uint64_t epoch) const { return rep_->ledger->valset(epoch); }
 
 Status Chain::responds(std::int64_t within_ms) const {
   const Rep& r = *rep_;
-  std::unique_lock lock(r.mutex);
-  if (r.halted) return std::unexpected(r.halted->clone());
-  if (!r.inbox || r.stopping) return {};  // abstaining alone, or on its way out
+  const auto halted = [&r]() -> Status {
+    const std::lock_guard lock(r.mutex);
+    return r.halted ? Status(std::unexpected(r.halted->clone())) : Status();
+  };
+  TRY_OK(halted());
+  if (!r.inbox || r.over) return {};  // abstaining alone, or on its way out
+  std::unique_lock lock(r.turn_mutex);
   const std::uint64_t turn = r.turns;
   r.asked_turn = true;
   lock.unlock();
   r.inbox->kick();
   lock.lock();
-  r.wake.wait_for(lock, std::chrono::milliseconds(within_ms),
-                  [&] { return r.turns != turn || r.stopping || r.halted; });
-  if (r.halted) return std::unexpected(r.halted->clone());
-  if (r.turns != turn || r.stopping) return {};
+  const bool turned = r.turned.wait_for(lock, std::chrono::milliseconds(within_ms),
+                                        [&] { return r.turns != turn || r.over; });
+  lock.unlock();
+  TRY_OK(halted());
+  if (turned) return {};
   return fail(Kind::kUnavailable, "replica.stuck",
-              text("found no turn of the consensus thread within {} ms", within_ms));
+              text("found no turn of the replica within {} ms", within_ms));
 }
 
 Status Chain::audit() const { return rep_->ledger->audit(); }

@@ -124,7 +124,7 @@ class Chain {
   ChainStats stats() const;
   consensus::Facts facts() const;
   Result<light::ValidatorSet> valset(std::uint64_t epoch) const;  // Ledger::valset
-  // Whether the consensus thread takes a turn within so long: replica.stuck (unavailable), or ledger.halted.
+  // Whether the replica takes a turn within so long: replica.stuck (unavailable), or ledger.halted.
   Status responds(std::int64_t within_ms) const;
   Status audit() const;   // Ledger::audit: reads all of the state
   Status health() const;  // ledger.halted, ledger.abstaining or the store's background error

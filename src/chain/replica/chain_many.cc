@@ -64,6 +64,7 @@ void Chain::submit_each(std::vector<ledger::Tx> txs, EachAnswer each) {
         (*shared)(place, std::move(answer));
       };
     }
+    r.waiting_txs = r.pool->count();
     due = (empty_before && r.pool->count() > 0) || (short_before && r.pool->bytes() >= kBatchBytesGoal);
   }
   if (due) r.inbox->kick();

@@ -160,7 +160,7 @@ Status Chain::Rep::start(const Options& options) {
   const bool abstain = !abstain_reason.empty();
   const light::BlockHeader tip = ledger->tip().header;
   stats.height = tip.height;
-  stats.abstaining = abstain;
+  abstaining = abstain;
   pool.emplace(options.pool);
   if (abstain && alone()) return {};  // nobody could vouch for what it may have promised
   if (alone()) TRY_OK(certify_alone());
@@ -206,13 +206,14 @@ Status Chain::Rep::start(const Options& options) {
   if (net)
     TRY_OK(net->start({.frame = [this](consensus::Index peer, std::uint8_t type,
                                        consensus::Frame body) { inbox->frame(peer, type, std::move(body)); },
+                       .read = [this] { inbox->work(); },
                        .up = [this](consensus::Index peer) { inbox->up(peer); },
                        .twin =
                            [this](consensus::Index whose) {
                              if (whose == self)
                                halt(Error(Kind::kConflict, "replica.twin", "found another process with our key"));
                            }}));
-  loop = std::thread([this] { run(); });
+  loop = std::thread([this] { inbox->run(); });
   if (alone()) {  // what was acknowledged is there again before anybody asks
     std::unique_lock lock(mutex);
     wake.wait(lock, [this] { return settled || halted; });
@@ -222,7 +223,7 @@ Status Chain::Rep::start(const Options& options) {
 
 void Chain::Rep::start_threads(const Options& options, const consensus::Config& config) {
   const auto failed = [this](const Error& why) { halt(why); };
-  inbox = std::make_unique<Inbox>(*clock);
+  inbox = std::make_unique<Inbox>(*clock, [this](Mail& mail) { return turn(mail); });
   recorder =
       std::make_unique<Recorder>(*journal, *clock,
                                  Recorder::Callbacks{.durable = [this](std::uint64_t token) { inbox->durable(token); },
@@ -247,7 +248,7 @@ void Chain::Rep::start_threads(const Options& options, const consensus::Config& 
                 {
                   const std::lock_guard lock(mutex);
                 }  // not between a waiter's look and its sleep
-                wake.notify_all();
+                wake_certified.notify_all();
               },
           .failed = failed});
   signer = std::make_unique<Signer>(

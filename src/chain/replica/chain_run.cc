@@ -1,4 +1,4 @@
-// The consensus thread: takes what waits, asks the replica, carries out what it answers.
+// A turn: takes what waits, asks the replica, carries out what it answers.
 #include <algorithm>
 
 #include "base/core/text.h"
@@ -31,31 +31,21 @@ void join(consensus::Effects& all, consensus::Effects more) {
   if (more.released) all.released = more.released;
 }
 
-// Records that no frame of ours and no decision waits for, when there is nobody else.
-bool lazy_alone(const consensus::Record& record) {
-  return record.type == consensus::RecordType::kPrepared || record.type == consensus::RecordType::kAttest;
-}
-
 }  // namespace
 
-void Chain::Rep::run() {
-  Mail mail;
-  std::int64_t until_ns = 0;
-  for (;;) {
-    inbox->drain(mail, until_ns);
-    if (mail.stop) return;
-    consensus::Effects all;
-    handle(mail, all);
-    cut_batches(all);
-    const std::int64_t at_ns = clock->mono_ns();
-    if (replica->wake_ns() <= at_ns && ticked_ns + kTickGapNs <= at_ns) {
-      ticked_ns = at_ns;
-      join(all, replica->tick(now()));
-    }
-    carry_out(std::move(all));
-    publish();
-    until_ns = std::min(std::max(replica->wake_ns(), ticked_ns + kTickGapNs), batch_due_ns);
+// One turn, on whichever thread brought something. Gives when the next one is due at the latest.
+std::int64_t Chain::Rep::turn(const Mail& mail) {
+  consensus::Effects all;
+  handle(mail, all);
+  cut_batches(all);
+  const std::int64_t at_ns = clock->mono_ns();
+  if (replica->wake_ns() <= at_ns && ticked_ns + kTickGapNs <= at_ns) {
+    ticked_ns = at_ns;
+    join(all, replica->tick(now()));
   }
+  carry_out(std::move(all));
+  publish();
+  return std::min(std::max(replica->wake_ns(), ticked_ns + kTickGapNs), batch_due_ns);
 }
 
 void Chain::Rep::handle(const Mail& mail, consensus::Effects& all) {
@@ -70,30 +60,27 @@ void Chain::Rep::handle(const Mail& mail, consensus::Effects& all) {
 
 void Chain::Rep::cut_batches(consensus::Effects& all) {
   batch_due_ns = std::numeric_limits<std::int64_t>::max();
-  Lane lane = replica->facts().lane_vertices == 0 ? Lane::kIdle : Lane::kBusy;
+  if (waiting_txs == 0) return;
   while (replica->lane_open() && applier->backlog_bytes() <= kBacklogBytesMax) {
     std::optional<Pool::Batch> batch;
     {
       const std::lock_guard lock(mutex);
-      const auto due = pool->due_ns(lane);
+      const auto due = pool->due_ns(replica->batch_at_ns());
       if (due && *due > clock->mono_ns()) batch_due_ns = *due;
       if (!due || *due > clock->mono_ns()) return;
       batch = pool->take();
+      waiting_txs = pool->count();
       stats.batches += 1;
       stats.batch_txs += batch->count;
     }
     auto cut = replica->submit(now(), batch->bytes, batch->count);
     if (!cut) return halt(cut.error());
     join(all, *std::move(cut));
-    lane = Lane::kBusy;
   }
 }
 
 void Chain::Rep::carry_out(consensus::Effects all) {
-  if (!all.records.empty()) {
-    const bool lazy = alone() && std::ranges::all_of(all.records, lazy_alone);
-    recorder->record(std::move(all.records), lazy ? Urgency::kLazy : Urgency::kNow);
-  }
+  if (!all.records.empty()) recorder->record(std::move(all.records));
   for (consensus::Send& send : all.sends)
     if (net) net->send(send.to, send.type, send.body);
   for (consensus::Execute& slot : all.executes) applier->execute(std::move(slot));
@@ -125,18 +112,18 @@ void Chain::Rep::notice(const consensus::Notice& what) {
 
 void Chain::Rep::publish() {
   const consensus::Facts facts = replica->facts();
-  const bool done = facts.lane_vertices == 0 && facts.pending_slots == 0 && facts.committed == facts.executed;
   bool awaited = false;
   {
-    const std::lock_guard lock(mutex);
-    stats.facts = facts;
-    stats.consensus = replica->counters();
-    stats.abstaining = facts.abstaining;
+    const std::lock_guard lock(turn_mutex);
+    this->facts = facts;
+    counters = replica->counters();
     ++turns;
-    awaited = (done && !settled) || std::exchange(asked_turn, false);
-    settled = settled || done;
+    awaited = std::exchange(asked_turn, false);
   }
-  if (awaited) wake.notify_all();
+  if (awaited) turned.notify_all();
+  abstaining = facts.abstaining;
+  const bool done = facts.lane_vertices == 0 && facts.pending_slots == 0 && facts.committed == facts.executed;
+  if (done && !settled.exchange(true)) wake_all();
 }
 
 }  // namespace hanse::replica

@@ -290,14 +290,14 @@ TEST(ChainPower, a_power_cut_takes_nothing_acknowledged) {
   }
 }
 
-TEST_F(ChainTest, its_consensus_thread_takes_a_turn_when_asked) {
+TEST_F(ChainTest, takes_a_turn_when_asked) {
   EXPECT_TRUE(chain->responds(kDeadlineMs));
   EXPECT_EQ(chain->facts().reported, 0u);
   EXPECT_FALSE(chain->peer(0).up);
   EXPECT_EQ(chain->valset(0)->validators.size(), 1u);
 }
 
-// Holds the consensus thread at its first frame until it is let go.
+// Holds the replica at its first frame until it is let go.
 struct Gate {
   std::mutex mutex;
   std::condition_variable changed;
@@ -323,7 +323,7 @@ class HoldingNet final : public Net {
   std::shared_ptr<Gate> gate_;
 };
 
-TEST(Chain, says_when_its_consensus_thread_is_stuck) {
+TEST(Chain, says_when_its_replica_is_stuck) {
   TempDir dir(testing::TempDir());
   TestNet net{2, 1'000, 2};
   const auto gate = std::make_shared<Gate>();

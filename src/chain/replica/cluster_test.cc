@@ -107,6 +107,7 @@ TEST_F(ChannelCluster, orders_over_real_channels_and_brings_back_one_that_was_aw
 TEST_F(Cluster, a_second_process_with_its_key_halts_a_replica) {
   submit(0, 0);
   hub->twin(0);
+  chains[0]->wait_above(Height{~std::uint64_t{0}}, kDeadlineMs);  // until it halts
   const auto health = chains[0]->health();
   ASSERT_FALSE(health);
   EXPECT_EQ(health.error().id(), "ledger.halted");

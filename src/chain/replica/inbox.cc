@@ -2,10 +2,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
+
+#include "base/core/thread_name.h"
 
 namespace hanse::replica {
 
 constexpr std::int64_t kSleepNsMax = 3'600'000'000'000;
+constexpr std::int64_t kForeverNs = std::numeric_limits<std::int64_t>::max();
 
 bool is_bulk(std::uint8_t type) {
   using consensus::Type;
@@ -13,30 +17,34 @@ bool is_bulk(std::uint8_t type) {
          type == static_cast<std::uint8_t>(Type::kProposal);
 }
 
+void Mail::clear() {
+  votes.clear();
+  bulk.clear();
+  executed.clear();
+  attested.clear();
+  ups.clear();
+  durable = 0;
+  compact = kicked = false;
+}
+
 template <class Put>
 void Inbox::put(Put put) {
-  bool wake = false;
-  {
-    const std::lock_guard lock(mutex_);
-    put();
-    wake = waiting_;
-    waiting_ = false;
-  }
-  if (wake) wake_.notify_one();
+  std::unique_lock lock(mutex_);
+  put();
+  work(lock);
 }
 
 void Inbox::frame(consensus::Index from, std::uint8_t type, consensus::Frame body) {
-  put([&] {
-    const bool bulk = is_bulk(type);
-    Held& held = held_[bulk ? 1 : 0][from % consensus::kReplicasMax];
-    if (held.frames >= kPeerFramesMax || held.bytes + body->size() > kPeerBytesMax) {
-      ++dropped_;
-      return;
-    }
-    held.frames += 1;
-    held.bytes += body->size();
-    (bulk ? mail_.bulk : mail_.votes).push_back({.from = from, .type = type, .body = std::move(body)});
-  });
+  const bool bulk = is_bulk(type);
+  const std::lock_guard lock(mutex_);
+  Held& held = held_[bulk ? 1 : 0][from % consensus::kReplicasMax];
+  if (held.frames >= kPeerFramesMax || held.bytes + body->size() > kPeerBytesMax) {
+    ++dropped_;
+    return;
+  }
+  held.frames += 1;
+  held.bytes += body->size();
+  (bulk ? mail_.bulk : mail_.votes).push_back({.from = from, .type = type, .body = std::move(body)});
 }
 
 void Inbox::executed(Mail::Executed what) {
@@ -59,30 +67,62 @@ void Inbox::compact() {
 void Inbox::kick() {
   put([&] { mail_.kicked = true; });
 }
+
 void Inbox::stop() {
-  put([&] { mail_.stop = true; });
+  const std::lock_guard lock(mutex_);
+  stopped_ = true;
+  wake_.notify_one();
 }
 
-void Inbox::drain(Mail& out, std::int64_t until_ns) {
-  out.votes.clear();
-  out.bulk.clear();
-  out.executed.clear();
-  out.attested.clear();
-  out.ups.clear();
+void Inbox::work() {
   std::unique_lock lock(mutex_);
-  if (mail_.empty()) {
-    const std::int64_t wait_ns = std::min(until_ns - clock_.mono_ns(), kSleepNsMax);
-    if (wait_ns > 0) {
-      waiting_ = true;
-      wake_.wait_for(lock, std::chrono::nanoseconds(wait_ns), [this] { return !mail_.empty(); });
-      waiting_ = false;
-    }
-  }
-  std::swap(out, mail_);
-  mail_.durable = 0;
-  mail_.compact = mail_.kicked = false;
-  mail_.stop = out.stop;
+  work(lock);
+}
+
+void Inbox::work(std::unique_lock<std::mutex>& lock) {
+  if (working_) return;  // the worker looks once more before it ends
+  working_ = true;
+  for (int n = 0; n < kTurnsInARow && !mail_.empty() && !stopped_; ++n) take_turn(lock);
+  end_work();
+}
+
+// `working_` keeps everybody else out while the lock is given up.
+void Inbox::take_turn(std::unique_lock<std::mutex>& lock) {
+  taken_.clear();
+  std::swap(taken_, mail_);
   held_ = {};
+  lock.unlock();
+  const std::int64_t due_ns = turn_(taken_);
+  lock.lock();
+  due_ns_ = due_ns;
+}
+
+void Inbox::end_work() {
+  working_ = false;
+  if (asleep_ns_ > 0 && (stopped_ || !mail_.empty() || due_ns_ < asleep_ns_)) wake_.notify_one();
+}
+
+void Inbox::run() {
+  name_thread("turns");
+  std::unique_lock lock(mutex_);
+  working_ = false;
+  for (;;) {
+    const std::int64_t now_ns = clock_.mono_ns();
+    if (working_) {
+      asleep_ns_ = kForeverNs;
+      wake_.wait(lock);
+    } else if (stopped_) {
+      return;
+    } else if (!mail_.empty() || due_ns_ <= now_ns) {
+      working_ = true;
+      take_turn(lock);
+      end_work();
+    } else {
+      asleep_ns_ = due_ns_;
+      wake_.wait_for(lock, std::chrono::nanoseconds(std::min(due_ns_ - now_ns, kSleepNsMax)));
+    }
+    asleep_ns_ = 0;
+  }
 }
 
 std::uint64_t Inbox::dropped() const {

@@ -1,10 +1,15 @@
-// Inbox: what waits for the consensus thread. Votes and control come before bulk; what other threads report is never
-// refused, frames are: beyond a peer's limits its newest is dropped and counted, as the protocol sends it again.
-// Private to the room. Threads: any; drain by one.
+// Inbox: what waits for the replica, and who works on it. Votes and control come before bulk; what other threads report
+// is never refused, frames are: beyond a peer's limits its newest is dropped and counted, as the protocol sends it again.
+// Work is done in turns, one at a time, each with everything that waits. Whoever brings something takes the turn at
+// once on its own thread, unless one is being taken: then that worker goes on with it, so on a busy machine hardly
+// anything waits for a thread to be woken. After kTurnsInARow a worker leaves the rest to the thread inside run(),
+// which also takes the turns that are due by time.
+// Private to the room. Threads: any; a turn may bring something (it is worked on afterwards).
 #pragma once
 
 #include <array>
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -17,6 +22,7 @@ namespace hanse::replica {
 
 constexpr std::size_t kPeerFramesMax = 16'384;  // of one peer, a class
 constexpr std::size_t kPeerBytesMax = 16u << 20;
+constexpr int kTurnsInARow = 8;
 
 bool is_bulk(std::uint8_t type);
 
@@ -42,44 +48,57 @@ struct Mail {
   std::uint64_t durable = 0;  // token; 0 = nothing new
   bool compact = false;
   bool kicked = false;
-  bool stop = false;
   bool empty() const {
     return votes.empty() && bulk.empty() && executed.empty() && attested.empty() && ups.empty() && durable == 0 &&
-           !compact && !kicked && !stop;
+           !compact && !kicked;
   }
+  void clear();  // keeps the memory
 };
 
 class Inbox {
  public:
-  explicit Inbox(Clock& clock) : clock_(clock) {}
+  // `turn` gets what waits, perhaps nothing, and says when the next one is due at the latest.
+  using Turn = std::function<std::int64_t(Mail& mail)>;
+  Inbox(Clock& clock, Turn turn) : clock_(clock), turn_(std::move(turn)) {}
 
+  // Only kept, until work() or another event: many frames take one turn.
   void frame(consensus::Index from, std::uint8_t type, consensus::Frame body);
+  void work();
+
   void executed(Mail::Executed what);
   void attested(Mail::Attested what);
   void up(consensus::Index peer);
   void durable(std::uint64_t token);
   void compact();
-  void kick();  // the pool has something new
-  void stop();  // stays
+  void kick();  // the pool has something new, or somebody waits for a turn
+  void stop();  // no turn begins after it
 
-  // Everything that waits, into `out` (emptied first, its memory used again); waits for something until `until_ns`.
-  void drain(Mail& out, std::int64_t until_ns);
+  // Lets turns begin. Returns after stop() and the end of the last turn; one thread.
+  void run();
   std::uint64_t dropped() const;
 
  private:
   template <class Put>
   void put(Put put);
+  void work(std::unique_lock<std::mutex>& lock);
+  void take_turn(std::unique_lock<std::mutex>& lock);
+  void end_work();
 
   Clock& clock_;
+  const Turn turn_;
   mutable std::mutex mutex_;
-  std::condition_variable wake_;
+  std::condition_variable wake_;  // for run()
   Mail mail_;
+  Mail taken_;  // the worker's
   struct Held {
     std::size_t frames = 0, bytes = 0;
   };
   std::array<std::array<Held, consensus::kReplicasMax>, 2> held_{};  // by class and peer
   std::uint64_t dropped_ = 0;
-  bool waiting_ = false;
+  std::int64_t due_ns_ = 0;     // of the next turn, whatever comes
+  std::int64_t asleep_ns_ = 0;  // run() sleeps until then; 0: it does not
+  bool working_ = true;  // until run()
+  bool stopped_ = false;
 };
 
 }  // namespace hanse::replica

@@ -1,10 +1,13 @@
-// Networks inside one process, for tests and benchmarks: frames go straight into the receiver's inbox, or are lost
-// where a link is cut or an end is gone. Not for programs.
+// Networks inside one process, for tests and benchmarks: frames go to the receiver's thread, or are lost where a link is
+// cut or an end is gone. Not for programs.
 #pragma once
 
+#include <condition_variable>
 #include <memory>
+#include <mutex>
 #include <set>
 #include <shared_mutex>
+#include <thread>
 #include <vector>
 
 #include "chain/replica/net.h"
@@ -20,7 +23,7 @@ class MemHub : public std::enable_shared_from_this<MemHub> {
   // As a second process with the replica's key would make itself known to it.
   void twin(consensus::Index index) {
     const std::shared_lock lock(mutex_);
-    if (ends_[index].twin) ends_[index].twin(index);
+    if (ends_[index] != nullptr) ends_[index]->take([index](const Net::Events& e) { e.twin(index); });
   }
   // Cuts a replica off from all others, or joins it again.
   void cut(consensus::Index index) {
@@ -41,9 +44,11 @@ class MemHub : public std::enable_shared_from_this<MemHub> {
     End(std::shared_ptr<MemHub> hub, consensus::Index self) : hub_(std::move(hub)), self_(self) {}
     ~End() override { stop(); }
     Status start(Events events) override {
+      events_ = std::move(events);
+      thread_ = std::thread([this] { run(); });
       {
         const std::unique_lock lock(hub_->mutex_);
-        hub_->ends_[self_] = std::move(events);
+        hub_->ends_[self_] = this;
       }
       hub_->greet(self_);
       return {};
@@ -52,7 +57,9 @@ class MemHub : public std::enable_shared_from_this<MemHub> {
       const std::shared_lock lock(hub_->mutex_);
       const auto one = [&](std::size_t peer) {
         if (peer == self_ || !hub_->linked(self_, peer)) return Sent::kDown;
-        hub_->ends_[peer].frame(self_, static_cast<std::uint8_t>(type), body);
+        hub_->ends_[peer]->take([from = self_, type, body](const Events& e) {
+          e.frame(from, static_cast<std::uint8_t>(type), body);
+        });
         return Sent::kYes;
       };
       if (to != consensus::kEveryone) return one(to);
@@ -60,8 +67,16 @@ class MemHub : public std::enable_shared_from_this<MemHub> {
       return Sent::kYes;
     }
     void stop() override {
-      const std::unique_lock lock(hub_->mutex_);
-      hub_->ends_[self_] = {};
+      {
+        const std::unique_lock lock(hub_->mutex_);
+        hub_->ends_[self_] = nullptr;
+      }
+      {
+        const std::lock_guard lock(mutex_);
+        stopping_ = true;
+      }
+      wake_.notify_one();
+      if (thread_.joinable()) thread_.join();
     }
 
     Peer peer(consensus::Index index) const override {
@@ -71,26 +86,53 @@ class MemHub : public std::enable_shared_from_this<MemHub> {
     std::uint16_t port() const override { return 0; }
     Status set_address(consensus::Index, std::string_view) override { return {}; }
 
+    void take(std::function<void(const Events& events)> what) {
+      const std::lock_guard lock(mutex_);
+      queue_.push_back(std::move(what));
+      wake_.notify_one();
+    }
+
    private:
+    void run() {
+      std::unique_lock lock(mutex_);
+      for (;;) {
+        wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+        if (stopping_) return;
+        decltype(queue_) taken;
+        taken.swap(queue_);
+        lock.unlock();
+        for (const auto& what : taken) what(events_);
+        events_.read();
+        lock.lock();
+      }
+    }
+
     std::shared_ptr<MemHub> hub_;
     consensus::Index self_;
+    Events events_;
+    std::mutex mutex_;
+    std::condition_variable wake_;
+    std::vector<std::function<void(const Events& events)>> queue_;
+    bool stopping_ = false;
+    std::thread thread_;
   };
 
   bool linked(std::size_t a, std::size_t b) const {
-    return ends_[a].frame && ends_[b].frame && !cut_.contains(static_cast<consensus::Index>(a)) &&
+    return ends_[a] != nullptr && ends_[b] != nullptr && !cut_.contains(static_cast<consensus::Index>(a)) &&
            !cut_.contains(static_cast<consensus::Index>(b));
   }
   void greet(consensus::Index index) {
     const std::shared_lock lock(mutex_);
     for (std::size_t peer = 0; peer < ends_.size(); ++peer) {
       if (peer == index || !linked(index, peer)) continue;
-      ends_[peer].up(index);
-      ends_[index].up(static_cast<consensus::Index>(peer));
+      const auto other = static_cast<consensus::Index>(peer);
+      ends_[peer]->take([index](const Net::Events& e) { e.up(index); });
+      ends_[index]->take([other](const Net::Events& e) { e.up(other); });
     }
   }
 
   std::shared_mutex mutex_;
-  std::vector<Net::Events> ends_;  // empty functions: not there
+  std::vector<End*> ends_;  // null: not there
   std::set<consensus::Index> cut_;
 };
 

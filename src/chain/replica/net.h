@@ -1,7 +1,7 @@
 // Net: how the driver reaches the other validators, as a port: channels in production, a double in tests.
 // A frame may be lost at any time and is then sent again by the protocol's own timers; what arrives comes from the
 // replica that is named, whole, and in order within its class.
-// Threads: send from any; the callbacks come from threads of the Net's and must not wait.
+// Threads: send from any; the callbacks come from threads of the Net's that hold no lock, and send from there.
 #pragma once
 
 #include <functional>
@@ -14,6 +14,7 @@ class Net {
  public:
   struct Events {
     std::function<void(consensus::Index from, std::uint8_t type, consensus::Frame body)> frame;
+    std::function<void()> read;  // after one frame or several, which are worked on now, on this thread
     std::function<void(consensus::Index peer)> up;
     std::function<void(consensus::Index whose)> twin;  // a second process holds this replica's key
   };

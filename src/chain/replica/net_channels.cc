@@ -45,6 +45,7 @@ class ChannelNet final : public Net {
         .on_frame = [frame = std::move(events.frame)](
                         std::uint16_t peer, std::uint8_t type,
                         Bytes body) { frame(peer, type, std::make_shared<const Bytes>(std::move(body))); },
+        .on_read = std::move(events.read),
         .on_up = std::move(events.up),
         .on_down = {},
         .on_twin = std::move(events.twin),

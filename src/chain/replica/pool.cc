@@ -1,5 +1,7 @@
 #include "chain/replica/pool.h"
 
+#include <algorithm>
+
 #include "base/core/text.h"
 
 namespace hanse::replica {
@@ -27,10 +29,10 @@ Status Pool::add(const Hash32& id, Bytes tx, const std::optional<AccountId>& pay
   return {};
 }
 
-std::optional<std::int64_t> Pool::due_ns(Lane lane) const {
+std::optional<std::int64_t> Pool::due_ns(std::int64_t wanted_ns) const {
   if (queue_.empty()) return std::nullopt;
-  const std::int64_t oldest = queue_.front().since_ns;
-  return lane == Lane::kIdle || bytes_ >= kBatchBytesGoal ? oldest : oldest + kBatchWaitNs;
+  const std::int64_t oldest_ns = queue_.front().since_ns;
+  return bytes_ >= kBatchBytesGoal ? oldest_ns : std::clamp(wanted_ns, oldest_ns, oldest_ns + kBatchWaitNs);
 }
 
 std::optional<Pool::Batch> Pool::take() {

@@ -17,15 +17,13 @@
 namespace hanse::replica {
 
 constexpr std::size_t kBatchBytesGoal = 256u << 10;
-constexpr std::int64_t kBatchWaitNs = 5'000'000;
+constexpr std::int64_t kBatchWaitNs = 20'000'000;
 
 struct PoolLimits {
   std::size_t txs_max = 20'000;
   std::size_t bytes_max = 64u << 20;
   std::size_t per_account_max = 4'096;
 };
-
-enum class Lane : std::uint8_t { kIdle, kBusy };
 
 class Pool {
  public:
@@ -37,7 +35,7 @@ class Pool {
   void done(const Hash32& id) { pending_.erase(id); }
 
   // When the next batch is due; nothing: nothing waits.
-  std::optional<std::int64_t> due_ns(Lane lane) const;
+  std::optional<std::int64_t> due_ns(std::int64_t wanted_ns) const;
   // The next batch, full or not. Nothing: nothing waits.
   struct Batch {
     Bytes bytes;

@@ -24,25 +24,26 @@ struct PoolTest : testing::Test {
   }
 };
 
-TEST_F(PoolTest, a_batch_is_due_at_once_when_the_lane_is_idle) {
+TEST_F(PoolTest, a_batch_is_due_when_it_is_wanted_within_bounds) {
   Pool pool(limits);
-  EXPECT_FALSE(pool.due_ns(Lane::kIdle));
+  EXPECT_FALSE(pool.due_ns(0));
   EXPECT_FALSE(pool.take());
-  ASSERT_TRUE(add(pool, tx_of(1)));
-  EXPECT_EQ(pool.due_ns(Lane::kIdle), 1'000);
-}
-
-TEST_F(PoolTest, a_busy_lane_waits_for_bytes_or_the_oldest) {
-  Pool pool(limits);
   ASSERT_TRUE(add(pool, tx_of(1)));
   now_ns = 2'000;
   ASSERT_TRUE(add(pool, tx_of(2)));
-  EXPECT_EQ(pool.due_ns(Lane::kBusy), 1'000 + kBatchWaitNs);
+  EXPECT_EQ(pool.due_ns(0), 1'000);
+  EXPECT_EQ(pool.due_ns(3'000), 3'000);
+  EXPECT_EQ(pool.due_ns(std::numeric_limits<std::int64_t>::max()), 1'000 + kBatchWaitNs);
+}
+
+TEST_F(PoolTest, a_full_batch_is_due_at_once) {
+  Pool pool(limits);
+  ASSERT_TRUE(add(pool, tx_of(1)));
   for (std::uint8_t n = 3; pool.bytes() < kBatchBytesGoal; ++n) {
-    EXPECT_EQ(pool.due_ns(Lane::kBusy), 1'000 + kBatchWaitNs);
+    EXPECT_EQ(pool.due_ns(5'000), 5'000);
     ASSERT_TRUE(add(pool, tx_of(n, 40'000)));
   }
-  EXPECT_EQ(pool.due_ns(Lane::kBusy), 1'000);
+  EXPECT_EQ(pool.due_ns(5'000), 1'000);
 }
 
 TEST_F(PoolTest, batches_keep_the_order_and_fit_a_vertex) {

@@ -2,6 +2,8 @@
 
 #include <chrono>
 
+#include "base/core/thread_name.h"
+
 namespace hanse::replica {
 
 Recorder::Recorder(journal::Journal& journal, Clock& clock, Callbacks callbacks)
@@ -23,18 +25,22 @@ void Recorder::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-void Recorder::record(std::vector<consensus::Record> records, Urgency urgency) {
+void Recorder::record(std::vector<consensus::Record> records) {
+  const std::int64_t now_ns = clock_.mono_ns();
+  bool sooner = false;
   {
     const std::lock_guard lock(mutex_);
-    if (waiting_.empty()) lazy_until_ns_ = clock_.mono_ns() + kLazyNs;
+    for (const consensus::Record& record : records) {
+      sooner = sooner || now_ns + record.patience_ns < due_ns_;
+      due_ns_ = std::min(due_ns_, now_ns + record.patience_ns);
+    }
     if (waiting_.empty()) {
       waiting_ = std::move(records);
     } else {
       waiting_.insert(waiting_.end(), std::make_move_iterator(records.begin()), std::make_move_iterator(records.end()));
     }
-    urgent_ = urgent_ || urgency == Urgency::kNow;
   }
-  wake_.notify_one();
+  if (sooner) wake_.notify_one();
 }
 
 void Recorder::release(std::uint64_t token) {
@@ -57,22 +63,21 @@ Status Recorder::write(const std::vector<consensus::Record>& group) {
 }
 
 void Recorder::run() {
+  name_thread("recorder");
   std::vector<consensus::Record> group;
   std::unique_lock lock(mutex_);
   for (;;) {
-    while (!stopping_ && !urgent_) {
-      if (waiting_.empty()) {
+    for (std::int64_t left_ns = 0; !stopping_ && (left_ns = due_ns_ - clock_.mono_ns()) > 0;) {
+      if (due_ns_ == kNever) {
         wake_.wait(lock);
-        continue;
+      } else {
+        wake_.wait_for(lock, std::chrono::nanoseconds(left_ns));
       }
-      const std::int64_t left_ns = lazy_until_ns_ - clock_.mono_ns();
-      if (left_ns <= 0) break;
-      wake_.wait_for(lock, std::chrono::nanoseconds(left_ns));
     }
     if (waiting_.empty()) return;  // stopping
     group.clear();
     group.swap(waiting_);
-    urgent_ = false;
+    due_ns_ = kNever;
     if (release_ > 0) journal_.release(base_ + std::exchange(release_, 0));
     lock.unlock();
     if (const Status written = write(group); !written) return callbacks_.failed(written.error());

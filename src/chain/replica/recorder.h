@@ -1,6 +1,6 @@
 // Recorder: the journal's thread. Records that came while a sync ran are appended and made durable by the next one, all
 // together. Journal numbers are tokens plus base(): a replica counts its records from 1 in each life.
-// Records that nobody waits for (Urgency::kLazy) go with the next group, or after kLazyNs.
+// A group is begun when the patience of one of its records ends.
 // A failed append or sync ends it: on_failed once, and nothing is reported durable after that.
 // Private to the room. Threads: record, release and stop from any; callbacks on the thread inside.
 #pragma once
@@ -8,6 +8,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <functional>
+#include <limits>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -18,10 +19,7 @@
 
 namespace hanse::replica {
 
-constexpr std::int64_t kLazyNs = 5'000'000;
 constexpr double kCompactShare = 0.5;
-
-enum class Urgency : std::uint8_t { kNow, kLazy };
 
 class Recorder {
  public:
@@ -33,7 +31,7 @@ class Recorder {
   Recorder(journal::Journal& journal, Clock& clock, Callbacks callbacks);
   ~Recorder();  // stop()
 
-  void record(std::vector<consensus::Record> records, Urgency urgency);
+  void record(std::vector<consensus::Record> records);
   void release(std::uint64_t token);  // records below it are not needed
   void stop();                        // what waits is made durable first
 
@@ -44,6 +42,7 @@ class Recorder {
   std::uint64_t bytes() const { return bytes_; }
 
  private:
+  static constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
   void run();
   Status write(const std::vector<consensus::Record>& group);
 
@@ -54,9 +53,8 @@ class Recorder {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::vector<consensus::Record> waiting_;
-  bool urgent_ = false;
+  std::int64_t due_ns_ = kNever;  // of what waits
   bool stopping_ = false;
-  std::int64_t lazy_until_ns_ = 0;
   std::uint64_t release_ = 0;
   std::uint64_t since_compact_ = ~std::uint64_t{0};  // bytes; the first time counts as long ago
   std::atomic<std::uint64_t> durable_seq_, syncs_ = 0, records_ = 0, bytes_ = 0;

@@ -42,8 +42,11 @@ struct RecorderTest : testing::Test {
     std::unique_lock lock(mutex);
     changed.wait(lock, ready);
   }
-  static std::vector<Record> records(std::size_t count, std::size_t size = 10) {
-    return std::vector<Record>(count, {.type = RecordType::kVertex, .payload = std::make_shared<const Bytes>(size)});
+  static constexpr std::int64_t kForeverNs = 3'600'000'000'000;
+  static std::vector<Record> records(std::size_t count, std::size_t size = 10, std::int64_t patience_ns = 0) {
+    return std::vector<Record>(count, {.type = RecordType::kVertex,
+                                       .payload = std::make_shared<const Bytes>(size),
+                                       .patience_ns = patience_ns});
   }
 };
 
@@ -52,17 +55,25 @@ TEST_F(RecorderTest, reports_tokens_from_one_whatever_the_journal_held) {
   ASSERT_TRUE(journal->sync());
   Recorder recorder(*journal, system_clock(), callbacks());
   EXPECT_EQ(recorder.durable_seq(), 1u);
-  recorder.record(records(2), Urgency::kNow);
+  recorder.record(records(2));
   wait([&] { return durable == 2; });
   EXPECT_EQ(recorder.durable_seq(), 3u);
-  recorder.record(records(1), Urgency::kLazy);
+  recorder.record(records(1, 10, 5'000'000));
   wait([&] { return durable == 3; });
   EXPECT_EQ(recorder.records(), 3u);
 }
 
+TEST_F(RecorderTest, what_can_wait_goes_with_what_cannot) {
+  Recorder recorder(*journal, system_clock(), callbacks());
+  recorder.record(records(2, 10, kForeverNs));
+  recorder.record(records(1));
+  wait([&] { return durable == 3; });
+  EXPECT_EQ(recorder.syncs(), 1u);
+}
+
 TEST_F(RecorderTest, makes_durable_what_waits_when_it_stops) {
   Recorder recorder(*journal, system_clock(), callbacks());
-  recorder.record(records(3), Urgency::kLazy);
+  recorder.record(records(3, 10, kForeverNs));
   recorder.stop();
   EXPECT_EQ(durable, 3u);
 }
@@ -72,7 +83,7 @@ TEST_F(RecorderTest, asks_for_compaction_when_it_fills_and_goes_on_after_release
   std::uint64_t sent = 0;
   for (int round = 0; round < 3; ++round) {
     while (filling == round) {
-      recorder.record(records(1, 8'000), Urgency::kNow);
+      recorder.record(records(1, 8'000));
       ++sent;
       wait([&] { return durable == sent || !failed.empty(); });
       ASSERT_EQ(failed, "");
@@ -85,7 +96,7 @@ TEST_F(RecorderTest, asks_for_compaction_when_it_fills_and_goes_on_after_release
 TEST_F(RecorderTest, a_full_or_failing_journal_ends_it_once) {
   {
     Recorder recorder(*journal, system_clock(), callbacks());
-    for (int n = 0; n < 5; ++n) recorder.record(records(8, 8'000), Urgency::kNow);
+    for (int n = 0; n < 5; ++n) recorder.record(records(8, 8'000));
     wait([&] { return !failed.empty(); });
     EXPECT_EQ(failed, "journal.full");
   }
@@ -96,7 +107,7 @@ TEST_F(RecorderTest, a_full_or_failing_journal_ends_it_once) {
   const std::uint64_t before = durable;
   disk.fail_at(1, MemFs::Fault::kIo);
   Recorder recorder(**again, system_clock(), callbacks());
-  recorder.record(records(1), Urgency::kNow);
+  recorder.record(records(1));
   wait([&] { return !failed.empty(); });
   EXPECT_EQ(failed, "core.fs_io");
   EXPECT_EQ(durable, before);

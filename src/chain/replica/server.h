@@ -1,4 +1,4 @@
-// Server: answers what others ask of the past, from the store, on a thread of its own: never on the consensus thread.
+// Server: answers what others ask of the past, from the store, on a thread of its own: never in a turn of the replica.
 // Budget: kServeQueueMax requests wait, kServePeerMax of one peer; an answer ends after kServeBytesMax, and where the
 // network does not take more: who asked asks again from where it got to.
 // Private to the room. Threads: ask from any. Errors: none; what cannot be read is not answered and counted.

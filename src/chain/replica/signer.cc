@@ -1,5 +1,7 @@
 #include "chain/replica/signer.h"
 
+#include "base/core/thread_name.h"
+
 namespace hanse::replica {
 
 void Signer::stop() {
@@ -20,6 +22,7 @@ void Signer::put(Work work) {
 }
 
 void Signer::run() {
+  name_thread("signer");
   std::unique_lock lock(mutex_);
   for (;;) {
     wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });

@@ -1,4 +1,4 @@
-// Signer: signs attests off the consensus thread, and syncs the store where something may be forgotten only after that:
+// Signer: signs attests on a thread of its own, and syncs the store where something may be forgotten only after that:
 // before a checkpoint's attest, and before journal records are released. In the order asked for.
 // Private to the room. Threads: any; callbacks on the thread inside. Errors: the store's through failed(), once.
 #pragma once

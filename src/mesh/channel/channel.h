@@ -76,6 +76,7 @@ struct Timing {
 
 struct Callbacks {  // all optional; all run on the one thread inside
   std::function<void(std::uint16_t peer, std::uint8_t type, Bytes body)> on_frame;
+  std::function<void()> on_read;  // after one on_frame or several, before the thread sleeps
   std::function<void(std::uint16_t peer)> on_up;
   std::function<void(std::uint16_t peer, const Error& reason)> on_down;
   std::function<void(std::uint16_t index)> on_twin;  // a second process holds this peer's key, or ours; may repeat

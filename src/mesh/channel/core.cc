@@ -6,6 +6,7 @@
 #include <climits>
 
 #include "base/core/text.h"
+#include "base/core/thread_name.h"
 #include "base/logging/log.h"
 #include "mesh/channel/detail/core.h"
 
@@ -51,6 +52,7 @@ Status Channels::Core::watch(int fd, std::uint64_t id, std::uint32_t events) {
 }
 
 void Channels::Core::run() {
+  name_thread("channels");
   inside_ = std::this_thread::get_id();
   now_ns_ = clock_.mono_ns();
   while (!stopping_) turn();
@@ -80,6 +82,7 @@ void Channels::Core::turn() {
   for (const std::uint64_t id : unread) {
     if (const auto it = links_.find(id); it != links_.end()) drain(*it->second);
   }
+  if (std::exchange(read_, false) && options_.callbacks.on_read) options_.callbacks.on_read();
   if (dirty_.exchange(false)) take_incoming();
   for (const std::uint64_t id : unsent) {
     if (const auto it = links_.find(id); it != links_.end()) pump(*it->second);
@@ -244,6 +247,7 @@ void Channels::Core::frame(Priority, std::uint8_t type, Bytes body) {
   counters.frames_in.fetch_add(1, std::memory_order_relaxed);
   counters.bytes_in.fetch_add(body.size(), std::memory_order_relaxed);
   if (options_.callbacks.on_frame) options_.callbacks.on_frame(reading_->peer, type, std::move(body));
+  read_ = true;
 }
 
 // A token is the sender's clock, so an answer to a ping tells the time it took.

@@ -2,6 +2,8 @@
 
 #include <chrono>
 
+#include "base/core/thread_name.h"
+
 namespace hanse::roles {
 namespace {
 
@@ -48,6 +50,7 @@ bool Feed::pause() {
 }
 
 void Feed::run_blocks() {
+  name_thread("feed-blocks");
   Height told = chain_.height();
   std::optional<consensus::View> view;
   for (;;) {
@@ -78,6 +81,7 @@ void Feed::run_blocks() {
 }
 
 void Feed::run_certificates() {
+  name_thread("feed-certs");
   const auto first = chain_.certified(light::Grade::kEconomic);
   Height told = first ? first->header.height : Height{0};
   for (;;) {

@@ -13,7 +13,7 @@ namespace {
 using codec::Json;
 using telemetry::Metric;
 
-constexpr std::int64_t kTurnMs = 2'000;            // the consensus thread takes a turn within so long
+constexpr std::int64_t kTurnMs = 2'000;            // the replica takes a turn within so long
 constexpr std::uint64_t kHashesLookedMax = 4'096;  // newest blocks that are looked through for a hash
 
 std::uint64_t lag_of(const consensus::Facts& facts) {

@@ -15,7 +15,18 @@
 namespace hanse::consensus {
 
 constexpr std::int64_t kNsPerMs = 1'000'000;
-constexpr std::int64_t kPaceNs = 20 * kNsPerMs;  // between proposals while one is on its way
+constexpr std::int64_t kOverlapNs = 20 * kNsPerMs;  // between proposals while one is on its way
+// Between proposals that several lanes feed. A slot costs everybody the same whatever it carries; who is alone is not
+// kept waiting.
+constexpr std::int64_t kPaceNs = 6 * kNsPerMs;
+constexpr std::size_t kPacedLanesMin = 2;
+constexpr std::int64_t kBatchLeadNs = 2 * kNsPerMs;  // a batch is cut so long before the proposal that it is meant for
+// How long a record may wait to share its sync with others. An Ack is needed only by who lacks the vertex; a Commit only
+// where not everybody prepared; a certificate comes within a fraction of a second anyway.
+constexpr std::int64_t kVertexPatienceNs = 4 * kNsPerMs;
+constexpr std::int64_t kPreparedPatienceNs = kNsPerMs;
+constexpr std::int64_t kAttestPatienceNs = kNsPerMs;
+constexpr std::int64_t kAlonePatienceNs = 5 * kNsPerMs;  // with one replica nothing depends on the last two
 constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 constexpr std::uint64_t kCatchUpWindow = 2 * kSlotsPerFetchMax;  // decided or told slots kept above the handed one
 constexpr std::size_t kAttestSlotsMax = 64;                      // slots whose attests are collected
@@ -35,7 +46,8 @@ struct Replica::Core {
   void receive(Index from, Type type, const Frame& body);
   void tick();
   void settle();  // after every event: what became possible
-  std::uint64_t persist(RecordType type, Frame payload);
+  std::uint64_t persist(RecordType type, Frame payload, std::int64_t patience_ns = 0);
+  std::int64_t patience(std::int64_t among_others) const { return power.count() == 1 ? kAlonePatienceNs : among_others; }
   void send(Index to, Type type, Frame body);
   enum class Reach : std::uint8_t { kEverybody, kSelf };
   // To everyone and to oneself (kSelf: only counted here), once the record is durable.
@@ -56,6 +68,7 @@ struct Replica::Core {
   void ask_for_wanted();
   Result<void> submit(ByteView batch, std::uint32_t tx_count);
   bool lane_open() const;
+  std::int64_t batch_at() const;
   void give_back(Index peer);
 
   // ---- replica_order.cc: proposals and votes
@@ -67,6 +80,7 @@ struct Replica::Core {
   void on_pre_prepare(Index from, const PrePrepare& message);
   void on_vote(Index from, Phase phase, const Vote& vote);
   void accept(SlotState& s, const Digest& digest);
+  void note_round(const Proposal& proposal);
   std::uint64_t persist_prepare(Seq seq, const SlotState& s, const Digest& digest);
   void try_prepare(Seq seq, SlotState& s);
   bool all_available(const Proposal& proposal) const;
@@ -167,7 +181,9 @@ struct Replica::Core {
   std::vector<std::uint64_t> strict_until;  // per lane: slots below this need acks
   std::int64_t last_slot_ns = 0;            // newest proposal made or slot handed over
   std::int64_t paced_until_ns = kNever;     // new tips wait so long for a slot of their own
-  std::int64_t proposed_ns = 0;             // newest proposal of ours
+  std::int64_t round_ns = -kPaceNs;         // newest proposal, sent or accepted
+  std::int64_t paced_ns = -kPaceNs;         // no new proposal is expected before
+  std::int64_t batch_ns = -kPaceNs;         // newest batch of ours
   Certificate stable;                       // stable checkpoint
   Seq certified = 0;
 

@@ -1,7 +1,8 @@
-// The inside of Chain, spread over chain.cc (door, answers), chain_open.cc (from disk) and chain_run.cc (the consensus
-// thread). Private to the room.
+// The inside of Chain, spread over chain.cc (door, answers), chain_open.cc (from disk) and chain_run.cc (a turn of the
+// replica). Private to the room.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -42,7 +43,7 @@ struct Chain::Rep {
   std::string mark_path() const { return dir + "/" + std::string(kRestoredMark); }
 
   // ---- chain_run.cc
-  void run();
+  std::int64_t turn(const Mail& mail);
   void handle(const Mail& mail, consensus::Effects& all);
   void cut_batches(consensus::Effects& all);
   void carry_out(consensus::Effects all);
@@ -53,6 +54,7 @@ struct Chain::Rep {
   // ---- chain.cc
   void deliver(Made made);
   void halt(const Error& why);
+  void wake_all();
   void answer_all(const Error& error);
   Status refuse_locked() const;
   void stop();
@@ -74,7 +76,7 @@ struct Chain::Rep {
   std::unique_ptr<MlDsaOracle> oracle;
   std::unique_ptr<Net> net;  // nullptr: alone
 
-  // The consensus thread's.
+  // The turn's: one at a time, see Inbox.
   std::unique_ptr<consensus::Replica> replica;
   std::int64_t batch_due_ns = 0;
   std::int64_t ticked_ns = 0;
@@ -86,8 +88,21 @@ struct Chain::Rep {
   std::unique_ptr<Server> server;
   std::thread loop;
 
+  // What a turn leaves for others to read, under a lock of its own: a turn waits for nobody who submits or is answered.
+  mutable std::mutex turn_mutex;
+  mutable std::condition_variable turned;
+  consensus::Facts facts;
+  consensus::Counters counters;
+  std::uint64_t turns = 0;
+  mutable bool asked_turn = false;  // somebody waits for the next one
+  std::atomic<bool> abstaining = false;
+  std::atomic<bool> settled = false;       // what the journal promised is executed
+  std::atomic<bool> over = false;          // halted or stopping
+  std::atomic<std::size_t> waiting_txs = 0;  // in the pool
+
   mutable std::mutex mutex;  // for what follows
-  mutable std::condition_variable wake;
+  mutable std::condition_variable wake;            // a block was made, or it is over
+  mutable std::condition_variable wake_certified;  // a certificate was kept, or it is over
   struct Waiting {
     Answer first;
     std::vector<Answer> more;  // of the same bytes, submitted again
@@ -96,9 +111,6 @@ struct Chain::Rep {
   std::optional<Pool> pool;
   std::unordered_map<Hash32, Waiting> waiting;
   ChainStats stats;
-  std::uint64_t turns = 0;          // of the consensus thread
-  mutable bool asked_turn = false;  // somebody waits for the next one
-  bool settled = false;             // what the journal promised is executed
   bool stopping = false;
   std::optional<Error> halted;
 };

@@ -146,6 +146,7 @@ class Channels::Core final : private FrameSink {
   bool shook_hands_ = false;  // in this turn
   bool listening_ = true;
   Link* reading_ = nullptr;  // whose frames are being delivered
+  bool read_ = false;        // some were, in this turn
   std::optional<std::int64_t> stranger_logged_ns_;
   Bytes read_buffer_, record_;
 };
