@@ -59,13 +59,13 @@ struct Config {
 };
 
 enum class RecordType : std::uint8_t {
-  kVertex = 1,      // a vertex frame, own or foreign: before its Ack
-  kPrepare = 2,     // own Prepare or PrePrepare with the proposal: Qs
-  kPrepared = 3,    // a Claim: P, before Commit
-  kViewChange = 4,  // own ViewChange, whole
-  kNewView = 5,     // NewView entered, whole
-  kAttest = 6,      // own Attest
-  kSnapshot = 7,    // everything that is still needed of the records before
+  kVertex = 1,       // a vertex frame, own or foreign: before its Ack
+  kPrepare = 2,      // own Prepare or PrePrepare with the proposal: Qs
+  kPrepared = 3,     // a Claim: P, before Commit
+  kViewChange = 4,   // own ViewChange, whole
+  kNewView = 5,      // NewView entered, whole
+  kAttest = 6,       // own Attest
+  kSnapshot = 7,     // everything that is still needed of the records before
   kSnapshotEnd = 8,  // u64 slot: with the ledger at it or above, nothing before the snapshot is needed
 };
 struct Record {
@@ -197,9 +197,9 @@ class Replica {
   // Writes a snapshot record, so that older ones can be released: when the journal fills.
   Effects compact(Now now);
 
-  bool lane_open() const;          // a batch would be taken
+  bool lane_open() const;            // a batch would be taken
   std::int64_t batch_at_ns() const;  // when the next batch, if it is not full before, is best cut; may be past
-  std::int64_t wake_ns() const;  // when tick() is due
+  std::int64_t wake_ns() const;      // when tick() is due
   Facts facts() const;
   const Counters& counters() const;
   std::vector<Tip> cut() const;  // of the newest slot handed to execution

@@ -37,9 +37,24 @@ Ledger::~Ledger() = default;
 Result<std::unique_ptr<Ledger>> Ledger::open(const std::string& path, const light::Genesis& genesis,
                                              const std::vector<App*>& apps, Options options) {
   TRY_OK(light::validate(genesis));
-  TRY(auto store, kv::Store::open(path, {.families = {"meta", "state", "nodes", "blocks", "txs", "events", "topics",
-                                                      "history", "certs", "valsets", "vertices", "edges", "metadata",
-                                                      "index_height", "index_timestamp", "finalized", "receipts"},
+  using enum kv::Holds;
+  TRY(auto store, kv::Store::open(path, {.families = {"meta",
+                                                      "state",
+                                                      "nodes",
+                                                      {"blocks", kLargeValues},
+                                                      {"txs", kLargeValues},
+                                                      "events",
+                                                      "topics",
+                                                      "history",
+                                                      {"certs", kLargeValues},
+                                                      "valsets",
+                                                      {"vertices", kLargeValues},
+                                                      {"edges", kSeldomRead},
+                                                      "metadata",
+                                                      {"index_height", kSeldomRead},
+                                                      {"index_timestamp", kSeldomRead},
+                                                      "finalized",
+                                                      "receipts"},
                                          .create = kv::Create::kIfMissing,
                                          .cache_bytes = options.cache_bytes,
                                          .write_buffer_bytes = options.write_buffer_bytes}));

@@ -298,13 +298,12 @@ Status Chain::responds(std::int64_t within_ms) const {
   lock.unlock();
   r.inbox->kick();
   lock.lock();
-  const bool turned = r.turned.wait_for(lock, std::chrono::milliseconds(within_ms),
-                                        [&] { return r.turns != turn || r.over; });
+  const bool turned =
+      r.turned.wait_for(lock, std::chrono::milliseconds(within_ms), [&] { return r.turns != turn || r.over; });
   lock.unlock();
   TRY_OK(halted());
   if (turned) return {};
-  return fail(Kind::kUnavailable, "replica.stuck",
-              text("found no turn of the replica within {} ms", within_ms));
+  return fail(Kind::kUnavailable, "replica.stuck", text("found no turn of the replica within {} ms", within_ms));
 }
 
 Status Chain::audit() const { return rep_->ledger->audit(); }

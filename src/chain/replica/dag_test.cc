@@ -32,7 +32,7 @@ struct DagTest : testing::Test {
 
   void SetUp() override {
     kv::Options options;
-    for (int n = 0; n < 17; ++n) options.families.push_back(text("f{}", n));
+    for (int n = 0; n < 17; ++n) options.families.emplace_back(text("f{}", n));
     auto opened = kv::Store::open(dir.path() + "/store", options);
     ASSERT_TRUE(opened) << opened.error().str();
     store = std::move(*opened);

@@ -1,7 +1,7 @@
 // Inbox: what waits for the replica, and who works on it. Votes and control come before bulk; what other threads report
-// is never refused, frames are: beyond a peer's limits its newest is dropped and counted, as the protocol sends it again.
-// Work is done in turns, one at a time, each with everything that waits. Whoever brings something takes the turn at
-// once on its own thread, unless one is being taken: then that worker goes on with it, so on a busy machine hardly
+// is never refused, frames are: beyond a peer's limits its newest is dropped and counted, as the protocol sends it
+// again. Work is done in turns, one at a time, each with everything that waits. Whoever brings something takes the turn
+// at once on its own thread, unless one is being taken: then that worker goes on with it, so on a busy machine hardly
 // anything waits for a thread to be woken. After kTurnsInARow a worker leaves the rest to the thread inside run(),
 // which also takes the turns that are due by time.
 // Private to the room. Threads: any; a turn may bring something (it is worked on afterwards).
@@ -97,7 +97,7 @@ class Inbox {
   std::uint64_t dropped_ = 0;
   std::int64_t due_ns_ = 0;     // of the next turn, whatever comes
   std::int64_t asleep_ns_ = 0;  // run() sleeps until then; 0: it does not
-  bool working_ = true;  // until run()
+  bool working_ = true;         // until run()
   bool stopped_ = false;
 };
 

@@ -1,5 +1,5 @@
-// Networks inside one process, for tests and benchmarks: frames go to the receiver's thread, or are lost where a link is
-// cut or an end is gone. Not for programs.
+// Networks inside one process, for tests and benchmarks: frames go to the receiver's thread, or are lost where a link
+// is cut or an end is gone. Not for programs.
 #pragma once
 
 #include <condition_variable>
@@ -57,9 +57,8 @@ class MemHub : public std::enable_shared_from_this<MemHub> {
       const std::shared_lock lock(hub_->mutex_);
       const auto one = [&](std::size_t peer) {
         if (peer == self_ || !hub_->linked(self_, peer)) return Sent::kDown;
-        hub_->ends_[peer]->take([from = self_, type, body](const Events& e) {
-          e.frame(from, static_cast<std::uint8_t>(type), body);
-        });
+        hub_->ends_[peer]->take(
+            [from = self_, type, body](const Events& e) { e.frame(from, static_cast<std::uint8_t>(type), body); });
         return Sent::kYes;
       };
       if (to != consensus::kEveryone) return one(to);

@@ -44,9 +44,9 @@ struct RecorderTest : testing::Test {
   }
   static constexpr std::int64_t kForeverNs = 3'600'000'000'000;
   static std::vector<Record> records(std::size_t count, std::size_t size = 10, std::int64_t patience_ns = 0) {
-    return std::vector<Record>(count, {.type = RecordType::kVertex,
-                                       .payload = std::make_shared<const Bytes>(size),
-                                       .patience_ns = patience_ns});
+    return std::vector<Record>(
+        count,
+        {.type = RecordType::kVertex, .payload = std::make_shared<const Bytes>(size), .patience_ns = patience_ns});
   }
 };
 

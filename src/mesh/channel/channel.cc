@@ -60,9 +60,8 @@ Status Channels::Core::check_options() const {
     return bad_options(text("found {} peers, expected at most {}", options_.peers.size(), kPeersMax));
   for (std::size_t type = 0; type < options_.limits.size(); ++type) {
     if (options_.limits[type] > kFrameBodyMax)
-      return bad_options(
-          text("found a limit of {} bytes for frame type {}, expected at most {}", options_.limits[type], type,
-               kFrameBodyMax));
+      return bad_options(text("found a limit of {} bytes for frame type {}, expected at most {}", options_.limits[type],
+                              type, kFrameBodyMax));
   }
   std::vector<std::uint16_t> indices{options_.self, kNobody};
   std::vector<const crypto::PublicKey*> keys{&options_.key->public_key()};
@@ -143,21 +142,18 @@ Status Channels::Core::send(std::uint16_t index, Priority priority, std::uint8_t
   if (peer == nullptr) return fail(Kind::kNotFound, "channel.no_peer", text("found no peer of index {}", index));
   TRY_OK(check_frame(type, body));
   switch (enqueue(*peer, priority, {.body = std::move(body), .type = type})) {
-    case Took::kDown:
-      return fail(Kind::kUnavailable, "channel.down", text("peer {} is not connected", index));
+    case Took::kDown: return fail(Kind::kUnavailable, "channel.down", text("peer {} is not connected", index));
     case Took::kFull:
       return fail(Kind::kExhausted, "channel.full",
                   text("found the queue of peer {} at priority {} full, expected at most {} bytes", index,
                        static_cast<int>(priority), options_.queues.bytes_max[static_cast<std::size_t>(priority)]));
-    case Took::kFrame:
-      break;
+    case Took::kFrame: break;
   }
   wake();
   return {};
 }
 
-std::size_t Channels::Core::broadcast(Priority priority, std::uint8_t type,
-                                      const std::shared_ptr<const Bytes>& body) {
+std::size_t Channels::Core::broadcast(Priority priority, std::uint8_t type, const std::shared_ptr<const Bytes>& body) {
   if (!check_frame(type, body)) return 0;
   std::size_t took = 0;
   for (const auto& peer : peers_) {

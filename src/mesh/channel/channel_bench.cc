@@ -127,9 +127,10 @@ void vote_under_bulk(std::uint32_t receive_buffer, std::uint64_t count) {
   two.sides[0]->stop();
   two.sides[1]->stop();
   std::ranges::sort(times_us);
-  std::printf("{\"bench\":\"vote round trip under bulk\",\"receive_buffer\":%u,\"p50_us\":%ld,\"p99_us\":%ld,"
-              "\"max_us\":%ld}\n",
-              receive_buffer, times_us[times_us.size() / 2], times_us[times_us.size() * 99 / 100], times_us.back());
+  std::printf(
+      "{\"bench\":\"vote round trip under bulk\",\"receive_buffer\":%u,\"p50_us\":%ld,\"p99_us\":%ld,"
+      "\"max_us\":%ld}\n",
+      receive_buffer, times_us[times_us.size() / 2], times_us[times_us.size() * 99 / 100], times_us.back());
 }
 
 // Four validators, each broadcasting votes at a fixed pace: what a vote costs when nothing forces them together.

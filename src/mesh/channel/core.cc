@@ -121,9 +121,9 @@ void Channels::Core::accept_all() {
     }
     if (handshakes_ >= kHandshakesMax && !make_room_for_handshake()) {
       handshakes_refused_.fetch_add(1, std::memory_order_relaxed);
-      note_refusal(kNobody, Error(Kind::kExhausted, "channel.handshakes",
-                                  text("found {} handshakes under way, expected at most {}", handshakes_ + 1,
-                                       kHandshakesMax)));
+      note_refusal(kNobody,
+                   Error(Kind::kExhausted, "channel.handshakes",
+                         text("found {} handshakes under way, expected at most {}", handshakes_ + 1, kHandshakesMax)));
       continue;
     }
     if (!detail::set_up_stream(fd.get())) continue;

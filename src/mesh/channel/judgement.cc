@@ -54,9 +54,9 @@ Status Channels::Core::judge_hello(Link& link, const Hello& hello) {
     return fail(Kind::kDenied, "channel.wrong_identity",
                 text("the peer wants index {}, this is index {}", hello.to, options_.self));
   if (!link.outbound && hello.from > options_.self)
-    return fail(Kind::kCorrupt, "channel.bad_hello",
-                text("found a connection from index {} to {}, expected the lower index to dial", hello.from,
-                     options_.self));
+    return fail(
+        Kind::kCorrupt, "channel.bad_hello",
+        text("found a connection from index {} to {}, expected the lower index to dial", hello.from, options_.self));
   return {};
 }
 

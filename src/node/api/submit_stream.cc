@@ -24,8 +24,8 @@ struct Desk {
   wire::SubmitStreamReply ready;  // outcomes that wait for a message
   std::size_t open = 0;           // transactions without an outcome
   bool writing = false, paused = false;
-  bool read_all = false;                 // the caller has no more
-  std::optional<grpc::Status> end;       // how the call ends, once nothing is being written
+  bool read_all = false;            // the caller has no more
+  std::optional<grpc::Status> end;  // how the call ends, once nothing is being written
   bool finished = false;
 };
 
@@ -54,8 +54,9 @@ class Stream final : public grpc::ServerBidiReactor<wire::SubmitStreamRequest, w
     if (!ok) return change([](Desk& d) { d.read_all = true; });
     const auto count = static_cast<std::size_t>(request_.txs_size());
     if (count == 0 || count > client::kSubmitBatchMax)
-      return end(client::to_rpc(Error(Kind::kInvalid, "api.bad_request",
-                                      text("found {} transactions, expected 1 to {}", count, client::kSubmitBatchMax))));
+      return end(
+          client::to_rpc(Error(Kind::kInvalid, "api.bad_request",
+                               text("found {} transactions, expected 1 to {}", count, client::kSubmitBatchMax))));
     static telemetry::Counter& calls =
         telemetry::registry().counter(telemetry::Metric::kApiRequests, {"submit_stream", "ok"});
     calls.add();

@@ -19,8 +19,8 @@ namespace wire = hanse::node::v1;
 
 constexpr std::size_t kMessageGoal = 256u << 10;  // of transactions that go together, well below a message's limit
 
-class Stream final : public SubmitStream, private grpc::ClientBidiReactor<wire::SubmitStreamRequest,
-                                                                         wire::SubmitStreamReply> {
+class Stream final : public SubmitStream,
+                     private grpc::ClientBidiReactor<wire::SubmitStreamRequest, wire::SubmitStreamReply> {
  public:
   Stream(const Address& address, Callbacks callbacks) : where_(address.shown()), callbacks_(std::move(callbacks)) {
     keep_rpc_library();

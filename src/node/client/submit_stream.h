@@ -1,11 +1,10 @@
-// SubmitStream: a flow of transactions to one node over one call. Outcomes come as they are known, in any order. Nothing
-// is repeated here: when the stream ends, what has no outcome is unknown, and sending it again elsewhere is safe.
-// What is sent while the transport is busy goes together with what comes meanwhile, so a flow costs less than calls.
-// Limits: kStreamOpenMax without an outcome (the node reads no more than that either), kSubmitBatchMax a message.
-// Threads: send from any; callbacks on threads of the transport's, one at a time, where they must not wait. The
-// destructor cancels the call and returns after the last callback; it may not run inside one.
-// Errors: those of Client::connect, client.stream_full (exhausted), client.unreachable (unavailable: ended), and what
-// the node answers.
+// SubmitStream: a flow of transactions to one node over one call. Outcomes come as they are known, in any order.
+// Nothing is repeated here: when the stream ends, what has no outcome is unknown, and sending it again elsewhere is
+// safe. What is sent while the transport is busy goes together with what comes meanwhile, so a flow costs less than
+// calls. Limits: kStreamOpenMax without an outcome (the node reads no more than that either), kSubmitBatchMax a
+// message. Threads: send from any; callbacks on threads of the transport's, one at a time, where they must not wait.
+// The destructor cancels the call and returns after the last callback; it may not run inside one. Errors: those of
+// Client::connect, client.stream_full (exhausted), client.unreachable (unavailable: ended), and what the node answers.
 #pragma once
 
 #include "node/client/client.h"

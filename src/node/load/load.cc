@@ -27,9 +27,9 @@ using client::SubmitStream;
 using codec::Json;
 
 constexpr std::int64_t kNsPerMs = 1'000'000;
-constexpr std::int64_t kDownPauseMs = 250;  // before a validator whose stream ended is tried again
+constexpr std::int64_t kDownPauseMs = 250;    // before a validator whose stream ended is tried again
 constexpr std::int64_t kRefusedPauseMs = 20;  // before one that refused for now is asked again
-constexpr std::int64_t kSettleMs = 10'000;  // for all validators to have what was acknowledged
+constexpr std::int64_t kSettleMs = 10'000;    // for all validators to have what was acknowledged
 constexpr std::size_t kStateFileMax = 1 << 20;
 
 void sleep_until_ns(std::int64_t at_ns) {
@@ -96,7 +96,7 @@ class Generator {
   struct Target {
     std::string name, address;
     std::unique_ptr<Client> client;
-    std::unique_ptr<SubmitStream> stream;   // the sender's
+    std::unique_ptr<SubmitStream> stream;    // the sender's
     std::unordered_set<std::uint64_t> open;  // without an outcome; under mutex_, as what follows
     bool ended = true;                       // the stream
     std::int64_t again_ns = 0;               // not tried before
@@ -193,9 +193,10 @@ class Generator {
   void open_stream(Target& target) {
     target.stream.reset();
     auto stream = SubmitStream::open(
-        target.address, {.answered = [this, &target](std::uint64_t number,
-                                                     Result<client::Applied> outcome) { answered(target, number, outcome); },
-                         .ended = [this, &target](const Error& why) { ended(target, why); }});
+        target.address,
+        {.answered = [this, &target](std::uint64_t number,
+                                     Result<client::Applied> outcome) { answered(target, number, outcome); },
+         .ended = [this, &target](const Error& why) { ended(target, why); }});
     if (!stream) return;
     target.stream = *std::move(stream);
     const std::lock_guard lock(mutex_);

@@ -41,7 +41,7 @@ struct LoadOptions {
 struct LoadReport {
   std::uint64_t sent = 0, acknowledged = 0, failed = 0, resent = 0;  // measured ones
   std::uint64_t lost = 0;  // acknowledged and missing in some validator's count at the end
-  double per_second = 0;  // answered during the time measured
+  double per_second = 0;   // answered during the time measured
   Histogram latency;
   double gap_ms = 0;  // longest time without an answer
   Histogram economic;

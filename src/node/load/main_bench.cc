@@ -53,11 +53,10 @@ struct Command {
   std::vector<std::string_view> values, flags;
 };
 const std::vector<Command>& commands() {
-  static const std::vector<Command> all = {{"floor", {"seconds", "nodes", "window", "dir"}, {"no-sync", "json"}},
-                                           {"load",
-                                            {"dir", "node", "rate", "seconds", "warmup", "size"},
-                                            {"kill-leader", "no-economic", "json"}},
-                                           {"chain", {"dir", "seconds", "sustain", "rate-max"}, {"keep", "json"}}};
+  static const std::vector<Command> all = {
+      {"floor", {"seconds", "nodes", "window", "dir"}, {"no-sync", "json"}},
+      {"load", {"dir", "node", "rate", "seconds", "warmup", "size"}, {"kill-leader", "no-economic", "json"}},
+      {"chain", {"dir", "seconds", "sustain", "rate-max"}, {"keep", "json"}}};
   return all;
 }
 

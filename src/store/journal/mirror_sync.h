@@ -1,5 +1,6 @@
 // Syncs two files. On most disks two syncs in flight take about the time of one, so the second has a thread of its own;
-// while a sync is quicker than waking that thread costs, both are done here. Private to the room. Threads: one caller at a time. Errors: those of File::sync, the first file's first.
+// while a sync is quicker than waking that thread costs, both are done here. Private to the room. Threads: one caller
+// at a time. Errors: those of File::sync, the first file's first.
 #pragma once
 
 #include <condition_variable>

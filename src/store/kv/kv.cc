@@ -71,6 +71,7 @@ rocksdb::Options make_options(const Options& options, std::shared_ptr<Background
   o.write_buffer_size = options.write_buffer_bytes / 2;
   o.bytes_per_sync = 1u << 20;
   o.memtable_protection_bytes_per_key = 8;
+  o.allow_concurrent_memtable_write = false;  // what kSeldomRead needs; writers take turns anyway
   // Most keys that are asked for and missing (transactions seen before) are settled without walking the memtable.
   o.memtable_whole_key_filtering = true;
   o.memtable_prefix_bloom_size_ratio = 0.01;
@@ -89,6 +90,16 @@ rocksdb::Options make_options(const Options& options, std::shared_ptr<Background
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
   table.cache_index_and_filter_blocks = true;
   o.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  return o;
+}
+
+rocksdb::ColumnFamilyOptions family_options(const rocksdb::Options& all, Holds holds) {
+  rocksdb::ColumnFamilyOptions o(all);
+  if (holds == Holds::kLargeValues) {
+    o.enable_blob_files = true;
+    o.min_blob_size = kSeparateMin;
+  }
+  if (holds == Holds::kSeldomRead) o.memtable_factory = std::make_shared<rocksdb::VectorRepFactory>();
   return o;
 }
 
@@ -180,7 +191,8 @@ Result<std::unique_ptr<Store>> Store::open(const std::string& path, Options opti
   rep->path = path;
   const rocksdb::Options opts = make_options(options, rep->errors);
   std::vector<rocksdb::ColumnFamilyDescriptor> families;
-  for (const std::string& name : options.families) families.emplace_back(name, opts);
+  for (const FamilySpec& family : options.families)
+    families.emplace_back(family.name, family_options(opts, family.holds));
   families.emplace_back(rocksdb::kDefaultColumnFamilyName, opts);
   rocksdb::DB* db = nullptr;
   const rocksdb::Status status = rocksdb::DB::Open(opts, path, families, &rep->handles, &db);

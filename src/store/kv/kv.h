@@ -33,8 +33,24 @@ struct Family {
 enum class Create : bool { kNo, kIfMissing };
 enum class Sync : bool { kNo, kYes };
 
+// What a family holds decides how it is kept; a family of either kind answers alike.
+enum class Holds : std::uint8_t {
+  kLookups,      // small values under keys that are asked for
+  kLargeValues,  // written once: values of kSeparateMin and more lie in files of their own, which compaction leaves
+                 // alone
+  kSeldomRead,   // written often: cheap to add to, slow to read until it is on disk
+};
+constexpr std::size_t kSeparateMin = 128;
+
+struct FamilySpec {
+  FamilySpec(std::string_view n, Holds h = Holds::kLookups) : name(n), holds(h) {}
+  FamilySpec(const char* n) : name(n) {}
+  std::string name;
+  Holds holds = Holds::kLookups;
+};
+
 struct Options {
-  std::vector<std::string> families;  // at least one; on disk by name, so the order may change
+  std::vector<FamilySpec> families;  // at least one; on disk by name, so the order may change, and what it holds too
   Create create = Create::kIfMissing;
   std::size_t cache_bytes = 64u << 20;
   std::size_t write_buffer_bytes = 64u << 20;  // all families together

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/core/random.h"
 #include "base/core/text.h"
 
 namespace hanse::kv {
@@ -55,6 +56,45 @@ std::string keys(const Store& store, Family family, std::string_view prefix, std
     return true;
   }));
   return out;
+}
+
+TEST_F(Kv, answers_alike_whatever_a_family_holds) {
+  Options o = options();
+  o.families = {"plain", {"large", Holds::kLargeValues}, {"seldom", Holds::kSeldomRead}};
+  SeededRandom random(7);
+  std::map<std::string, std::string> expected;
+  const auto expect_alike = [&](const Store& store) {
+    std::string all;
+    for (const auto& [key, value] : expected) all += key + " ";
+    for (const std::uint8_t family : {0, 1, 2}) {
+      EXPECT_EQ(keys(store, {family}, ""), all);
+      for (const auto& [key, value] : expected) EXPECT_EQ(get(store, {family}, key), value);
+      EXPECT_EQ(get(store, {family}, "absent"), "(none)");
+      EXPECT_EQ((*store.last({family}, {}))->first, b(expected.rbegin()->first));
+    }
+  };
+  for (int round = 0; round < 4; ++round) {
+    auto store = Store::open(dir + "/db", o);
+    ASSERT_TRUE(store) << store.error().str();
+    if (round > 0) expect_alike(**store);
+    for (int n = 0; n < 100; ++n) {
+      const std::string key = text("{:02}", random.next_u64() % 90);
+      const std::string value(random.next_u64() % (3 * kSeparateMin), static_cast<char>('a' + n % 26));
+      Batch batch;
+      for (const std::uint8_t family : {0, 1, 2})
+        n % 7 == 0 ? batch.erase({family}, as_bytes(key)) : batch.put({family}, as_bytes(key), as_bytes(value));
+      ASSERT_TRUE((*store)->write(std::move(batch), Sync::kNo));
+      n % 7 == 0 ? void(expected.erase(key)) : void(expected[key] = value);
+      if (n == 50) ASSERT_TRUE((*store)->flush());
+    }
+    expect_alike(**store);
+    ASSERT_TRUE((*store)->checkpoint(text("{}/copy-{}", dir, round)));
+    ASSERT_TRUE((*store)->scrub());
+  }
+  for (FamilySpec& family : o.families) family.holds = Holds::kLookups;  // as an older build wrote and reads it
+  const auto copy = Store::open(dir + "/copy-3", o);
+  ASSERT_TRUE(copy) << copy.error().str();
+  expect_alike(**copy);
 }
 
 TEST_F(Kv, keeps_a_batch_over_families_and_reopening) {
@@ -139,7 +179,7 @@ TEST_F(Kv, refuses_a_missing_folder_unknown_families_and_a_second_opener) {
   EXPECT_EQ(Store::open(dir + "/db", fewer).error().id(), "kv.families");
   fewer.families = {};
   EXPECT_EQ(Store::open(dir + "/db", fewer).error().id(), "kv.limit");
-  fewer.families = std::vector<std::string>(kFamiliesMax + 1, "x");
+  fewer.families = std::vector<FamilySpec>(kFamiliesMax + 1, "x");
   EXPECT_EQ(Store::open(dir + "/db", fewer).error().id(), "kv.limit");
 }
 

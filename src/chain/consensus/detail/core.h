@@ -21,8 +21,8 @@ constexpr std::int64_t kOverlapNs = 20 * kNsPerMs;  // between proposals while o
 constexpr std::int64_t kPaceNs = 6 * kNsPerMs;
 constexpr std::size_t kPacedLanesMin = 2;
 constexpr std::int64_t kBatchLeadNs = 2 * kNsPerMs;  // a batch is cut so long before the proposal that it is meant for
-// How long a record may wait to share its sync with others. An Ack is needed only by who lacks the vertex; a Commit only
-// where not everybody prepared; a certificate comes within a fraction of a second anyway.
+// How long a record may wait to share its sync with others. An Ack is needed only by who lacks the vertex; a Commit
+// only where not everybody prepared; a certificate comes within a fraction of a second anyway.
 constexpr std::int64_t kVertexPatienceNs = 4 * kNsPerMs;
 constexpr std::int64_t kPreparedPatienceNs = kNsPerMs;
 constexpr std::int64_t kAttestPatienceNs = kNsPerMs;
@@ -47,7 +47,9 @@ struct Replica::Core {
   void tick();
   void settle();  // after every event: what became possible
   std::uint64_t persist(RecordType type, Frame payload, std::int64_t patience_ns = 0);
-  std::int64_t patience(std::int64_t among_others) const { return power.count() == 1 ? kAlonePatienceNs : among_others; }
+  std::int64_t patience(std::int64_t among_others) const {
+    return power.count() == 1 ? kAlonePatienceNs : among_others;
+  }
   void send(Index to, Type type, Frame body);
   enum class Reach : std::uint8_t { kEverybody, kSelf };
   // To everyone and to oneself (kSelf: only counted here), once the record is durable.

@@ -96,11 +96,11 @@ struct Chain::Rep {
   std::uint64_t turns = 0;
   mutable bool asked_turn = false;  // somebody waits for the next one
   std::atomic<bool> abstaining = false;
-  std::atomic<bool> settled = false;       // what the journal promised is executed
-  std::atomic<bool> over = false;          // halted or stopping
+  std::atomic<bool> settled = false;         // what the journal promised is executed
+  std::atomic<bool> over = false;            // halted or stopping
   std::atomic<std::size_t> waiting_txs = 0;  // in the pool
 
-  mutable std::mutex mutex;  // for what follows
+  mutable std::mutex mutex;                        // for what follows
   mutable std::condition_variable wake;            // a block was made, or it is over
   mutable std::condition_variable wake_certified;  // a certificate was kept, or it is over
   struct Waiting {

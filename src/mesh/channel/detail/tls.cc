@@ -73,8 +73,8 @@ Result<std::unique_ptr<TlsContext>> TlsContext::create(const crypto::SecretKey& 
       SSL_CTX_set_ciphersuites(context, "TLS_AES_256_GCM_SHA384") != 1 ||
       SSL_CTX_set1_groups_list(context, "X25519MLKEM768") != 1 ||
       SSL_CTX_set1_sigalgs_list(context, "mldsa65:mldsa87") != 1 ||
-      SSL_CTX_set1_client_sigalgs_list(context, "mldsa65:mldsa87") != 1 ||
-      SSL_CTX_set_num_tickets(context, 0) != 1 || SSL_CTX_set_max_early_data(context, 0) != 1 ||
+      SSL_CTX_set1_client_sigalgs_list(context, "mldsa65:mldsa87") != 1 || SSL_CTX_set_num_tickets(context, 0) != 1 ||
+      SSL_CTX_set_max_early_data(context, 0) != 1 ||
       SSL_CTX_set1_server_cert_type(context, kRawPublicKey, sizeof kRawPublicKey) != 1 ||
       SSL_CTX_set1_client_cert_type(context, kRawPublicKey, sizeof kRawPublicKey) != 1 ||
       SSL_CTX_use_PrivateKey(context, static_cast<EVP_PKEY*>(handle.get())) != 1)
