@@ -20,7 +20,8 @@ std::vector<TreeChange> tree_changes(const Writes& writes) {
   changes.reserve(writes.size());
   for (const auto& [key, value] : writes)
     changes.push_back({.key = light::state_key_hash(key),
-                       .value = value ? std::optional(light::state_value_hash(*value)) : std::nullopt});
+                       .value = value ? std::optional(light::state_value_hash(*value)) : std::nullopt,
+                       .state_key = key});
   return changes;
 }
 
@@ -387,7 +388,8 @@ Status Ledger::audit() const {
   TRY_OK(store_->scan(
       kStateFamily, {}, {},
       [&](ByteView key, ByteView value) {
-        all.push_back({.key = light::state_key_hash(key), .value = light::state_value_hash(value)});
+        all.push_back(
+            {.key = light::state_key_hash(key), .value = light::state_value_hash(value), .state_key = {}});
         return true;
       },
       &snapshot));

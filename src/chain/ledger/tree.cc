@@ -4,6 +4,7 @@
 #include <span>
 
 #include "base/core/text.h"
+#include "chain/ledger/tree_node.h"
 
 namespace hanse::ledger {
 namespace {
@@ -11,65 +12,8 @@ namespace {
 using light::bit_at;
 using light::kSparseDepthMax;
 
-struct Node {
-  enum class Type : std::uint8_t { kEmpty = 0, kLeaf = 1, kInner = 2 };
-  Type type = Type::kEmpty;
-  Hash32 a, b;  // key and value hash of a leaf, child hashes of an inner node
-
-  Hash32 hash() const {
-    if (type == Type::kEmpty) return {};
-    return type == Type::kLeaf ? light::state_leaf_hash(a, b) : light::state_node_hash(a, b);
-  }
-};
-
-struct Path {
-  Hash32 bits;
-  std::uint16_t depth = 0;
-
-  Path child(bool right) const {
-    Path out{bits, static_cast<std::uint16_t>(depth + 1)};
-    if (right) out.bits.data[depth / 8u] |= static_cast<std::uint8_t>(0x80u >> (depth % 8u));
-    return out;
-  }
-  Bytes record_key() const {
-    Bytes key;
-    key.reserve(2 + (depth + 7u) / 8u);
-    append_be(key, depth);
-    append(key, bits.view().first((depth + 7u) / 8u));
-    return key;
-  }
-};
-
-Bytes encode_node(const Node& node) {
-  Bytes out(65);
-  out[0] = static_cast<std::uint8_t>(node.type);
-  std::ranges::copy(node.a.data, out.begin() + 1);
-  std::ranges::copy(node.b.data, out.begin() + 33);
-  return out;
-}
-
-Result<Node> load(const NodeGet& get, const Path& path) {
-  TRY(const auto bytes, get(path.record_key()));
-  if (!bytes) return Node{};
-  Node node;
-  if (bytes->size() != 65 || (*bytes)[0] < 1 || (*bytes)[0] > 2)
-    return fail(Kind::kCorrupt, "ledger.tree_corrupt",
-                text("found a node of {} bytes at depth {}", bytes->size(), path.depth));
-  node.type = static_cast<Node::Type>((*bytes)[0]);
-  Hash32::from(ByteView(*bytes).subspan(1, 32), node.a);
-  Hash32::from(ByteView(*bytes).subspan(33, 32), node.b);
-  return node;
-}
-
-Result<Node> load_child(const NodeGet& get, const Path& path, const Hash32& expected) {
-  if (expected.is_zero()) return Node{};
-  TRY(Node node, load(get, path));
-  if (const Hash32 found = node.hash(); found != expected)
-    return fail(Kind::kCorrupt, "ledger.tree_corrupt",
-                text("found a node with hash {} at depth {}, expected {}", found, path.depth, expected));
-  return node;
-}
-
+using Node = TreeNode;
+using Path = TreePath;
 using Changes = std::span<const TreeChange>;
 
 // Changes are sorted and share the bits above depth, so those that turn right are a suffix.
@@ -85,7 +29,7 @@ class Updater {
 
   Result<TreeUpdate> run(Changes changes) {
     const Path root;
-    TRY(const Node before, load(get_, root));
+    TRY(const Node before, load_node(get_, root));
     TRY(const Node after, apply(root, before, changes));
     store(root, after);
     out_.root = after.hash();
@@ -106,12 +50,12 @@ class Updater {
     bool own_pending = node.type == Node::Type::kLeaf;
     for (const TreeChange& change : changes) {
       if (own_pending && !(change.key < node.a)) {
-        if (change.key != node.a) leaves.push_back({node.a, node.b});
+        if (change.key != node.a) leaves.push_back({.key = node.a, .value = node.b, .state_key = node.key});
         own_pending = false;
       }
       if (change.value) leaves.push_back(change);
     }
-    if (own_pending) leaves.push_back({node.a, node.b});
+    if (own_pending) leaves.push_back({.key = node.a, .value = node.b, .state_key = node.key});
     return build(path, leaves);
   }
 
@@ -140,12 +84,12 @@ class Updater {
         return *known[side];
       }
     }
-    return Node{Node::Type::kInner, hashes[0], hashes[1]};
+    return Node{Node::Type::kInner, hashes[0], hashes[1], {}};
   }
 
   Node build(const Path& path, Changes leaves) {
     if (leaves.empty()) return {};
-    if (leaves.size() == 1) return {Node::Type::kLeaf, leaves[0].key, *leaves[0].value};
+    if (leaves.size() == 1) return {Node::Type::kLeaf, leaves[0].key, *leaves[0].value, to_bytes(leaves[0].state_key)};
     const std::size_t middle = first_right(leaves, path.depth);
     const Changes parts[2] = {leaves.first(middle), leaves.subspan(middle)};
     Hash32 hashes[2];
@@ -155,7 +99,7 @@ class Updater {
       if (node.type != Node::Type::kEmpty) store(child, node);
       hashes[side] = node.hash();
     }
-    return {Node::Type::kInner, hashes[0], hashes[1]};
+    return {Node::Type::kInner, hashes[0], hashes[1], {}};
   }
 
   const NodeGet& get_;
@@ -170,14 +114,14 @@ Result<TreeUpdate> update_tree(const NodeGet& get, std::vector<TreeChange> chang
 }
 
 Result<Hash32> tree_root(const NodeGet& get) {
-  TRY(const Node root, load(get, Path{}));
+  TRY(const Node root, load_node(get, Path{}));
   return root.hash();
 }
 
 Result<light::SparseProof> prove_in_tree(const NodeGet& get, const Hash32& key_hash) {
   light::SparseProof proof;
   Path path;
-  TRY(Node node, load(get, path));
+  TRY(Node node, load_node(get, path));
   while (node.type == Node::Type::kInner) {
     if (path.depth >= kSparseDepthMax)
       return fail(Kind::kCorrupt, "ledger.tree_corrupt", text("found an inner node at depth {}", path.depth));

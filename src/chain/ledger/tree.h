@@ -1,7 +1,8 @@
 // The sparse Merkle tree of chain/light/sparse.h as it is stored: one record per node, named by its path.
 // Only the newest version is kept; readers that need an older one hold a snapshot of the store.
 //   record key    u16 depth big-endian || the path's bits, padded with zeros
-//   record value  0x01 || key hash || value hash  (a leaf)   or   0x02 || left hash || right hash
+//   record value  0x01 || key hash || value hash || key  (a leaf)   or   0x02 || left hash || right hash
+// A leaf names its key, so that a range of key hashes can be read back as pairs (range.h).
 // Pure over `get`; any thread that may call it. Errors: ledger.tree_corrupt (corrupt), and what get gives.
 #pragma once
 
@@ -24,6 +25,7 @@ struct TreeUpdate {
 struct TreeChange {
   Hash32 key;                   // hash of the state key
   std::optional<Hash32> value;  // hash of the new value; nothing removes the key
+  ByteView state_key;           // what `key` is the hash of; borrowed while the tree is updated
 };
 // In any order, one for each key.
 Result<TreeUpdate> update_tree(const NodeGet& get, std::vector<TreeChange> changes);
