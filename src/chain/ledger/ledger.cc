@@ -12,7 +12,6 @@ namespace hanse::ledger {
 namespace {
 
 constexpr std::string_view kNetworkKey = "network";
-constexpr std::string_view kEconomicKey = "economic";  // height of the newest economic certificate
 constexpr std::string_view kNotePrefix = "note/";
 
 std::vector<TreeChange> tree_changes(const Writes& writes) {
@@ -55,7 +54,9 @@ Result<std::unique_ptr<Ledger>> Ledger::open(const std::string& path, const ligh
                                                       {"index_height", kSeldomRead},
                                                       {"index_timestamp", kSeldomRead},
                                                       "finalized",
-                                                      "receipts"},
+                                                      "receipts",
+                                                      "state_other",
+                                                      "nodes_other"},
                                          .create = kv::Create::kIfMissing,
                                          .cache_bytes = options.cache_bytes,
                                          .write_buffer_bytes = options.write_buffer_bytes}));
@@ -93,23 +94,25 @@ Status Ledger::write_genesis() {
   block.header.history_root = light::history_root(block.history);
   block.header.valset_hash = block.header.next_valset_hash = light::set_hash(genesis_.validators);
   block.writes = state.take_writes();
-  TRY(block.tree, update_tree(node_get(nullptr), tree_changes(block.writes)));
+  TRY(block.tree, update_tree(node_get(side_, nullptr), tree_changes(block.writes)));
   block.header.state_root = block.tree.root;
   TRY_OK(commit(block, Keep::kForProof));
   return sync();
 }
 
 Status Ledger::load_tip() {
-  TRY(const auto last, store_->last(kBlocks, {}));
-  if (!last) return fail(Kind::kCorrupt, "ledger.record", "found a network but no block 0");
-  TRY(tip_, decode_block(last->second));
-  TRY(const auto next, store_->get(kMeta, as_bytes(kNextKey)));
-  if (!next || next->size() != 9) return fail(Kind::kCorrupt, "ledger.record", "found no record of what comes next");
-  wants_block_ = (*next)[0] == 1;
-  epoch_ = load_be<std::uint64_t>(next->data() + 1);
+  TRY(const StoredNext next, read_next(*store_));
+  TRY(const auto newest, store_->get(kBlocks, height_key(next.height)));
+  if (!newest) return fail(Kind::kCorrupt, "ledger.record", text("found no block {}", next.height.value));
+  TRY(tip_, decode_block(*newest));
+  TRY(const auto side, store_->get(kMeta, as_bytes(kSideKey)));
+  side_ = side && !side->empty() ? (*side)[0] & 1u : 0;
+  wants_block_ = next.wants_block;
+  epoch_ = next.epoch;
   TRY(set_, valset(epoch_));
   TRY(history_, light::load_history(history_get(*store_), tip_.header.height.value));
-  newest_ = std::make_shared<const Moment>(Moment{.snapshot = store_->snapshot(), .header = tip_.header});
+  newest_ =
+      std::make_shared<const Moment>(Moment{.snapshot = store_->snapshot(), .header = tip_.header, .side = side_});
   keep(newest_);
   return load_certified();
 }
@@ -136,8 +139,8 @@ App* Ledger::app(std::uint8_t number) const {
   return it == apps_.end() ? nullptr : it->second;
 }
 
-NodeGet Ledger::node_get(const kv::Snapshot* at) const {
-  return [this, at](ByteView key) { return store_->get(kNodes, key, at); };
+NodeGet Ledger::node_get(std::uint8_t side, const kv::Snapshot* at) const {
+  return [this, side, at](ByteView key) { return store_->get(node_family(side), key, at); };
 }
 
 BlockContext Ledger::context_of(const Cut& cut) const {
@@ -175,7 +178,7 @@ Status Ledger::check_cut(const Cut& cut) const {
 Result<Executed> Ledger::execute(const Cut& cut) const {
   TRY_OK(check_cut(cut));
   const BlockContext context = context_of(cut);
-  const StoreState stored(*store_);
+  const StoreState stored(*store_, side_);
   Overlay state(stored);
   Executed out;
   for (const auto& [number, each] : apps_)
@@ -205,7 +208,12 @@ Status Ledger::run_txs(const Cut& cut, const BlockContext& context, Overlay& sta
   std::unordered_set<Hash32> in_block;  // asked only, never walked
   for (const Tx& tx : cut.txs) {
     const Hash32 id = tx_id(tx);
-    TRY(const auto before, store_->get(kTxs, id.view()));
+    TRY(const auto record, store_->get(kTxs, id.view()));
+    bool before = false;
+    if (record) {
+      TRY(const StoredTx known, decode_stored_tx(*record));
+      before = known.height < cut.height;  // later: of an install that is not done
+    }
     if (before || !in_block.insert(id).second) {
       out.skipped.push_back(id);
       continue;
@@ -234,7 +242,7 @@ Status Ledger::run_txs(const Cut& cut, const BlockContext& context, Overlay& sta
 
 Status Ledger::seal(const Cut& cut, Overlay& state, Executed& out) const {
   out.writes = state.take_writes();
-  TRY(out.tree, update_tree(node_get(nullptr), tree_changes(out.writes)));
+  TRY(out.tree, update_tree(node_get(side_, nullptr), tree_changes(out.writes)));
   const Hash32 parent = light::header_hash(tip_.header);
   out.history = history_;
   out.history_nodes = light::append(out.history, parent);
@@ -267,16 +275,16 @@ Status Ledger::commit(const Executed& executed, Keep keep, kv::Batch extra) {
   }
   for (const auto& [key, value] : executed.writes) {
     if (value) {
-      batch.put(kStateFamily, key, *value);
+      batch.put(state_family(side_), key, *value);
     } else {
-      batch.erase(kStateFamily, key);
+      batch.erase(state_family(side_), key);
     }
   }
   for (const auto& [key, value] : executed.tree.records) {
     if (value) {
-      batch.put(kNodes, key, *value);
+      batch.put(node_family(side_), key, *value);
     } else {
-      batch.erase(kNodes, key);
+      batch.erase(node_family(side_), key);
     }
   }
   for (std::uint32_t i = 0; i < executed.txs.size(); ++i)
@@ -296,9 +304,8 @@ Status Ledger::commit(const Executed& executed, Keep keep, kv::Batch extra) {
   if (executed.next_set)
     batch.put(kValsets, height_key(Height{next_epoch}),
               encode_set({.from = height.plus(1), .set = *executed.next_set}));
-  std::uint8_t next[9] = {static_cast<std::uint8_t>(executed.wants_block ? 1 : 0)};
-  store_be(next + 1, next_epoch);
-  batch.put(kMeta, as_bytes(kNextKey), next);
+  batch.put(kMeta, as_bytes(kNextKey),
+            encode_next({.wants_block = executed.wants_block, .epoch = next_epoch, .height = height}));
   TRY_OK(store_->write(std::move(batch), kv::Sync::kNo));
   tip_ = std::move(block);
   wants_block_ = executed.wants_block;
@@ -306,7 +313,8 @@ Status Ledger::commit(const Executed& executed, Keep keep, kv::Batch extra) {
   history_ = executed.history;
   if (executed.next_set) set_ = *executed.next_set;
   if (height.value == 0) set_ = genesis_.validators;
-  auto moment = std::make_shared<const Moment>(Moment{.snapshot = store_->snapshot(), .header = tip_.header});
+  auto moment =
+      std::make_shared<const Moment>(Moment{.snapshot = store_->snapshot(), .header = tip_.header, .side = side_});
   const std::lock_guard lock(mutex_);
   if (keep == Keep::kForProof) this->keep(moment);
   newest_ = std::move(moment);
@@ -314,7 +322,10 @@ Status Ledger::commit(const Executed& executed, Keep keep, kv::Batch extra) {
 }
 
 Status Ledger::certify(Height height, light::Certificate certificate) {
-  TRY(const auto bytes, store_->get(kBlocks, height_key(height)));
+  std::optional<Bytes> bytes;
+  if (height <= tip_.header.height) {  // an install puts blocks above it
+    TRY(bytes, store_->get(kBlocks, height_key(height)));
+  }
   if (!bytes)
     return fail(Kind::kNotFound, "ledger.not_found",
                 text("found no block {}, the newest is {}", height.value, tip_.header.height.value));
@@ -383,26 +394,28 @@ Status Ledger::check_determinism(const Cut& cut) const {
 }
 
 Status Ledger::audit() const {
-  const kv::Snapshot snapshot = store_->snapshot();
+  std::shared_ptr<const Moment> now;
+  {
+    const std::lock_guard lock(mutex_);
+    now = newest_;
+  }
+  const kv::Snapshot& snapshot = now->snapshot;
   std::vector<TreeChange> all;
   TRY_OK(store_->scan(
-      kStateFamily, {}, {},
+      state_family(now->side), {}, {},
       [&](ByteView key, ByteView value) {
-        all.push_back(
-            {.key = light::state_key_hash(key), .value = light::state_value_hash(value), .state_key = {}});
+        all.push_back({.key = light::state_key_hash(key), .value = light::state_value_hash(value), .state_key = {}});
         return true;
       },
       &snapshot));
   const NodeGet nothing = [](ByteView) { return Result<std::optional<Bytes>>(std::nullopt); };
   TRY(const TreeUpdate rebuilt, update_tree(nothing, std::move(all)));
-  TRY(const Hash32 stored, tree_root(node_get(&snapshot)));
-  TRY(const auto last, store_->last(kBlocks, {}, {}, &snapshot));
-  if (!last) return fail(Kind::kCorrupt, "ledger.record", "found no block");
-  TRY(const Block tip, decode_block(last->second));
-  if (rebuilt.root != tip.header.state_root || stored != rebuilt.root)
+  TRY(const Hash32 stored, tree_root(node_get(now->side, &snapshot)));
+  const light::BlockHeader& tip = now->header;
+  if (rebuilt.root != tip.state_root || stored != rebuilt.root)
     return fail(Kind::kCorrupt, "ledger.record",
                 text("found state with root {} and a tree with root {}, expected {} of block {}", rebuilt.root, stored,
-                     tip.header.state_root, tip.header.height.value));
+                     tip.state_root, tip.height.value));
   return {};
 }
 

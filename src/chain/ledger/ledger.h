@@ -11,12 +11,13 @@
 // Store families: meta, state, nodes, blocks (u64 height), txs (id), events (height || u32 index), topics
 // (topic || 0 || height || index), history (u8 level || u64 index -> hash), certs (height), valsets (epoch, those that
 // changed), and those of chain/replica, which this room never touches. Transactions are remembered for good: the same
-// bytes are never applied twice.
+// bytes are never applied twice. A ledger whose state was fetched (install.h) knows earlier ones by their ids only.
 // Threads: execute, commit and certify on one thread; view(), proof_view(), certified(), valset() and all of View on
 // any. A View must not outlive its Ledger.
 // Errors: ledger.other_network (conflict: found, expected), ledger.app_missing (unsupported), ledger.no_app
 // (unsupported), ledger.cut (invalid: wrong height, epoch or time), ledger.record (corrupt), ledger.state_io
-// (corrupt), ledger.not_found (not_found: block, transaction), ledger.uncertified (unavailable),
+// (corrupt), ledger.not_found (not_found: block, transaction), ledger.uncertified (unavailable), ledger.before_sync
+// (unavailable: the transaction was applied before the state was fetched),
 // ledger.nondeterministic (internal), ledger.next_set (internal: two applications name one, or a set that breaks the
 // rules), and those of kv, light and the applications.
 #pragma once
@@ -28,7 +29,7 @@
 #include <vector>
 
 #include "chain/ledger/app.h"
-#include "chain/ledger/tree.h"
+#include "chain/ledger/range.h"
 #include "chain/light/light_proof.h"
 #include "store/kv/kv.h"
 
@@ -112,7 +113,9 @@ class Ledger;
 struct Moment {
   kv::Snapshot snapshot;
   light::BlockHeader header;
+  std::uint8_t side = 0;  // which families hold the state
 };
+struct StoredTx;
 
 // What was committed at one moment.
 class View final : public StateReader {
@@ -140,10 +143,24 @@ class View final : public StateReader {
   };
   Result<std::vector<LedgerEvent>> events(EventsFrom from, std::string_view topic_prefix, std::size_t limit) const;
 
+  // For nodes that fetch this state: an answer of about bytes_max (range.h), and earlier blocks up to this view's.
+  Result<RangeAnswer> prove_range(const light::KeyRange& range, std::size_t bytes_max) const;
+  struct Past {
+    std::vector<Block> blocks;  // from `first` on, as many as bytes_max allows but at least one
+    std::vector<Hash32> path;   // of the last of them in this view's history; empty when it is this view's own block
+  };
+  struct Heights {
+    Height first, last;
+  };
+  Result<Past> past(Heights heights, std::size_t bytes_max) const;
+  // A header of its own with certificate and handovers from epoch `from_epoch` on: ledger.uncertified.
+  Result<light::CertifiedHeader> believable(ProofWanted wanted) const;
+
  private:
   friend class Ledger;
   View(const Ledger& ledger, std::shared_ptr<const Moment> moment) : ledger_(ledger), moment_(std::move(moment)) {}
   Result<Certified> certified(const light::BlockHeader& header, light::Grade grade) const;
+  Result<std::optional<StoredTx>> stored_tx(const Hash32& id) const;
   Result<light::CertifiedHeader> believable(const light::BlockHeader& shown, const Certified& by,
                                             ProofWanted wanted) const;
   Result<std::vector<light::Handover>> handovers(std::uint64_t upto_epoch, ProofWanted wanted) const;
@@ -200,6 +217,7 @@ class Ledger {
 
  private:
   friend class View;
+  friend class Installer;
   Ledger(const light::Genesis& genesis, std::unique_ptr<kv::Store> store);
   Status start(const std::vector<App*>& apps);
   Status write_genesis();
@@ -211,7 +229,7 @@ class Ledger {
   Status check_cut(const Cut& cut) const;
   Status run_txs(const Cut& cut, const BlockContext& context, Overlay& state, Executed& out) const;
   Status seal(const Cut& cut, Overlay& state, Executed& out) const;
-  NodeGet node_get(const kv::Snapshot* at) const;
+  NodeGet node_get(std::uint8_t side, const kv::Snapshot* at) const;
 
   light::Genesis genesis_;
   NetworkId network_;
@@ -219,6 +237,7 @@ class Ledger {
   std::map<std::uint8_t, App*> apps_;
   Block tip_;
   bool wants_block_ = false;
+  std::uint8_t side_ = 0;  // which families hold the state
   std::uint64_t epoch_ = 0;
   light::ValidatorSet set_;
   light::History history_;  // over the blocks below the tip

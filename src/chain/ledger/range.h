@@ -1,9 +1,9 @@
 // The prover of range proofs (chain/light/range.h) over a stored tree and the state beside it.
 // A range is answered from its start, up to about bytes_max: the answer says where it ends, at the range's end or at
-// the last pair that is in it. Nodes of one depth stand together in the store in the order of their paths, so a range is
-// read level by level; the work is bounded by kRangeLeavesMax leaves a look.
-// Pure over the reader; any thread that may call it. Errors: ledger.tree_corrupt (corrupt: a node or value does not fit,
-// or a leaf without its key), ledger.range (invalid: it ends before it begins), and what the reader gives.
+// the last pair that is in it. Nodes of one depth stand together in the store in the order of their paths, so a range
+// is read level by level; the work is bounded by kRangeLeavesMax leaves a look.
+// Pure over the reader; any thread that may call it. Errors: ledger.tree_corrupt (corrupt: a node or value does not
+// fit, or a leaf without its key), ledger.range (invalid: it ends before it begins), and what the reader gives.
 #pragma once
 
 #include "chain/ledger/tree.h"
@@ -22,9 +22,9 @@ struct TreeReader {
 };
 
 struct RangeAnswer {
-  Hash32 last;          // the proof is for the range up to here
+  Hash32 last;  // the proof is for the range up to here
   std::size_t pairs = 0;
-  Bytes proof;          // encoded light::RangeProof
+  Bytes proof;  // encoded light::RangeProof
 };
 Result<RangeAnswer> prove_range(const TreeReader& reader, const light::KeyRange& range, std::size_t bytes_max);
 

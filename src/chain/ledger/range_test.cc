@@ -18,7 +18,7 @@ constexpr KeyRange kAll{.first = {}, .last = kKeyHashMax};
 
 // A plain map beside the tree that is kept for it.
 struct World {
-  std::map<Bytes, Bytes> state;                     // the truth
+  std::map<Bytes, Bytes> state;                      // the truth
   std::map<Hash32, std::pair<Bytes, Bytes>> sorted;  // by key hash
   std::map<Bytes, Bytes> records;
   Hash32 root;
@@ -148,9 +148,8 @@ TEST(Range, answers_of_a_walk_are_together_the_state_and_its_tree) {
       ASSERT_TRUE(answer) << answer.error().str();
       const auto proof = light::decode_range_proof(answer->proof);
       ASSERT_TRUE(verify_range(*proof, {*first, answer->last}, world.root, [&](const light::RangeNode& node) {
-        records[TreePath{node.path, node.depth}.record_key()] =
-            encode_node({node.leaf ? TreeNode::Type::kLeaf : TreeNode::Type::kInner, node.a, node.b,
-                         to_bytes(node.key)});
+        records[TreePath{node.path, node.depth}.record_key()] = encode_node(
+            {node.leaf ? TreeNode::Type::kLeaf : TreeNode::Type::kInner, node.a, node.b, to_bytes(node.key)});
       }));
       for (auto& [key, value] : pairs_of(*proof)) state.emplace(key, value);
       first = light::next_key_hash(answer->last);

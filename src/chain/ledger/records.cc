@@ -196,6 +196,30 @@ light::HistoryGet history_get(const kv::Store& store) {
   };
 }
 
+Bytes encode_next(const StoredNext& next) {
+  Bytes out = {static_cast<std::uint8_t>(next.wants_block ? 1 : 0)};
+  append_be(out, next.epoch);
+  append_be(out, next.height.value);
+  return out;
+}
+
+Result<StoredNext> read_next(const kv::Store& store, const kv::Snapshot* at) {
+  TRY(const auto bytes, store.get(kMeta, as_bytes(kNextKey), at));
+  if (bytes && bytes->size() == 9) {  // written before heights were kept here
+    TRY(const auto last, store.last(kBlocks, {}, {}, at));
+    if (last)
+      return StoredNext{.wants_block = (*bytes)[0] == 1,
+                        .epoch = load_be<std::uint64_t>(bytes->data() + 1),
+                        .height = Height{load_be<std::uint64_t>(last->first.data())}};
+  }
+  if (!bytes || bytes->size() != 17)
+    return fail(Kind::kCorrupt, "ledger.record",
+                text("found {} bytes for what comes next, expected 17", bytes ? bytes->size() : 0));
+  return StoredNext{.wants_block = (*bytes)[0] == 1,
+                    .epoch = load_be<std::uint64_t>(bytes->data() + 1),
+                    .height = Height{load_be<std::uint64_t>(bytes->data() + 9)}};
+}
+
 Bytes encode_stored_tx(const StoredTx& stored) {
   codec::CborWriter w;
   w.map(4);
@@ -267,13 +291,13 @@ Result<Cut> decode_cut(ByteView bytes) {
 }
 
 Result<std::optional<Bytes>> StoreState::get(ByteView key) const {
-  auto value = store_.get(kStateFamily, key, at_);
+  auto value = store_.get(family_, key, at_);
   if (!value) return fail(Kind::kCorrupt, "ledger.state_io", value.error().str());
   return value;
 }
 
 Status StoreState::scan(ByteView prefix, ByteView from, const std::function<bool(ByteView, ByteView)>& visit) const {
-  const Status status = store_.scan(kStateFamily, prefix, from, visit, at_);
+  const Status status = store_.scan(family_, prefix, from, visit, at_);
   if (!status) return fail(Kind::kCorrupt, "ledger.state_io", status.error().str());
   return {};
 }

@@ -8,8 +8,23 @@ namespace hanse::ledger {
 constexpr kv::Family kMeta{0}, kStateFamily{1}, kNodes{2}, kBlocks{3}, kTxs{4}, kEvents{5}, kTopics{6}, kHistory{7},
     kCerts{8}, kValsets{9};  // those of other rooms follow: ledger.h
 
-// In the family meta: u8 wants a block, u64 epoch, both of the next block.
+// The state and its tree lie in one pair of families; an install (install.h) makes the other one ready and changes
+// over.
+constexpr kv::Family kStateOther{17}, kNodesOther{18};
+constexpr kv::Family state_family(std::uint8_t side) { return side == 0 ? kStateFamily : kStateOther; }
+constexpr kv::Family node_family(std::uint8_t side) { return side == 0 ? kNodes : kNodesOther; }
+constexpr std::string_view kSideKey = "side";  // in the family meta: u8, none = 0
+
+// In the family meta: u8 wants a block and u64 epoch, both of the next block; u64 height of the newest.
 constexpr std::string_view kNextKey = "next";
+struct StoredNext {
+  bool wants_block = false;
+  std::uint64_t epoch = 0;
+  Height height;
+};
+Bytes encode_next(const StoredNext& next);
+Result<StoredNext> read_next(const kv::Store& store, const kv::Snapshot* at = nullptr);
+constexpr std::string_view kEconomicKey = "economic";  // in meta: height of the newest economic certificate
 
 Bytes height_key(Height height);
 Bytes event_key(Height height, std::uint32_t index);
@@ -40,7 +55,7 @@ light::HistoryGet history_get(const kv::Store& store);
 struct StoredTx {
   Height height;
   std::uint32_t index = 0;
-  Bytes tx, result;
+  Bytes tx, result;  // empty: applied before the state was fetched, and known by its id only
 };
 Bytes encode_stored_tx(const StoredTx& stored);
 Result<StoredTx> decode_stored_tx(ByteView bytes);
@@ -54,12 +69,14 @@ std::unexpected<Error> bad_record(std::string_view what, const Error& error);
 // The state family read directly or at a snapshot.
 class StoreState final : public StateReader {
  public:
-  explicit StoreState(const kv::Store& store, const kv::Snapshot* at = nullptr) : store_(store), at_(at) {}
+  StoreState(const kv::Store& store, std::uint8_t side, const kv::Snapshot* at = nullptr)
+      : store_(store), family_(state_family(side)), at_(at) {}
   Result<std::optional<Bytes>> get(ByteView key) const override;
   Status scan(ByteView prefix, ByteView from, const std::function<bool(ByteView, ByteView)>& visit) const override;
 
  private:
   const kv::Store& store_;
+  const kv::Family family_;
   const kv::Snapshot* at_;
 };
 

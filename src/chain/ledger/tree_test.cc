@@ -28,7 +28,8 @@ struct Stored {
   };
   static std::vector<TreeChange> list(const std::map<Hash32, std::optional<Hash32>>& changes) {
     std::vector<TreeChange> out;
-    for (const auto& [key, value] : changes) out.insert(out.begin(), {key, value, {}});  // descending: any order will do
+    // Descending: any order will do.
+    for (const auto& [key, value] : changes) out.insert(out.begin(), {key, value, {}});
     return out;
   }
   Hash32 update(const std::map<Hash32, std::optional<Hash32>>& changes) {

@@ -23,17 +23,16 @@ Place place_of(ByteView bytes) {
 }  // namespace
 
 Result<std::uint64_t> View::next_epoch() const {
-  TRY(const auto next, ledger_.store_->get(kMeta, as_bytes(kNextKey), &moment_->snapshot));
-  if (!next || next->size() != 9) return fail(Kind::kCorrupt, "ledger.record", "found no record of what comes next");
-  return load_be<std::uint64_t>(next->data() + 1);
+  TRY(const StoredNext next, read_next(*ledger_.store_, &moment_->snapshot));
+  return next.epoch;
 }
 
 Result<std::optional<Bytes>> View::get(ByteView key) const {
-  return StoreState(*ledger_.store_, &moment_->snapshot).get(key);
+  return StoreState(*ledger_.store_, moment_->side, &moment_->snapshot).get(key);
 }
 
 Status View::scan(ByteView prefix, ByteView from, const std::function<bool(ByteView, ByteView)>& visit) const {
-  return StoreState(*ledger_.store_, &moment_->snapshot).scan(prefix, from, visit);
+  return StoreState(*ledger_.store_, moment_->side, &moment_->snapshot).scan(prefix, from, visit);
 }
 
 Result<Bytes> View::query(std::uint8_t app, std::string_view path, ByteView argument) const {
@@ -121,22 +120,38 @@ Result<light::LightProof> View::prove(ByteView key, ProofWanted wanted) const {
   light::LightProof proof{.block = {}, .key = to_bytes(key), .value = {}, .path = {}};
   TRY(proof.block, believable(header(), by, wanted));
   TRY(proof.value, get(key));
-  TRY(proof.path, prove_in_tree(ledger_.node_get(&moment_->snapshot), light::state_key_hash(key)));
+  TRY(proof.path, prove_in_tree(ledger_.node_get(moment_->side, &moment_->snapshot), light::state_key_hash(key)));
   return proof;
 }
 
 Result<Block> View::block(Height height) const {
-  TRY(const auto bytes, ledger_.store_->get(kBlocks, height_key(height), &moment_->snapshot));
+  std::optional<Bytes> bytes;
+  if (height <= this->height()) {  // an install puts blocks above it
+    TRY(bytes, ledger_.store_->get(kBlocks, height_key(height), &moment_->snapshot));
+  }
   if (!bytes)
     return fail(Kind::kNotFound, "ledger.not_found",
                 text("found no block {}, the newest is {}", height.value, header().height.value));
   return decode_block(*bytes);
 }
 
-Result<std::optional<Applied>> View::tx_result(const Hash32& id) const {
+Result<std::optional<StoredTx>> View::stored_tx(const Hash32& id) const {
   TRY(const auto bytes, ledger_.store_->get(kTxs, id.view(), &moment_->snapshot));
-  if (!bytes) return std::optional<Applied>();
-  TRY(const StoredTx stored, decode_stored_tx(*bytes));
+  if (!bytes) return std::optional<StoredTx>();
+  TRY(StoredTx stored, decode_stored_tx(*bytes));
+  if (stored.height > height()) return std::optional<StoredTx>();  // of an install that is not done
+  if (stored.tx.empty())
+    return fail(Kind::kUnavailable, "ledger.before_sync",
+                text("found transaction {} applied at height {}, before this node fetched its state; the result is "
+                     "with nodes that executed it",
+                     id, stored.height.value));
+  return std::optional(std::move(stored));
+}
+
+Result<std::optional<Applied>> View::tx_result(const Hash32& id) const {
+  TRY(const auto found, stored_tx(id));
+  if (!found) return std::optional<Applied>();
+  const StoredTx& stored = *found;
   auto result = decode_result(stored.result);
   if (!result) return bad_record("transaction result", result.error());
   return std::optional(
@@ -144,16 +159,15 @@ Result<std::optional<Applied>> View::tx_result(const Hash32& id) const {
 }
 
 Result<Tx> View::tx(const Hash32& id) const {
-  TRY(const auto bytes, ledger_.store_->get(kTxs, id.view(), &moment_->snapshot));
-  if (!bytes) return fail(Kind::kNotFound, "ledger.not_found", text("found no transaction {}", id));
-  TRY(const StoredTx stored, decode_stored_tx(*bytes));
-  return decode_tx(stored.tx);
+  TRY(const auto stored, stored_tx(id));
+  if (!stored) return fail(Kind::kNotFound, "ledger.not_found", text("found no transaction {}", id));
+  return decode_tx(stored->tx);
 }
 
 Result<light::TxProof> View::prove_tx(const Hash32& id, ProofWanted wanted) const {
-  TRY(const auto bytes, ledger_.store_->get(kTxs, id.view(), &moment_->snapshot));
-  if (!bytes) return fail(Kind::kNotFound, "ledger.not_found", text("found no transaction {}", id));
-  TRY(StoredTx stored, decode_stored_tx(*bytes));
+  TRY(auto found, stored_tx(id));
+  if (!found) return fail(Kind::kNotFound, "ledger.not_found", text("found no transaction {}", id));
+  StoredTx& stored = *found;
   TRY(const Block in, block(stored.height));
   const auto by = ledger_.certified(wanted.grade);
   if (!by || by->header.height < stored.height)

@@ -63,7 +63,8 @@ class Walk {
   }
 
   Status finish() const {
-    if (next_ != hashes_.size()) return refuse(text("found {} pairs with no place in the tree", hashes_.size() - next_));
+    if (next_ != hashes_.size())
+      return refuse(text("found {} pairs with no place in the tree", hashes_.size() - next_));
     if (!border_.empty()) return refuse(text("found {} bytes after the border's end", border_.size()));
     return {};
   }
@@ -107,14 +108,18 @@ class Walk {
   Hash32 leaf(const Hash32& path, std::uint16_t depth) {
     const Hash32 value = state_value_hash(proof_.pairs[next_].value);
     if (nodes_)
-      nodes_({.depth = depth, .path = path, .leaf = true, .a = hashes_[next_], .b = value,
+      nodes_({.depth = depth,
+              .path = path,
+              .leaf = true,
+              .a = hashes_[next_],
+              .b = value,
               .key = proof_.pairs[next_].key});
     return state_leaf_hash(hashes_[next_++], value);
   }
 
   Result<Hash32> inside(const Hash32& path, std::uint16_t depth) {
-    const auto end = std::upper_bound(hashes_.begin() + static_cast<std::ptrdiff_t>(next_), hashes_.end(),
-                                      last_below(path, depth));
+    const auto end =
+        std::upper_bound(hashes_.begin() + static_cast<std::ptrdiff_t>(next_), hashes_.end(), last_below(path, depth));
     const auto count = static_cast<std::size_t>(end - hashes_.begin()) - next_;
     if (count > 0 && hashes_[next_] < path) return refuse(text("found no place for the pair {}", hashes_[next_]));
     return build(path, depth, count);

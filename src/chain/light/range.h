@@ -55,10 +55,10 @@ Result<RangeProof> decode_range_proof(ByteView bytes);
 // A node that the proof shows: every one of the range's subtree, and those above that cross its ends.
 struct RangeNode {
   std::uint16_t depth = 0;
-  Hash32 path;         // its first `depth` bits
-  bool leaf = false;   // a, b: key and value hash; otherwise the children's hashes
+  Hash32 path;        // its first `depth` bits
+  bool leaf = false;  // a, b: key and value hash; otherwise the children's hashes
   Hash32 a, b;
-  ByteView key;        // of a leaf
+  ByteView key;  // of a leaf
 };
 using RangeNodes = std::function<void(const RangeNode& node)>;
 

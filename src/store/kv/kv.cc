@@ -122,14 +122,14 @@ struct Batch::Rep {
     std::size_t at;  // in data: the key, then the value
     std::uint32_t key_size, value_size;
     std::uint8_t family;
-    bool erase;
+    enum class What : std::uint8_t { kPut, kErase, kClear } what;
   };
   std::vector<Op> ops;
   Bytes data;
 
-  void add(Family family, bool erase, ByteView key, ByteView value) {
+  void add(Family family, Op::What what, ByteView key, ByteView value) {
     ops.push_back({data.size(), static_cast<std::uint32_t>(key.size()), static_cast<std::uint32_t>(value.size()),
-                   family.index, erase});
+                   family.index, what});
     append(data, key);
     append(data, value);
   }
@@ -142,8 +142,9 @@ Batch::Batch(Batch&&) noexcept = default;
 Batch& Batch::operator=(Batch&&) noexcept = default;
 Batch::~Batch() = default;
 
-void Batch::put(Family family, ByteView key, ByteView value) { rep_->add(family, false, key, value); }
-void Batch::erase(Family family, ByteView key) { rep_->add(family, true, key, {}); }
+void Batch::put(Family family, ByteView key, ByteView value) { rep_->add(family, Rep::Op::What::kPut, key, value); }
+void Batch::erase(Family family, ByteView key) { rep_->add(family, Rep::Op::What::kErase, key, {}); }
+void Batch::clear(Family family) { rep_->add(family, Rep::Op::What::kClear, {}, Bytes(kKeyMax, 0xFF)); }
 std::size_t Batch::size_bytes() const { return rep_->data.size(); }
 std::size_t Batch::count() const { return rep_->ops.size(); }
 
@@ -270,7 +271,10 @@ Status Store::write(Batch batch, Sync sync) {
                        op.value_size, kKeyMax, kValueMax));
     auto* handle = rep_->handle(Family{op.family});
     const rocksdb::Slice key = slice(in.key(op));
-    const auto status = op.erase ? out.Delete(handle, key) : out.Put(handle, key, slice(in.value(op)));
+    const rocksdb::Slice value = slice(in.value(op));
+    const auto status = op.what == Batch::Rep::Op::What::kErase   ? out.Delete(handle, key)
+                        : op.what == Batch::Rep::Op::What::kClear ? out.DeleteRange(handle, key, value)
+                                                                  : out.Put(handle, key, value);
     if (!status.ok()) return rep_->error(status, "fill a batch for");
   }
   rocksdb::WriteOptions o;

@@ -65,6 +65,7 @@ class Batch {
   ~Batch();
   void put(Family family, ByteView key, ByteView value);
   void erase(Family family, ByteView key);
+  void clear(Family family);  // all that was written to it before; the batch puts nothing else there
   std::size_t size_bytes() const;
   std::size_t count() const;
 

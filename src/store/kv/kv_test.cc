@@ -167,6 +167,26 @@ TEST_F(Kv, a_snapshot_keeps_its_moment) {
   EXPECT_EQ(get(*store, kA, "k"), "new");
 }
 
+TEST_F(Kv, clears_a_family_whole_but_not_for_a_snapshot_of_before) {
+  const auto store = open();
+  ASSERT_TRUE(put(*store, kA, "x", "1"));
+  ASSERT_TRUE(put(*store, kA, std::string(kKeyMax, '\xFE'), "2"));
+  ASSERT_TRUE(put(*store, kB, "x", "3"));
+  const Snapshot before = store->snapshot();
+  Batch batch;
+  batch.clear(kA);
+  batch.put(kB, as_bytes("y"), as_bytes("4"));
+  ASSERT_TRUE(store->write(std::move(batch), Sync::kYes));
+  EXPECT_EQ(get(*store, kA, "x"), "(none)");
+  EXPECT_FALSE(*store->last(kA, {}));
+  EXPECT_EQ(get(*store, kA, "x", &before), "1");
+  EXPECT_EQ(get(*store, kB, "x"), "3");
+  EXPECT_EQ(get(*store, kB, "y"), "4");
+  ASSERT_TRUE(put(*store, kA, "x", "5"));
+  ASSERT_TRUE(store->flush());
+  EXPECT_EQ(get(*store, kA, "x"), "5");
+}
+
 TEST_F(Kv, refuses_a_missing_folder_unknown_families_and_a_second_opener) {
   Options strict = options();
   strict.create = Create::kNo;
