@@ -42,7 +42,8 @@ room(mesh/channel 2 USES codec crypto exec logging LIBS OpenSSL::SSL OpenSSL::Cr
 room(chain/light 3 USES codec crypto)
 room(chain/consensus 3 USES crypto)
 room(chain/ledger 3 USES codec crypto kv light)
-room(chain/replica 3 USES codec crypto kv journal light ledger consensus channel)
+room(chain/sync 3 USES codec crypto light consensus TEST_USES ledger)
+room(chain/replica 3 USES codec crypto kv journal light ledger consensus sync channel)
 room(chain/backup 3 USES codec crypto kv archive light ledger TEST_USES replica)
 
 # 4 exchange: jobs, prices, work, receipts
