@@ -145,6 +145,7 @@ std::string_view type_name(Type type) {
       "none",     "vertex", "ack",          "pre_prepare", "prepare", "commit",         "attest",  "view_change",
       "new_view", "status", "fetch_vertex", "fetch_slots", "slot",    "fetch_proposal", "proposal"};
   const auto n = static_cast<std::size_t>(type);
+  if (type == kSyncQuestion || type == kSyncAnswer) return type == kSyncQuestion ? "sync_question" : "sync_answer";
   return n < kTypeCount ? kNames[n] : kNames[0];
 }
 
@@ -152,6 +153,8 @@ std::size_t frame_bytes_max(std::uint8_t type) {
   constexpr std::size_t kProposalMax = 64 + kReplicasMax * kTipBytes;
   constexpr std::size_t kCertificateMax = 64 + kReplicasMax * (kSignatureBytesMax + 6);
   constexpr std::size_t kViewChangeMax = 128 + kCertificateMax + 2 * kClaimsMax * kClaimBytes + kSignatureBytesMax;
+  if (static_cast<Type>(type) == kSyncQuestion) return kSyncQuestionBytesMax;
+  if (static_cast<Type>(type) == kSyncAnswer) return kSyncAnswerBytesMax;
   if (type == 0 || type >= kTypeCount) return 0;
   switch (static_cast<Type>(type)) {
     case Type::kVertex: return kVertexBytesMax;

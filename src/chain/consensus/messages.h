@@ -48,6 +48,9 @@ enum class Type : std::uint8_t {
   kProposal = 14,
 };
 constexpr std::uint8_t kTypeCount = 15;
+// Frames of chain/sync over the same channels; a Replica takes neither.
+constexpr Type kSyncQuestion{32}, kSyncAnswer{33};
+constexpr std::size_t kSyncQuestionBytesMax = 256, kSyncAnswerBytesMax = 6u << 20;
 std::string_view type_name(Type type);
 // The largest body a channel may accept for this type; 0 = unknown type.
 std::size_t frame_bytes_max(std::uint8_t type);

@@ -134,6 +134,8 @@ TEST(Messages, counts_beyond_the_limits_are_refused_before_anything_is_allocated
   EXPECT_FALSE(decode_ack(encode(many)));
   EXPECT_EQ(frame_bytes_max(0), 0u);
   EXPECT_EQ(frame_bytes_max(kTypeCount), 0u);
+  EXPECT_EQ(frame_bytes_max(static_cast<std::uint8_t>(kSyncQuestion)), kSyncQuestionBytesMax);
+  EXPECT_EQ(frame_bytes_max(static_cast<std::uint8_t>(kSyncAnswer)), kSyncAnswerBytesMax);
   for (std::uint8_t type = 1; type < kTypeCount; ++type) {
     EXPECT_GT(frame_bytes_max(type), 0u);
     EXPECT_NE(type_name(static_cast<Type>(type)), "none");

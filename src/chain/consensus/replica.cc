@@ -122,6 +122,7 @@ Facts Replica::facts() const {
           .reported = c.reported(),
           .abstaining = c.abstaining,
           .halted = c.halted,
+          .held = c.held,
           .lane_vertices = c.lanes->count(c.config.self),
           .lane_bytes = c.lanes->bytes(c.config.self),
           .pending_slots = 0,

@@ -126,10 +126,11 @@ struct ServeProposal {
 };
 
 enum class NoticeKind : std::uint8_t {
-  kNewView,   // number = view
-  kHalted,    // this replica stops: text says why
-  kVoting,    // abstaining ended
-  kEvidence,  // replica = who; text says what
+  kNewView,     // number = view
+  kHalted,      // this replica stops: text says why
+  kVoting,      // abstaining ended
+  kEvidence,    // replica = who; text says what
+  kAbstaining,  // from now on: the others know of votes that this journal does not; text says which
 };
 struct Notice {
   NoticeKind kind = NoticeKind::kNewView;
@@ -153,6 +154,13 @@ struct Effects {
   std::optional<std::uint64_t> released;
 };
 
+// A fetched state: a checkpoint slot's block with its certificate, and the cut after it.
+struct Installed {
+  Certificate certificate;
+  std::vector<Tip> cut;
+  bool wants_block = false;
+};
+
 struct Counters {
   std::uint64_t frames_dropped = 0, frames_malformed = 0, frames_stale = 0, frames_far = 0, frames_denied = 0;
   std::uint64_t proposals_sent = 0, prepares_sent = 0, prepares_received = 0, commits_sent = 0, commits_received = 0;
@@ -173,6 +181,7 @@ struct Facts {
   Seq reported = 0;   // others of power >= A say that they executed so far
   bool abstaining = false;
   bool halted = false;
+  bool held = false;
   std::size_t lane_vertices = 0, lane_bytes = 0;  // own, not ordered
   std::size_t pending_slots = 0;                  // accepted or voted on, not committed
   std::size_t log_slots = 0;                      // whose votes are kept
@@ -196,6 +205,12 @@ class Replica {
   Result<Effects> submit(Now now, ByteView batch, std::uint32_t tx_count);
   // Writes a snapshot record, so that older ones can be released: when the journal fills.
   Effects compact(Now now);
+  // State sync (replica_sync.cc). While held nothing is given to execution and no slot is asked for; what was given
+  // ends.
+  Effects hold(Now now);
+  Effects resume(Now now);  // without having installed anything
+  // The ledger is the fetched state of a checkpoint now, durably: go on from there. Nothing may be in execution.
+  Effects installed(Now now, Installed at);
 
   bool lane_open() const;            // a batch would be taken
   std::int64_t batch_at_ns() const;  // when the next batch, if it is not full before, is best cut; may be past

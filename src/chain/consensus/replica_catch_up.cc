@@ -24,8 +24,10 @@ void Replica::Core::send_status(Index to) {
 void Replica::Core::on_status(Index from, const StatusReport& status) {
   const auto before = reports.find(from);
   const bool stuck = before == reports.end() || before->second.executed == status.executed;
+  const bool leapt = before != reports.end() && before->second.executed + kSlotWindow < status.executed;
   reports[from] = status;
   if (silent()) return;
+  if (leapt) give_back(from);  // what it could not place before, it can now
   if (resent_ns.contains(from) && ns() - resent_ns[from] < config.status_ms * kNsPerMs / 2) return;
   resent_ns[from] = ns();
   if (status.abstaining != 0) give_back(from);
@@ -97,6 +99,7 @@ bool Replica::Core::bodies_missing() const {
 }
 
 bool Replica::Core::behind() const {
+  if (held) return false;
   const SlotState* next = slots.find(handed + 1);
   if (next != nullptr && next->decided) return false;
   return stable.seq > handed ||

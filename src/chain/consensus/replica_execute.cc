@@ -10,7 +10,7 @@ namespace hanse::consensus {
 // ---- cuts ----------------------------------------------------------------------------------------------------------
 
 void Replica::Core::hand_over() {
-  while (handed < done + config.slots_ahead_max) {
+  while (!held && handed < done + config.slots_ahead_max) {
     SlotState* s = slots.find(handed + 1);
     if (s == nullptr || !s->decided || !hand_over_one(handed + 1, *s)) return;
     s->handed = true;

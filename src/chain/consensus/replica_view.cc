@@ -19,7 +19,7 @@ bool Replica::Core::work_waits() const {
 }
 
 void Replica::Core::watch_progress() {
-  if (changing() || silent()) return;  // their deadlines are others: see wake()
+  if (changing() || silent() || held) return;  // their deadlines are others: see wake(); held, nothing can progress
   if (!work_waits()) {
     progress_due_ns = kNever;
   } else if (progress_due_ns == kNever) {

@@ -4,6 +4,7 @@
 
 #include "base/core/text.h"
 #include "base/core/thread_name.h"
+#include "chain/consensus/cut.h"
 #include "chain/replica/dag.h"
 
 namespace hanse::replica {
@@ -19,7 +20,7 @@ std::size_t bytes_of(const consensus::Execute& slot) {
 
 Applier::Applier(ledger::Ledger& ledger, Clock& clock, Options options, Callbacks callbacks)
     : ledger_(ledger), clock_(clock), options_(std::move(options)), callbacks_(std::move(callbacks)), thread_([this] {
-        run();
+        loop();
       }) {}
 
 Applier::~Applier() { stop(); }
@@ -48,7 +49,9 @@ void Applier::execute(consensus::Execute slot) {
 
 void Applier::certify(consensus::Certificate certificate) { put(std::move(certificate)); }
 
-void Applier::run() {
+void Applier::run(std::function<Status()> work) { put(std::move(work)); }
+
+void Applier::loop() {
   name_thread("applier");
   std::unique_lock lock(mutex_);
   for (;;) {
@@ -62,6 +65,8 @@ void Applier::run() {
     if (Slot* slot = std::get_if<Slot>(&work)) {
       done = make(*slot, last);
       backlog_bytes_ -= bytes_of(slot->execute);
+    } else if (const auto* other = std::get_if<std::function<Status()>>(&work)) {
+      done = (*other)();
     } else {
       done = keep(std::get<consensus::Certificate>(std::move(work)));
     }
@@ -80,7 +85,7 @@ Status Applier::make(Slot& slot, bool last) {
                   .leader = {},
                   .txs = std::move(flat.txs),
                   .epoch = options_.epoch,
-                  .id = e.digest};
+                  .id = consensus::cut_id(e.digest, e.cut)};
   if (e.proposal) {
     cut.time_ms = std::max(cut.time_ms, e.proposal->time_ms);
     if (e.proposal->leader < options_.leaders.size()) cut.leader = options_.leaders[e.proposal->leader];

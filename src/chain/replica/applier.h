@@ -53,7 +53,8 @@ class Applier {
 
   void execute(consensus::Execute slot);
   void certify(consensus::Certificate certificate);
-  void stop();  // the block being made ends
+  void run(std::function<Status()> work);  // between two blocks, on the thread that owns the ledger
+  void stop();                             // the block being made ends
   std::size_t backlog_bytes() const { return backlog_bytes_; }
 
  private:
@@ -61,9 +62,9 @@ class Applier {
     consensus::Execute execute;
     std::int64_t queued_ns = 0;
   };
-  using Work = std::variant<Slot, consensus::Certificate>;
+  using Work = std::variant<Slot, consensus::Certificate, std::function<Status()>>;
   void put(Work work);
-  void run();
+  void loop();
   Status make(Slot& slot, bool last);
   Status keep(consensus::Certificate certificate);
 

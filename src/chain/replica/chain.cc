@@ -130,6 +130,8 @@ void Chain::Rep::stop() {
   if (recorder) recorder->stop();
   if (applier) applier->stop();
   if (signer) signer->stop();
+  if (syncer) syncer->stop();
+  if (snapshots) snapshots->stop();
   if (server) server->stop();
   answer_all(Error(Kind::kUnavailable, "ledger.stopped", "the chain stopped before the transaction's block"));
 }
@@ -268,6 +270,12 @@ ChainStats Chain::stats() const {
     out.record_bytes = r.recorder->bytes();
     out.frames_dropped = r.inbox->dropped();
     out.backlog_bytes = r.applier->backlog_bytes();
+  }
+  if (r.syncer) {
+    out.sync = r.syncer->stats();
+    const Snapshots::Stats given = r.snapshots->stats();
+    out.snapshot_answers = given.answered;
+    out.snapshot_bytes = given.bytes;
   }
   if (r.server) {
     const Server::Stats served = r.server->stats();

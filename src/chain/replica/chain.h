@@ -16,7 +16,8 @@
 // failed, or a quorum contradicts us; restart to recover), ledger.timeout (timeout: the transaction may still be
 // applied), ledger.not_validator (invalid: the key is no genesis validator's), ledger.uncertified (unavailable),
 // replica.network (invalid: several validators and no network), replica.twin (conflict: inside ledger.halted),
-// replica.stuck (unavailable), replica.slot_full (exhausted: ordered beyond a slot's limit and not applied), those of
+// replica.stuck (unavailable), replica.contradicted (internal: a certified chain does not hold our newest block; inside
+// ledger.halted), replica.slot_full (exhausted: ordered beyond a slot's limit and not applied), those of
 // Pool, consensus, Ledger, journal, and what the application's check says.
 #pragma once
 
@@ -34,6 +35,7 @@
 #include "chain/ledger/ledger.h"
 #include "chain/replica/net.h"
 #include "chain/replica/pool.h"
+#include "chain/sync/sync.h"
 
 namespace hanse::replica {
 
@@ -57,6 +59,9 @@ struct ChainStats {
   std::uint64_t syncs = 0, records = 0, record_bytes = 0;  // of the journal
   std::uint64_t frames_dropped = 0;                        // by a full inbox
   std::uint64_t served = 0, serve_refused = 0;             // requests for the past
+  std::uint64_t synced = 0;                                // states that were fetched and installed
+  sync::Stats sync;                                        // of fetching one
+  std::uint64_t snapshot_answers = 0, snapshot_bytes = 0;  // given to those that fetch
   std::size_t backlog_bytes = 0;                           // decided and not executed
   consensus::Facts facts;
   consensus::Counters consensus;
@@ -74,7 +79,11 @@ struct ChainOptions {
   std::size_t slot_txs_max = kSlotTxsMax;           // a rule of the network: other values are for tests
   bool check_determinism = false;                   // every block is executed twice and compared first
   std::int64_t timeout_ms = 500;                    // see consensus::Config
-  std::optional<NetworkOptions> network = {};       // with several validators
+  std::uint64_t sync_lag = 4'096;                   // slots behind what power >= A executed: fetch a state
+  std::uint64_t snapshot_every = 1'024;             // blocks between states that are offered; of checkpoints
+  std::uint64_t sync_bytes_per_s = 256u << 20;      // of a state that is fetched, and of those that are given
+  std::uint64_t snapshot_bytes_per_s = 192u << 20;
+  std::optional<NetworkOptions> network = {};                                // with several validators
   std::function<std::unique_ptr<Net>(consensus::Index self)> make_net = {};  // instead of it, for tests
   Clock* clock = nullptr;                                                    // nullptr: system_clock()
   Fs* fs = nullptr;                                                          // of the journal; nullptr: real_fs()

@@ -203,9 +203,16 @@ Status Chain::Rep::start(const Options& options) {
   }
   TRY(replica, consensus::Replica::create(made, std::move(from), *oracle, now()));
   start_threads(options, made);
+  start_sync(options, made);
   if (net)
-    TRY_OK(net->start({.frame = [this](consensus::Index peer, std::uint8_t type,
-                                       consensus::Frame body) { inbox->frame(peer, type, std::move(body)); },
+    TRY_OK(net->start({.frame =
+                           [this](consensus::Index peer, std::uint8_t type, consensus::Frame body) {
+                             if (static_cast<consensus::Type>(type) == consensus::kSyncQuestion)
+                               return snapshots->ask(peer, std::move(body));
+                             if (static_cast<consensus::Type>(type) == consensus::kSyncAnswer)
+                               return syncer->received(peer, std::move(body));
+                             inbox->frame(peer, type, std::move(body));
+                           },
                        .read = [this] { inbox->work(); },
                        .up = [this](consensus::Index peer) { inbox->up(peer); },
                        .twin =
@@ -241,8 +248,11 @@ void Chain::Rep::start_threads(const Options& options, const consensus::Config& 
       Applier::Callbacks{
           .journal_seq = [this] { return recorder->durable_seq(); },
           .made = [this](Made made) { deliver(std::move(made)); },
-          .executed = [this](consensus::Seq seq, const Hash32& block,
-                             bool wants) { inbox->executed({.seq = seq, .block = block, .wants_block = wants}); },
+          .executed =
+              [this](consensus::Seq seq, const Hash32& block, bool wants) {
+                if (snapshots) snapshots->made(Height{seq});
+                inbox->executed({.seq = seq, .block = block, .wants_block = wants});
+              },
           .certified =
               [this] {
                 {

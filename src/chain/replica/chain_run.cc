@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/core/text.h"
+#include "chain/replica/detail/effects.h"
 #include "chain/replica/detail/rep.h"
 
 namespace hanse::replica {
@@ -9,34 +10,13 @@ namespace {
 
 constexpr std::int64_t kTickGapNs = 1'000'000;  // a timer that is due stays due until it helped: not a busy loop
 
-template <class T>
-void join(std::vector<T>& all, std::vector<T>& more) {
-  if (all.empty()) {
-    all.swap(more);
-    return;
-  }
-  all.insert(all.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
-}
-
-void join(consensus::Effects& all, consensus::Effects more) {
-  join(all.records, more.records);
-  join(all.sends, more.sends);
-  join(all.executes, more.executes);
-  join(all.signs, more.signs);
-  join(all.certificates, more.certificates);
-  join(all.serve_vertices, more.serve_vertices);
-  join(all.serve_slots, more.serve_slots);
-  join(all.serve_proposals, more.serve_proposals);
-  join(all.notices, more.notices);
-  if (more.released) all.released = more.released;
-}
-
 }  // namespace
 
 // One turn, on whichever thread brought something. Gives when the next one is due at the latest.
 std::int64_t Chain::Rep::turn(const Mail& mail) {
   consensus::Effects all;
   handle(mail, all);
+  watch_lag(mail, all);
   cut_batches(all);
   const std::int64_t at_ns = clock->mono_ns();
   if (replica->wake_ns() <= at_ns && ticked_ns + kTickGapNs <= at_ns) {
@@ -103,6 +83,14 @@ void Chain::Rep::notice(const consensus::Notice& what) {
       Status gone = real_fs().unlink(mark_path());
       if (gone) gone = real_fs().sync_dir(dir);
       if (!gone && gone.error().kind() != Kind::kNotFound) halt(gone.error());
+      return;
+    }
+    case consensus::NoticeKind::kAbstaining: {
+      // Before anything else is sent: a restart must not trust this journal either.
+      const Status marked = replace_file(real_fs(), mark_path(), as_bytes(what.text));
+      if (!marked) return halt(marked.error());
+      const std::lock_guard lock(mutex);
+      abstain_reason = what.text;
       return;
     }
     case consensus::NoticeKind::kNewView:

@@ -77,19 +77,23 @@ void put_slot(kv::Batch& batch, const consensus::Execute& slot, std::int64_t blo
                 .tx_count = v.vertex.tx_count,
                 .slot = slot.seq,
                 .block_time_ms = block_time_ms});
-  Bytes cut;
-  for (const Tip& tip : slot.cut) {
-    put_tip(cut, tip);
+  put_cut(batch, slot.seq, slot.cut, journal_seq);
+  batch.put(ledger::kFinalized, slot_key(slot.seq), *consensus::slot_frame(slot.seq, slot.proposal));
+}
+
+void put_cut(kv::Batch& batch, Seq seq, const std::vector<Tip>& cut, std::uint64_t journal_seq) {
+  Bytes tips;
+  for (const Tip& tip : cut) {
+    put_tip(tips, tip);
     Bytes key = to_bytes(kTipPrefix), value;
     append_be(key, tip.lane);
     put_tip(value, tip);
     batch.put(ledger::kMetadata, key, value);
   }
-  batch.put(ledger::kMetadata, cut_key(slot.seq), cut);
+  batch.put(ledger::kMetadata, cut_key(seq), tips);
   Bytes journal;
   append_be(journal, journal_seq);
   batch.put(ledger::kMetadata, as_bytes(kJournalKey), journal);
-  batch.put(ledger::kFinalized, slot_key(slot.seq), *consensus::slot_frame(slot.seq, slot.proposal));
 }
 
 Result<std::optional<Bytes>> read_vertex(const kv::Store& store, const Hash32& id) {

@@ -29,6 +29,9 @@ struct VertexNote {
 
 void put_slot(kv::Batch& batch, const consensus::Execute& slot, std::int64_t block_time_ms, std::uint64_t journal_seq);
 
+// The cut after a slot that was not executed here but fetched as a state.
+void put_cut(kv::Batch& batch, consensus::Seq seq, const std::vector<consensus::Tip>& cut, std::uint64_t journal_seq);
+
 Result<std::optional<Bytes>> read_vertex(const kv::Store& store, const Hash32& id);  // its frame
 Result<std::optional<VertexNote>> read_note(const kv::Store& store, const Hash32& id);
 Result<std::optional<consensus::Slot>> read_slot(const kv::Store& store, consensus::Seq seq);

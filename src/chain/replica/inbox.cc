@@ -23,8 +23,9 @@ void Mail::clear() {
   executed.clear();
   attested.clear();
   ups.clear();
+  installed.reset();
   durable = 0;
-  compact = kicked = false;
+  compact = kicked = sync_over = false;
 }
 
 template <class Put>
@@ -57,6 +58,12 @@ void Inbox::up(consensus::Index peer) {
   put([&] {
     if (std::ranges::find(mail_.ups, peer) == mail_.ups.end()) mail_.ups.push_back(peer);
   });
+}
+void Inbox::installed(consensus::Installed what) {
+  put([&] { mail_.installed = std::move(what); });
+}
+void Inbox::sync_over() {
+  put([&] { mail_.sync_over = true; });
 }
 void Inbox::durable(std::uint64_t token) {
   put([&] { mail_.durable = std::max(mail_.durable, token); });

@@ -45,12 +45,14 @@ struct Mail {
   std::vector<Executed> executed;
   std::vector<Attested> attested;
   std::vector<consensus::Index> ups;
+  std::optional<consensus::Installed> installed;
+  bool sync_over = false;     // nothing was installed
   std::uint64_t durable = 0;  // token; 0 = nothing new
   bool compact = false;
   bool kicked = false;
   bool empty() const {
     return votes.empty() && bulk.empty() && executed.empty() && attested.empty() && ups.empty() && durable == 0 &&
-           !compact && !kicked;
+           !compact && !kicked && !installed && !sync_over;
   }
   void clear();  // keeps the memory
 };
@@ -68,6 +70,8 @@ class Inbox {
   void executed(Mail::Executed what);
   void attested(Mail::Attested what);
   void up(consensus::Index peer);
+  void installed(consensus::Installed what);
+  void sync_over();
   void durable(std::uint64_t token);
   void compact();
   void kick();  // the pool has something new, or somebody waits for a turn

@@ -12,8 +12,8 @@
 
 namespace hanse::sync {
 
-constexpr std::size_t kRequestBytesMax = 256;
-constexpr std::size_t kReplyBytesMax = 6u << 20;
+constexpr std::size_t kRequestBytesMax = consensus::kSyncQuestionBytesMax;
+constexpr std::size_t kReplyBytesMax = consensus::kSyncAnswerBytesMax;
 constexpr std::size_t kOffersMax = 8;
 constexpr std::size_t kPastBlocksMax = 4'096;  // in one answer
 constexpr std::size_t kBlockTxsMax = 65'536;

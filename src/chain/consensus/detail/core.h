@@ -138,6 +138,11 @@ struct Replica::Core {
   void stop_abstaining();
   Seq reported() const;
 
+  // ---- replica_sync.cc
+  void hold();
+  void let_go();
+  void installed(Installed at);
+
   // ---- replica_recover.cc
   Status restore(const Record& record);
   void resume();
@@ -229,6 +234,7 @@ struct Replica::Core {
   Index catch_up_peer = 0;
   Seq fetched_to = 0;  // the slots asked for end here
   bool abstaining = false, halted = false;
+  bool held = false;      // a state is fetched meanwhile
   Seq abstain_bound = 0;  // nothing above it can have been voted before the loss; 0 = not known yet
   View abstain_view = 0;
 };

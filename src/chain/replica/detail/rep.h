@@ -1,5 +1,5 @@
-// The inside of Chain, spread over chain.cc (door, answers), chain_open.cc (from disk) and chain_run.cc (a turn of the
-// replica). Private to the room.
+// The inside of Chain, spread over chain.cc (door, answers), chain_open.cc (from disk), chain_run.cc (a turn of the
+// replica) and chain_sync.cc (fetching a state). Private to the room.
 #pragma once
 
 #include <atomic>
@@ -15,6 +15,8 @@
 #include "chain/replica/recorder.h"
 #include "chain/replica/server.h"
 #include "chain/replica/signer.h"
+#include "chain/replica/snapshots.h"
+#include "chain/replica/syncer.h"
 #include "store/journal/journal.h"
 
 namespace hanse::replica {
@@ -51,6 +53,12 @@ struct Chain::Rep {
   void publish();
   consensus::Now now() const { return {.mono_ns = clock->mono_ns(), .wall_ms = clock->wall_ms()}; }
 
+  // ---- chain_sync.cc
+  void start_sync(const Options& options, const consensus::Config& config);
+  void watch_lag(const Mail& mail, consensus::Effects& all);
+  void install(sync::Head head);
+  void answer_applied();
+
   // ---- chain.cc
   void deliver(Made made);
   void halt(const Error& why);
@@ -80,12 +88,18 @@ struct Chain::Rep {
   std::unique_ptr<consensus::Replica> replica;
   std::int64_t batch_due_ns = 0;
   std::int64_t ticked_ns = 0;
+  enum class SyncPhase : std::uint8_t { kNone, kHolding, kFetching } sync_phase = SyncPhase::kNone;
+  std::uint64_t sync_lag = 0;
+  std::int64_t sync_again_ns = 0;
+  bool sync_wanted = false;
 
   std::unique_ptr<Inbox> inbox;
   std::unique_ptr<Recorder> recorder;
   std::unique_ptr<Applier> applier;
   std::unique_ptr<Signer> signer;
   std::unique_ptr<Server> server;
+  std::unique_ptr<Snapshots> snapshots;
+  std::unique_ptr<Syncer> syncer;
   std::thread loop;
 
   // What a turn leaves for others to read, under a lock of its own: a turn waits for nobody who submits or is answered.
