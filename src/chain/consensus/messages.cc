@@ -168,7 +168,7 @@ std::size_t frame_bytes_max(std::uint8_t type) {
     case Type::kViewChange: return kViewChangeMax;
     case Type::kNewView: return 16u << 20;  // about 100 equal validators with ML-DSA-65
     case Type::kStatus: return 64;
-    case Type::kFetchVertex: return 32;
+    case Type::kFetchVertex: return 40;
     case Type::kFetchSlots: return 9;
     case Type::kFetchProposal: return 40;
   }
@@ -301,7 +301,12 @@ Bytes encode(const StatusReport& status) {
   return w.take();
 }
 
-Bytes encode(const FetchVertex& fetch) { return to_bytes(fetch.id.view()); }
+Bytes encode(const FetchVertex& fetch) {
+  Writer w;
+  w.fixed(fetch.id);
+  w.num(fetch.above);
+  return w.take();
+}
 
 Bytes encode(const FetchSlots& fetch) {
   Writer w;
@@ -416,6 +421,7 @@ Result<StatusReport> decode_status(ByteView body) {
 Result<FetchVertex> decode_fetch_vertex(ByteView body) {
   Reader r(body);
   FetchVertex f{.id = r.fixed<Hash32>()};
+  f.above = r.num<std::uint64_t>();
   return finish(r, std::move(f), "fetch_vertex");
 }
 

@@ -30,6 +30,8 @@ constexpr std::size_t kClaimsPerSlotMax = 16;
 constexpr std::size_t kSignatureBytesMax = 8u << 10;
 constexpr std::size_t kAckHashesMax = 4'096;
 constexpr std::size_t kSlotsPerFetchMax = 64;
+constexpr std::size_t kVerticesPerFetchMax = 64;
+constexpr std::size_t kVertexFetchBytesMax = 2u << 20;  // an answer ends with the vertex that goes beyond
 
 enum class Type : std::uint8_t {
   kVertex = 1,
@@ -174,8 +176,9 @@ struct StatusReport {
   std::uint8_t abstaining = 0;  // 1 = waits for a checkpoint, 2 = waits for a newer view, 0 = votes
 };
 
-struct FetchVertex {
+struct FetchVertex {  // with what it stands on in its lane, newest first, at most kVerticesPerFetchMax
   Hash32 id;
+  std::uint64_t above = 0;  // but nothing at this height or below
 };
 struct FetchSlots {  // committed slots from `first`, at most kSlotsPerFetchMax
   Seq first = 0;

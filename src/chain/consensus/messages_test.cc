@@ -70,7 +70,7 @@ TEST(Messages, decode_only_what_encodes_to_the_same_bytes) {
   strict(NewView{.epoch = 1, .view = 4, .view_changes = {view_change(0), view_change(2)}}, decode_new_view);
   strict(StatusReport{.epoch = 1, .view = 2, .wanted_view = 3, .stable = 32, .executed = 40, .abstaining = 1},
          decode_status);
-  strict(FetchVertex{.id = hash(1)}, decode_fetch_vertex);
+  strict(FetchVertex{.id = hash(1), .above = 7}, decode_fetch_vertex);
   strict(FetchSlots{.first = 9, .vertices = 1}, decode_fetch_slots);
   strict(Slot{.seq = 7, .null = false, .proposal = proposal()}, decode_slot);
   strict(Slot{.seq = 7, .null = true, .proposal = {}}, decode_slot);

@@ -110,9 +110,11 @@ struct SignAttest {  // sign `block` for Purpose::kAttest, off this thread; answ
   bool checkpoint = false;  // the ledger up to seq must be synced first: others will forget what leads to it
 };
 
-struct ServeVertex {
+struct ServeVertex {  // from the store, with what it stands on in its lane, newest first
   Index to = 0;
   Hash32 id;
+  std::uint64_t above = 0;                                         // nothing at this height or below
+  std::size_t vertices_max = 1, bytes_max = kVertexFetchBytesMax;  // it ends with the vertex that goes beyond the bytes
 };
 struct ServeSlots {  // send Slot frames first..last from the store, each after its vertices where they are asked for
   Index to = 0;

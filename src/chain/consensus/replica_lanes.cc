@@ -108,15 +108,24 @@ void Replica::Core::want(const Tip& tip) {
     loose.erase(it);
     return keep_vertex(v, true);
   }
-  if (wanted.contains(tip.id) || wanted.size() >= kWantedMax) return;
+  if (wanted.contains(tip.id)) return;
+  // Names that nobody has a vertex for must not keep others of their lane from being asked for.
+  std::size_t of_lane = 0;
+  auto longest = wanted.end();
+  for (auto it = wanted.begin(); it != wanted.end(); ++it) {
+    if (it->second.tip.lane != tip.lane) continue;
+    ++of_lane;
+    if (longest == wanted.end() || it->second.asked > longest->second.asked) longest = it;
+  }
+  if (of_lane >= kWantedLaneMax) wanted.erase(longest);
   // The author first: it has it by definition, and the frame may be on its way.
-  wanted[tip.id] = {.tip = tip, .due_ns = ns() + config.fetch_ms * kNsPerMs, .next_peer = tip.lane};
+  wanted[tip.id] = {.tip = tip, .due_ns = ns() + config.fetch_ms * kNsPerMs, .next_peer = tip.lane, .asked = 0};
 }
 
 void Replica::Core::ask_for_wanted() {
   for (auto it = wanted.begin(); it != wanted.end();) {
     Wanted& w = it->second;
-    if (w.tip.height <= lanes->cut(w.tip.lane).height) {
+    if (w.tip.height <= lanes->cut(w.tip.lane).height || w.asked >= kWantedRounds * power.count()) {
       it = wanted.erase(it);
       continue;
     }
@@ -124,21 +133,35 @@ void Replica::Core::ask_for_wanted() {
       if (w.next_peer == config.self) w.next_peer = static_cast<Index>((w.next_peer + 1) % power.count());
       if (w.next_peer != config.self) {
         ++counters.fetches;
-        send(w.next_peer, Type::kFetchVertex, std::make_shared<const Bytes>(encode(FetchVertex{.id = it->first})));
+        const FetchVertex fetch{.id = it->first, .above = lanes->cut(w.tip.lane).height};
+        send(w.next_peer, Type::kFetchVertex, std::make_shared<const Bytes>(encode(fetch)));
       }
       w.next_peer = static_cast<Index>((w.next_peer + 1) % power.count());
-      w.due_ns = ns() + config.fetch_ms * kNsPerMs;
+      w.due_ns = ns() + (config.fetch_ms * kNsPerMs << std::min(w.asked, kWantedDoublings));
+      ++w.asked;
     }
     ++it;
   }
 }
 
+// The vertex and those below it in its lane, each a round trip less for who lacks a chain of them.
 void Replica::Core::on_fetch_vertex(Index from, const FetchVertex& fetch) {
-  if (const VertexFrame* v = lanes->find(fetch.id)) return send(from, Type::kVertex, v->frame);
-  for (const Execute& e : in_execution)
-    for (const VertexFrame& v : e.vertices)
-      if (v.id == fetch.id) return send(from, Type::kVertex, v.frame);
-  out.serve_vertices.push_back({.to = from, .id = fetch.id});
+  ServeVertex left{.to = from, .id = fetch.id, .above = fetch.above, .vertices_max = kVerticesPerFetchMax};
+  const auto give = [&](const VertexFrame& v) {  // false: that was the last
+    send(from, Type::kVertex, v.frame);
+    left.id = v.vertex.parents[0];
+    left.vertices_max -= 1;
+    const bool more = v.frame->size() < left.bytes_max && left.vertices_max > 0 && v.vertex.height > fetch.above + 1;
+    left.bytes_max -= std::min(left.bytes_max, v.frame->size());
+    return more;
+  };
+  while (const VertexFrame* v = lanes->find(left.id))
+    if (!give(*v)) return;
+  // In order of execution a vertex stands behind the one below it.
+  for (auto e = in_execution.rbegin(); e != in_execution.rend(); ++e)
+    for (auto v = e->vertices.rbegin(); v != e->vertices.rend(); ++v)
+      if (v->id == left.id && !give(*v)) return;
+  out.serve_vertices.push_back(left);
 }
 
 // ---- the own lane --------------------------------------------------------------------------------------------------

@@ -173,10 +173,17 @@ class TestCluster {
           for (const VertexFrame& v : x.vertices) wire_.push_back({i, s.to, Type::kVertex, v.frame});
         wire_.push_back({i, s.to, Type::kSlot, slot_frame(seq, x.proposal)});
       }
-    for (const ServeVertex& s : e.serve_vertices)
-      for (const auto& [seq, x] : node.store)
-        for (const VertexFrame& v : x.vertices)
-          if (v.id == s.id) wire_.push_back({i, s.to, Type::kVertex, v.frame});
+    for (const ServeVertex& s : e.serve_vertices) {
+      Hash32 id = s.id;
+      std::size_t left = s.vertices_max;
+      for (auto x = node.store.rbegin(); x != node.store.rend(); ++x)
+        for (auto v = x->second.vertices.rbegin(); v != x->second.vertices.rend(); ++v) {
+          if (v->id != id || left == 0 || v->vertex.height <= s.above) continue;
+          wire_.push_back({i, s.to, Type::kVertex, v->frame});
+          id = v->vertex.parents[0];
+          --left;
+        }
+    }
     for (const SignAttest& s : e.signs)
       if (!node.sign) {
         node.unsigned_attests.push_back(s);

@@ -153,15 +153,26 @@ TEST_F(DagTest, serves_slots_each_after_its_vertices) {
   server.ask(consensus::ServeVertex{.to = 5, .id = {}});
   server.ask(consensus::ServeVertex{.to = 5, .id = c.id});
   net.wait_for(9);
+  server.ask(consensus::ServeVertex{.to = 4, .id = a[2].id, .above = 0, .vertices_max = 2});
+  server.ask(consensus::ServeVertex{.to = 4, .id = a[2].id, .above = 1, .vertices_max = 9});
+  server.ask(consensus::ServeVertex{.to = 4, .id = a[2].id, .above = 0, .vertices_max = 9, .bytes_max = 1});
+  server.ask(consensus::ServeVertex{.to = 4, .id = a[2].id, .above = 0, .vertices_max = 9});
+  net.wait_for(17);
   server.stop();
   std::string types;
   for (const auto& f : net.frames) types += text("{} ", consensus::type_name(f.type));
   const std::string v = text("{} ", consensus::type_name(Type::kVertex)),
                     s = text("{} ", consensus::type_name(Type::kSlot));
-  EXPECT_EQ(types, v + s + v + v + v + s + s + text("{} ", consensus::type_name(Type::kProposal)) + v);
+  EXPECT_EQ(types, v + s + v + v + v + s + s + text("{} ", consensus::type_name(Type::kProposal)) + v + v + v + v + v +
+                       v + v + v + v);
+  const auto height = [&](std::size_t n) {
+    return consensus::decode_vertex(std::make_shared<const Bytes>(net.frames[n].body))->vertex.height;
+  };
+  const std::vector<std::uint64_t> expected = {3, 2, 3, 2, 3, 3, 2, 1};  // newest first, down to a limit each
+  for (std::size_t n = 0; n < expected.size(); ++n) EXPECT_EQ(height(9 + n), expected[n]) << n;
   EXPECT_EQ(net.frames[7].to, 6);
   EXPECT_EQ(net.frames[8].body, *c.frame);
-  EXPECT_EQ(server.stats().answered, 5u);
+  EXPECT_EQ(server.stats().answered, 9u);
 }
 
 TEST_F(DagTest, an_answer_ends_where_the_network_takes_no_more_and_requests_are_limited) {

@@ -58,8 +58,18 @@ void Server::run() {
 }
 
 Status Server::serve(const consensus::ServeVertex& request) {
-  TRY(auto frame, read_vertex(store_, request.id));
-  if (frame) net_.send(request.to, consensus::Type::kVertex, shared(*std::move(frame)));
+  Hash32 id = request.id;
+  std::size_t bytes = 0;
+  for (std::size_t n = 0; n < request.vertices_max && bytes < request.bytes_max; ++n) {
+    TRY(auto bytes_of, read_vertex(store_, id));
+    if (!bytes_of) return {};
+    consensus::Frame frame = shared(*std::move(bytes_of));
+    TRY(const auto v, consensus::decode_vertex(frame));
+    if (net_.send(request.to, consensus::Type::kVertex, frame) != Net::Sent::kYes) return {};
+    if (v.vertex.height <= request.above + 1) return {};
+    bytes += frame->size();
+    id = v.vertex.parents[0];
+  }
   return {};
 }
 

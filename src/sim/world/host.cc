@@ -274,14 +274,22 @@ void World::serve(Host& h, const Effects& e) {
     }
   };
   for (const consensus::ServeVertex& s : e.serve_vertices) {
-    Frame frame = app_.vertex(s.id);
-    if (!frame) continue;
-    const auto v = consensus::decode_vertex(frame);
-    const auto& cut = h.chain.back()->cut;
-    const bool have = v && std::ranges::any_of(cut, [&](const consensus::Tip& t) {
-                        return t.lane == v->vertex.lane && t.height >= v->vertex.height;
-                      });
-    if (have) reply(s.to, Type::kVertex, frame);
+    Hash32 id = s.id;
+    std::size_t bytes = 0;
+    for (std::size_t n = 0; n < s.vertices_max && bytes < s.bytes_max; ++n) {
+      const Frame frame = app_.vertex(id);
+      if (!frame) break;
+      const auto v = consensus::decode_vertex(frame);
+      const auto& cut = h.chain.back()->cut;
+      const bool have = v && std::ranges::any_of(cut, [&](const consensus::Tip& t) {
+                          return t.lane == v->vertex.lane && t.height >= v->vertex.height;
+                        });
+      if (!have) break;
+      reply(s.to, Type::kVertex, frame);
+      if (v->vertex.height <= s.above + 1) break;
+      bytes += frame->size();
+      id = v->vertex.parents[0];
+    }
   }
   for (const consensus::ServeSlots& s : e.serve_slots) {
     if (s.last - s.first >= consensus::kSlotsPerFetchMax && h.watched)

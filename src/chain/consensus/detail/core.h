@@ -32,7 +32,9 @@ constexpr std::uint64_t kCatchUpWindow = 2 * kSlotsPerFetchMax;  // decided or t
 constexpr std::size_t kAttestSlotsMax = 64;                      // slots whose attests are collected
 constexpr std::size_t kLooseMax = 1'024;                         // vertices that came before anybody asked
 constexpr std::size_t kLooseBytesMax = 32u << 20;
-constexpr std::size_t kWantedMax = 1'024;
+constexpr std::size_t kWantedLaneMax = 64;     // vertices of one lane that are asked for
+constexpr std::uint32_t kWantedRounds = 4;     // of asking everybody; what is still needed then is wanted anew
+constexpr std::uint32_t kWantedDoublings = 5;  // of the pause between asking
 constexpr std::uint64_t kStrictSlots = 64;    // a lane that stalled a slot is proposed only when acked by Q for so long
 constexpr std::int64_t kCourtesyMs = 10'000;  // a peer needs a new view for so long
 constexpr std::int64_t kCourtesyGapMs = 60'000;
@@ -176,6 +178,7 @@ struct Replica::Core {
     Tip tip;
     std::int64_t due_ns = 0;
     Index next_peer = 0;
+    std::uint32_t asked = 0;
   };
   std::map<Hash32, Wanted> wanted;
   std::map<Hash32, VertexFrame> loose;

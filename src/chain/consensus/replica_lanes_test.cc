@@ -1,0 +1,61 @@
+// Fetching vertices that did not come: chains of them in few questions, and names that stand for nothing.
+#include <gtest/gtest.h>
+
+#include "base/core/text.h"
+#include "chain/consensus/test_cluster.h"
+
+namespace hanse::consensus {
+namespace {
+
+std::uint64_t fetches(const TestCluster& cluster, Index i) { return cluster.nodes[i].replica->counters().fetches; }
+
+TEST(Fetching, a_chain_of_vertices_takes_few_questions) {
+  TestCluster cluster = TestCluster::equal_powers(4);
+  constexpr int kChain = 150;
+  const auto lost = [](Index, Index to, Type type) { return to == 3 && type == Type::kVertex; };
+  const auto nothing = [](Index, Index to, Type) { return to == 3; };
+  // Replica 3 gets nothing of lane 0, and no slots either, until the whole chain waits in it.
+  for (int n = 0; n < kChain; ++n) ASSERT_TRUE(cluster.submit(0, text("v{}", n)));
+  cluster.run(lost);
+  cluster.advance_ms(5, nothing);
+  const std::uint64_t before = fetches(cluster, 3);
+  cluster.advance_ms(2'000);
+  EXPECT_EQ(cluster.order(3), cluster.order(0));
+  EXPECT_EQ(cluster.nodes[3].replica->facts().executed, cluster.nodes[0].replica->facts().executed);
+  EXPECT_GE(cluster.nodes[3].replica->counters().vertices_ordered, static_cast<std::uint64_t>(kChain));
+  EXPECT_LE(fetches(cluster, 3) - before, 20u);
+}
+
+// A vertex on top of one that nobody has.
+Bytes orphan(std::uint64_t height, std::uint8_t n) {
+  Vertex v{.epoch = 0, .lane = 1, .height = height, .parents = {{}}, .batch_root = {}, .batch_len = 0, .tx_count = 1};
+  v.parents[0].data[0] = n;
+  v.parents[0].data[1] = 0x77;
+  return *make_vertex(v, as_bytes("x")).frame;
+}
+
+TEST(Fetching, a_name_that_stands_for_nothing_is_given_up) {
+  TestCluster cluster = TestCluster::equal_powers(4);
+  cluster.inject(1, 3, Type::kVertex, orphan(9, 1));
+  cluster.advance_ms(100);
+  EXPECT_GT(fetches(cluster, 3), 0u);
+  cluster.advance_ms(20'000);
+  const std::uint64_t asked = fetches(cluster, 3);
+  EXPECT_LE(asked, 4u * 4u);
+  cluster.advance_ms(60'000);
+  EXPECT_EQ(fetches(cluster, 3), asked);
+}
+
+TEST(Fetching, names_that_stand_for_nothing_do_not_keep_a_lane_from_being_fetched) {
+  TestCluster cluster = TestCluster::equal_powers(4);
+  for (std::uint8_t n = 0; n < 200; ++n) cluster.inject(1, 3, Type::kVertex, orphan(20u + n, n));
+  cluster.advance_ms(300);
+  const auto lost = [](Index, Index to, Type type) { return to == 3 && type == Type::kVertex; };
+  ASSERT_TRUE(cluster.submit(1, "needed"));
+  cluster.run(lost);
+  cluster.advance_ms(3'000);
+  EXPECT_EQ(cluster.order(3), "needed ");
+}
+
+}  // namespace
+}  // namespace hanse::consensus
