@@ -110,6 +110,7 @@ void Replica::Core::catch_up() {
   const bool missing = bodies_missing();
   if (!missing && !behind()) {
     catch_up_due_ns = kNever;
+    catch_up_wait_ms = 0;
     return;
   }
   if (catch_up_due_ns == kNever) catch_up_due_ns = ns() + config.fetch_ms * kNsPerMs;
@@ -189,6 +190,8 @@ void Replica::Core::on_proposal(const Proposal& proposal) {
     return;
   }
   s->add_body(digest, proposal);
+  catch_up_wait_ms = 0;  // it helped: what is missing next is asked for soon
+  catch_up_due_ns = std::min(catch_up_due_ns, ns() + config.fetch_ms * kNsPerMs);
 }
 
 // ---- after a lost journal ------------------------------------------------------------------------------------------

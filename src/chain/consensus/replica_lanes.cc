@@ -137,7 +137,8 @@ void Replica::Core::ask_for_wanted() {
         send(w.next_peer, Type::kFetchVertex, std::make_shared<const Bytes>(encode(fetch)));
       }
       w.next_peer = static_cast<Index>((w.next_peer + 1) % power.count());
-      w.due_ns = ns() + (config.fetch_ms * kNsPerMs << std::min(w.asked, kWantedDoublings));
+      const auto round = static_cast<std::uint32_t>(w.asked / power.count());
+      w.due_ns = ns() + (config.fetch_ms * kNsPerMs << round);
       ++w.asked;
     }
     ++it;
