@@ -60,6 +60,8 @@ bool Replica::Core::hand_over_one(Seq seq, SlotState& s) {
     e.vertices = execution_order(std::move(fresh), seq, power.count());
     e.proposal = *body;
     for (const Tip& tip : tips) lanes->advance(tip);
+    // A first start, it seemed: its folder was emptied.
+    if (own_tip.height == 0 && lanes->cut(config.self).height > 0 && !abstaining) distrust_journal();
   }
   e.cut = lanes->cut();
   counters.vertices_ordered += e.vertices.size();

@@ -44,6 +44,21 @@ void Replica::Core::let_go() {
   catch_up_due_ns = ns();
 }
 
+// The own lane was ordered further than this journal knows: it is not the one that voted.
+void Replica::Core::distrust_journal() {
+  const Tip& mine = lanes->cut(config.self);
+  if (!abstaining) {
+    abstaining = true;
+    abstain_bound = 0;
+    out.notices.push_back(
+        {.kind = NoticeKind::kAbstaining,
+         .replica = config.self,
+         .number = mine.height,
+         .text = text("found our lane ordered up to {}, the journal knows of {}", mine.height, own_tip.height)});
+  }
+  own_tip = mine;
+}
+
 void Replica::Core::installed(Installed at) {
   const Seq seq = at.certificate.seq;
   if (seq <= done || handed != done || !in_execution.empty())
@@ -57,19 +72,7 @@ void Replica::Core::installed(Installed at) {
   for (const Tip& tip : at.cut)
     if (tip.lane < power.count()) lanes->advance(tip);
   forget();
-  // The own lane was written further than this journal knows: it is not the one that voted.
-  if (const Tip& mine = lanes->cut(config.self); mine.height > own_tip.height) {
-    if (!abstaining) {
-      abstaining = true;
-      abstain_bound = 0;
-      out.notices.push_back(
-          {.kind = NoticeKind::kAbstaining,
-           .replica = config.self,
-           .number = mine.height,
-           .text = text("found our lane ordered up to {}, the journal knows of {}", mine.height, own_tip.height)});
-    }
-    own_tip = mine;
-  }
+  if (lanes->cut(config.self).height > own_tip.height) distrust_journal();
   if (seq % config.checkpoint_every == 0) stabilise(at.certificate);
   slots.forget_through(std::min(stable.seq, done));
   for (auto& [at_seq, s] : slots.all())

@@ -124,6 +124,21 @@ TEST_F(SyncedReplica, whose_lane_went_further_than_its_journal_abstains) {
   EXPECT_EQ(newest(kLate), newest(0));
 }
 
+TEST_F(SyncedReplica, an_emptied_one_that_catches_up_by_slots_abstains_too) {
+  cluster.nodes[kLate].up = true;
+  ASSERT_TRUE(cluster.submit(kLate, "before"));
+  cluster.advance_ms(100);
+  cluster.crash(kLate);
+  order(40);
+  cluster.nodes[kLate].executed.clear();
+  cluster.nodes[kLate].root = {};
+  join();
+  cluster.advance_ms(1'000);
+  EXPECT_EQ(newest(kLate), newest(0));
+  EXPECT_EQ(cluster.nodes[kLate].root, cluster.nodes[0].root);
+  EXPECT_TRUE(cluster.nodes[kLate].replica->facts().abstaining);
+}
+
 TEST_F(SyncedReplica, halts_when_a_state_is_not_above_what_it_executed) {
   order(40);
   join();

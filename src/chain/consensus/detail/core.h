@@ -143,6 +143,7 @@ struct Replica::Core {
   void hold();
   void let_go();
   void installed(Installed at);
+  void distrust_journal();
 
   // ---- replica_recover.cc
   Status restore(const Record& record);
