@@ -50,6 +50,11 @@ void Replica::Core::distrust_journal() {
   if (!abstaining) {
     abstaining = true;
     abstain_bound = 0;
+    // What was about to be said, and the view that was asked for, are taken back.
+    deferred.clear();
+    signing.clear();
+    wanted_view = view;
+    progress_due_ns = empty_due_ns = censor_due_ns = view_due_ns = resend_due_ns = kNever;
     out.notices.push_back(
         {.kind = NoticeKind::kAbstaining,
          .replica = config.self,
