@@ -42,8 +42,9 @@ room(mesh/channel 2 USES codec crypto exec logging LIBS OpenSSL::SSL OpenSSL::Cr
 room(chain/light 3 USES codec crypto)
 room(chain/consensus 3 USES crypto)
 room(chain/ledger 3 USES codec crypto kv light)
+room(chain/reputation 3 USES codec crypto light ledger consensus)
 room(chain/sync 3 USES codec crypto light consensus TEST_USES ledger)
-room(chain/replica 3 USES codec crypto kv journal light ledger consensus sync channel)
+room(chain/replica 3 USES codec crypto kv journal light ledger consensus reputation sync channel)
 room(chain/backup 3 USES codec crypto kv archive light ledger TEST_USES replica)
 
 # 4 exchange: jobs, prices, work, receipts
@@ -76,13 +77,13 @@ hanse_proto(node hanse/node/v1/node.proto)
 room(node/client 6 USES codec crypto exec ledger LIBS hanse_proto_node)
 room(node/api 6 USES codec crypto telemetry client LIBS hanse_proto_node Boost::headers Threads::Threads
      TEST_LIBS hanse_proto_node)
-room(node/roles 6 USES codec crypto logging telemetry exec blob ledger light replica market auction gxf runtime client
-     api)
+room(node/roles 6 USES codec crypto logging telemetry exec blob ledger light reputation replica market auction gxf
+     runtime client api)
 room(node/load 6 USES codec crypto ledger light client TEST_NEEDS hanse-bench)
 program(hanse-bench node/load/main_bench.cc ROOMS load)
 room(node/daemon 6 USES codec crypto config logging telemetry exec kv blob ledger light replica market
      gxf runtime flow client api roles
-     TEST_USES ledger TEST_NEEDS hansed hanse-worker kind_echo)
+     TEST_USES ledger reputation TEST_NEEDS hansed hanse-worker kind_echo)
 program(hansed node/daemon/main_hansed.cc ROOMS daemon)
 
 # 7 sim: the same consensus objects in a world of faults
@@ -96,8 +97,10 @@ program(hanse-sim-mutants sim/world/main_mutants.cc ROOMS world FLAVOUR mutants)
 
 # 8 cli
 room(cli/rescue 8 USES codec plugin)
-room(cli/inspect 8 USES codec plugin crypto journal light consensus ledger client)
-room(cli/verbs 8 USES codec plugin rescue crypto gxf market light ledger runtime receipt client roles inspect world
+room(cli/inspect 8 USES codec plugin crypto journal light consensus ledger reputation client)
+room(cli/verbs 8 USES codec plugin rescue crypto gxf market light ledger reputation runtime receipt client roles
+     inspect world
      LIBS CLI11::CLI11)
 program(hanse cli/verbs/main_hanse.cc ROOMS verbs)
-program(hanse-backup cli/rescue/main_backup.cc ROOMS rescue verbs codec plugin light ledger archive backup auction)
+program(hanse-backup cli/rescue/main_backup.cc ROOMS rescue verbs codec plugin light ledger reputation archive backup
+        auction)

@@ -94,6 +94,7 @@ std::string_view record_type_name(RecordType type) {
     case RecordType::kAttest: return "attest";
     case RecordType::kSnapshot: return "snapshot";
     case RecordType::kSnapshotEnd: return "snapshot_end";
+    case RecordType::kUnsigned: return "unsigned";
   }
   return "unknown";
 }
@@ -102,7 +103,7 @@ Result<RecordInfo> describe_record(std::uint8_t type, ByteView payload) {
   RecordInfo out;
   out.type = static_cast<RecordType>(type);
   out.payload_bytes = payload.size();
-  Status read = fail(Kind::kCorrupt, "consensus.record", text("found a record of type {}, expected 1 to 8", type));
+  Status read = fail(Kind::kCorrupt, "consensus.record", text("found a record of type {}, expected 1 to 9", type));
   switch (out.type) {
     case RecordType::kVertex: read = read_vertex(payload, out); break;
     case RecordType::kPrepare: read = read_prepare(payload, out); break;
@@ -112,10 +113,11 @@ Result<RecordInfo> describe_record(std::uint8_t type, ByteView payload) {
     case RecordType::kAttest: read = read_attest(payload, out); break;
     case RecordType::kSnapshot: read = read_snapshot(payload, out); break;
     case RecordType::kSnapshotEnd:
+    case RecordType::kUnsigned:
       if (payload.size() != sizeof(Seq))
         return fail(Kind::kCorrupt, "consensus.record",
-                    text("snapshot_end: found {} bytes, expected {}", payload.size(), sizeof(Seq)));
-      out.slot = load_le<Seq>(payload.data());
+                    text("{}: found {} bytes, expected {}", record_type_name(out.type), payload.size(), sizeof(Seq)));
+      (out.type == RecordType::kSnapshotEnd ? out.slot : out.height) = load_le<std::uint64_t>(payload.data());
       return out;
   }
   TRY_OK(std::move(read));

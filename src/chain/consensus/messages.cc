@@ -3,6 +3,7 @@
 #include "base/core/check.h"
 #include "base/crypto/hash.h"
 #include "chain/consensus/detail/wire.h"
+#include "chain/consensus/statement.h"
 
 namespace hanse::consensus {
 namespace {
@@ -142,8 +143,9 @@ Hash32 hash_batch(ByteView batch) { return crypto::blake3("hanse/batch/1", {batc
 
 std::string_view type_name(Type type) {
   constexpr std::string_view kNames[kTypeCount] = {
-      "none",     "vertex", "ack",          "pre_prepare", "prepare", "commit",         "attest",  "view_change",
-      "new_view", "status", "fetch_vertex", "fetch_slots", "slot",    "fetch_proposal", "proposal"};
+      "none",   "vertex",         "ack",      "pre_prepare", "prepare",        "commit",
+      "attest", "view_change",    "new_view", "status",      "fetch_vertex",   "fetch_slots",
+      "slot",   "fetch_proposal", "proposal", "statement",   "fetch_statement"};
   const auto n = static_cast<std::size_t>(type);
   if (type == kSyncQuestion || type == kSyncAnswer) return type == kSyncQuestion ? "sync_question" : "sync_answer";
   return n < kTypeCount ? kNames[n] : kNames[0];
@@ -171,6 +173,8 @@ std::size_t frame_bytes_max(std::uint8_t type) {
     case Type::kFetchVertex: return 40;
     case Type::kFetchSlots: return 9;
     case Type::kFetchProposal: return 40;
+    case Type::kStatement: return kStatementBytesMax;
+    case Type::kFetchStatement: return 24;
   }
   return 0;
 }
@@ -330,6 +334,14 @@ Bytes encode(const FetchProposal& fetch) {
   return w.take();
 }
 
+Bytes encode(const FetchStatement& fetch) {
+  Writer w;
+  w.num(fetch.epoch);
+  w.num(fetch.view);
+  w.num(fetch.seq);
+  return w.take();
+}
+
 Bytes encode(const Certificate& certificate) {
   Writer w;
   write(w, certificate);
@@ -449,6 +461,12 @@ Result<FetchProposal> decode_fetch_proposal(ByteView body) {
   Reader r(body);
   FetchProposal f{.seq = r.num<Seq>(), .digest = r.fixed<Digest>()};
   return finish(r, std::move(f), "fetch_proposal");
+}
+
+Result<FetchStatement> decode_fetch_statement(ByteView body) {
+  Reader r(body);
+  FetchStatement f{.epoch = r.num<std::uint64_t>(), .view = r.num<View>(), .seq = r.num<Seq>()};
+  return finish(r, std::move(f), "fetch_statement");
 }
 
 Result<Certificate> decode_certificate(ByteView body) {

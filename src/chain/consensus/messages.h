@@ -2,8 +2,7 @@
 // A frame is a type and a body; the channel says who sent it. Bodies are little-endian, in declared order, with u32
 // lengths before what varies; trailing bytes are refused. Lengths are checked against what is there before anything is
 // allocated.
-// Nothing here is signed but Attest (over the block header's hash) and ViewChange: votes travel over authenticated
-// channels.
+// Nothing here is signed but Attest and ViewChange (statement.h says how): votes travel over authenticated channels.
 // Pure; any thread. Errors: consensus.frame (corrupt: what, found, expected).
 #pragma once
 
@@ -48,8 +47,10 @@ enum class Type : std::uint8_t {
   kSlot = 12,
   kFetchProposal = 13,
   kProposal = 14,
+  kStatement = 15,
+  kFetchStatement = 16,
 };
-constexpr std::uint8_t kTypeCount = 15;
+constexpr std::uint8_t kTypeCount = 17;
 // Frames of chain/sync over the same channels; a Replica takes neither.
 constexpr Type kSyncQuestion{32}, kSyncAnswer{33};
 constexpr std::size_t kSyncQuestionBytesMax = 256, kSyncAnswerBytesMax = 6u << 20;
@@ -128,7 +129,7 @@ struct Attest {
   std::uint64_t epoch = 0;
   Seq seq = 0;
   Hash32 block;     // hash of the block header of height seq
-  Bytes signature;  // over `block`; context and algorithm belong to the Oracle
+  Bytes signature;  // of statement_of(); context and algorithm belong to the Oracle
 };
 
 // That a block was attested by a quorum: a stable checkpoint or a certificate for clients.
@@ -159,7 +160,7 @@ struct ViewChange {
       prepares;  // Qs: per slot and digest the latest view in which Prepare was sent; (seq, digest) ascending
   Bytes signature;
 };
-Bytes view_change_body(const ViewChange& vc);  // what the signature covers
+Bytes view_change_body(const ViewChange& vc);  // what the signature covers, by its hash
 
 struct NewView {
   std::uint64_t epoch = 0;
@@ -193,6 +194,12 @@ struct FetchProposal {
   Seq seq = 0;
   Digest digest;
 };
+// For the leader's signed statement (statement.h) that covers its proposal for this slot.
+struct FetchStatement {
+  std::uint64_t epoch = 0;
+  View view = 0;
+  Seq seq = 0;
+};
 
 Bytes encode(const Vertex& vertex);
 Bytes encode(const Ack& ack);
@@ -207,6 +214,7 @@ Bytes encode(const FetchVertex& fetch);
 Bytes encode(const FetchSlots& fetch);
 Bytes encode(const Slot& slot);
 Bytes encode(const FetchProposal& fetch);
+Bytes encode(const FetchStatement& fetch);
 Bytes encode(const Certificate& certificate);
 
 Result<Ack> decode_ack(ByteView body);
@@ -221,6 +229,7 @@ Result<FetchVertex> decode_fetch_vertex(ByteView body);
 Result<FetchSlots> decode_fetch_slots(ByteView body);
 Result<Slot> decode_slot(ByteView body);
 Result<FetchProposal> decode_fetch_proposal(ByteView body);
+Result<FetchStatement> decode_fetch_statement(ByteView body);
 Result<Certificate> decode_certificate(ByteView body);
 
 }  // namespace hanse::consensus

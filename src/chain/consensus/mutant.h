@@ -31,12 +31,16 @@ enum class Mutant : std::uint8_t {
   kViewUnchecked,        // Prepare for a view that was given up
   kReleaseBeforeStable,  // claims are forgotten before the checkpoint is stable
   kAttestBeforeDurable,
-  kOrderByArrival,   // vertices of a cut in the order they came
-  kNewViewTrusted,   // NewView without recomputing it or checking its signatures
-  kForkFollowed,     // a tip that does not descend from the committed one is executed
-  kExpressByQuorum,  // express commit with power Q instead of everyone
+  kOrderByArrival,       // vertices of a cut in the order they came
+  kNewViewTrusted,       // NewView without recomputing it or checking its signatures
+  kForkFollowed,         // a tip that does not descend from the committed one is executed
+  kExpressByQuorum,      // express commit with power Q instead of everyone
+  kSignedBeforeDurable,  // statements are signed before what they are about is safe
+  kSignedAfterLoss,      // a lost journal does not stop it from signing its lane
+  kStatementUnchecked,   // statements are believed without their signature
+  kEvidenceDropped,      // two statements that exclude each other are noticed and not told
 };
-constexpr std::size_t kMutantCount = 25;
+constexpr std::size_t kMutantCount = 29;
 constexpr std::array<std::string_view, kMutantCount> kMutantNames = {"none",
                                                                      "quorum-by-heads",
                                                                      "quorum-one-less",
@@ -61,7 +65,11 @@ constexpr std::array<std::string_view, kMutantCount> kMutantNames = {"none",
                                                                      "order-by-arrival",
                                                                      "new-view-trusted",
                                                                      "fork-followed",
-                                                                     "express-by-quorum"};
+                                                                     "express-by-quorum",
+                                                                     "signed-before-durable",
+                                                                     "signed-after-loss",
+                                                                     "statement-unchecked",
+                                                                     "evidence-dropped"};
 
 #ifdef HANSE_MUTANTS
 inline Mutant planted_mutant = Mutant::kNone;

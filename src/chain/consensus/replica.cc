@@ -82,6 +82,24 @@ Effects Replica::attested(Now now, Seq seq, Bytes signature) {
   return std::exchange(core_->out, {});
 }
 
+Effects Replica::stated(Now now, Statement statement) {
+  core_->now = now;
+  if (!core_->halted) {
+    core_->stated(std::move(statement));
+    core_->settle();
+  }
+  return std::exchange(core_->out, {});
+}
+
+Effects Replica::checked(Now now, const CheckStatement& what, Signature found) {
+  core_->now = now;
+  if (!core_->halted) {
+    core_->checked(what, found);
+    core_->settle();
+  }
+  return std::exchange(core_->out, {});
+}
+
 Effects Replica::peer_up(Now now, Index peer) {
   core_->now = now;
   if (!core_->halted && peer < core_->power.count() && peer != core_->config.self) {
@@ -183,6 +201,9 @@ void Replica::Core::receive(Index from, Type type, const Frame& body) {
     case Type::kFetchProposal:
       return handle(decode_fetch_proposal(*body), [&](const FetchProposal& m) { on_fetch_proposal(from, m); });
     case Type::kProposal: return handle(decode_proposal(*body), [&](const Proposal& m) { on_proposal(m); });
+    case Type::kStatement: return current(decode_statement(*body), [&](const Statement& m) { on_statement(from, m); });
+    case Type::kFetchStatement:
+      return current(decode_fetch_statement(*body), [&](const FetchStatement& m) { on_fetch_statement(from, m); });
   }
 }
 
@@ -191,6 +212,12 @@ void Replica::Core::receive(Index from, Type type, const Frame& body) {
 std::uint64_t Replica::Core::persist(RecordType type, Frame payload, std::int64_t patience_ns) {
   out.records.push_back({.type = type, .payload = std::move(payload), .patience_ns = patience_ns});
   return ++last_token;
+}
+
+std::uint64_t Replica::Core::persist_height(RecordType type, std::uint64_t height) {
+  Bytes payload(sizeof height);
+  store_le(payload.data(), height);
+  return persist(type, std::make_shared<const Bytes>(std::move(payload)));
 }
 
 void Replica::Core::send(Index to, Type type, Frame body) {
@@ -214,6 +241,7 @@ void Replica::Core::durable(std::uint64_t token) {
     own(next.type, next.body);
     if (next.reach == Reach::kEverybody && power.count() > 1) send(kEveryone, next.type, next.body);
   }
+  sign_marks();
   if (compacting && compacting->second <= durable_token) {
     out.released = compacting->first;
     compacting.reset();
@@ -228,10 +256,12 @@ void Replica::Core::own(Type type, const Frame& body) {
       return;
     case Type::kPrePrepare:
       ++counters.proposals_sent;
-      if (const auto m = decode_pre_prepare(*body))
-        vote_from_self(
-            {.epoch = config.epoch, .view = m->view, .seq = m->proposal.seq, .digest = digest_of(m->proposal)},
-            Phase::kPrepare);
+      if (const auto m = decode_pre_prepare(*body)) {
+        const Vote vote{
+            .epoch = config.epoch, .view = m->view, .seq = m->proposal.seq, .digest = digest_of(m->proposal)};
+        vote_from_self(vote, Phase::kPrepare);
+        sign_later(vote);
+      }
       return;
     case Type::kPrepare:
       ++counters.prepares_sent;
@@ -279,6 +309,7 @@ void Replica::Core::tick() {
   if (idle_at_ns <= ns()) attest_when_idle();
   if (status_due_ns <= ns()) {
     if (power.count() > 1) send_status(kEveryone);
+    shows_left = kShowsMax;
     status_due_ns = ns() + config.status_ms * kNsPerMs * (work_waits() || changing() ? 1 : 5);
     courtesy();
   }
@@ -288,6 +319,7 @@ void Replica::Core::tick() {
     if (change_sent()) send(kEveryone, Type::kViewChange, own_change);
     resend_due_ns = ns() + timeout_ns / 2;
   }
+  if (unsigned_due_ns <= ns()) give_up_unsigned();
   if (changing() && view_due_ns <= ns()) {
     if (!mutant(Mutant::kTimerNotDoubled)) timeout_ns = std::min(2 * timeout_ns, config.timeout_ms_max * kNsPerMs);
     start_view_change(wanted_view + 1);
@@ -303,7 +335,7 @@ std::int64_t Replica::Core::wake() const {
   if (changing()) {
     at = std::min({at, resend_due_ns, view_due_ns});
   } else if (!silent()) {
-    at = std::min({at, progress_due_ns, empty_due_ns, censor_due_ns, paced_until_ns});
+    at = std::min({at, progress_due_ns, empty_due_ns, censor_due_ns, paced_until_ns, unsigned_due_ns});
   }
   for (const auto& [id, w] : wanted) at = std::min(at, w.due_ns);
   if (needs_empty_slot()) at = std::min(at, last_slot_ns + config.interval_ms * kNsPerMs);

@@ -22,7 +22,7 @@
 #include <string>
 #include <vector>
 
-#include "chain/consensus/messages.h"
+#include "chain/consensus/statement.h"
 
 namespace hanse::consensus {
 
@@ -34,7 +34,7 @@ struct Now {
 // Signatures, as a port: ML-DSA in production, unforgeable tokens in the simulator.
 class Oracle {
  public:
-  enum class Purpose : std::uint8_t { kAttest, kViewChange };
+  using Purpose = consensus::Purpose;
   virtual ~Oracle() = default;
   virtual Bytes sign(Purpose purpose, ByteView message) = 0;
   virtual bool verify(Index signer, Purpose purpose, ByteView message, ByteView signature) = 0;
@@ -67,6 +67,7 @@ enum class RecordType : std::uint8_t {
   kAttest = 6,       // own Attest
   kSnapshot = 7,     // everything that is still needed of the records before
   kSnapshotEnd = 8,  // u64 slot: with the ledger at it or above, nothing before the snapshot is needed
+  kUnsigned = 9,  // u64 height: own vertices up to it are not signed, as one may have been before the journal was lost
 };
 struct Record {
   RecordType type = RecordType::kVertex;
@@ -104,11 +105,20 @@ struct Execute {  // in slot order, each once; answer with executed()
   std::vector<Tip> cut;               // after this slot
 };
 
-struct SignAttest {  // sign `block` for Purpose::kAttest, off this thread; answer with attested()
+struct SignAttest {  // sign message() for Purpose::kAttest, off this thread; answer with attested()
+  std::uint64_t epoch = 0;
   Seq seq = 0;
   Hash32 block;
   bool checkpoint = false;  // the ledger up to seq must be synced first: others will forget what leads to it
+  Bytes message() const { return attest_message(Attest{.epoch = epoch, .seq = seq, .block = block, .signature = {}}); }
 };
+
+// Somebody's statement whose signature is to be verified off this thread; answer with checked().
+struct CheckStatement {
+  Index from = 0;  // who sent it
+  Statement statement;
+};
+enum class Signature : std::uint8_t { kGood, kBad };
 
 struct ServeVertex {  // from the store, with what it stands on in its lane, newest first
   Index to = 0;
@@ -146,6 +156,9 @@ struct Effects {
   std::vector<Send> sends;
   std::vector<Execute> executes;
   std::vector<SignAttest> signs;
+  std::vector<Statement> states;          // own ones: sign statement_message(), off this thread; answer with stated()
+  std::vector<CheckStatement> checks;     // answer each with checked()
+  std::vector<Evidence> evidence;         // each fact once an instance: bring it to the ledger
   std::vector<Certificate> certificates;  // power >= Q, growing towards all; give them to the ledger
   std::vector<ServeVertex> serve_vertices;
   std::vector<ServeSlots> serve_slots;
@@ -169,7 +182,10 @@ struct Counters {
   std::uint64_t slots_committed = 0, slots_express = 0, slots_null = 0, slots_caught_up = 0;
   std::uint64_t view_changes = 0, new_views = 0, extra_candidates = 0;
   std::uint64_t vertices_stored = 0, vertices_ordered = 0, vertices_forked = 0, fetches = 0;
-  std::uint64_t certificates = 0, checkpoints = 0, evidence = 0;
+  std::uint64_t certificates = 0, checkpoints = 0;
+  std::uint64_t evidence = 0;  // two signed statements that exclude each other; forks and proposals seen unsigned
+  std::uint64_t statements_sent = 0, statements_received = 0, statements_shown = 0;  // own; good; of others, passed on
+  std::uint64_t signatures_missed = 0;  // views given up because the leader did not sign what it proposed
 };
 
 struct Facts {
@@ -202,6 +218,8 @@ class Replica {
   Effects durable(Now now, std::uint64_t token);
   Effects executed(Now now, Seq seq, const Hash32& block, bool wants_block);
   Effects attested(Now now, Seq seq, Bytes signature);
+  Effects stated(Now now, Statement statement);  // as asked for, now with its signature
+  Effects checked(Now now, const CheckStatement& what, Signature found);
   Effects peer_up(Now now, Index peer);
   // A batch for the own lane: at most kBatchBytesMax. The caller asks lane_open() first.
   Result<Effects> submit(Now now, ByteView batch, std::uint32_t tx_count);

@@ -162,7 +162,9 @@ void Replica::Core::on_slot(Index from, const Slot& told) {
     if (said == digest) weight += power.of(replica);
   if (weight < power.one_honest() || s.decided) return;
   ++counters.slots_caught_up;
+  // Answers come: the next question need not wait as long as one that nobody answered.
   catch_up_wait_ms = 0;
+  catch_up_due_ns = std::min(catch_up_due_ns, ns() + 5 * config.fetch_ms * kNsPerMs);
   decide_slot(told.seq, s, digest);
   if (told.seq == fetched_to) catch_up_due_ns = ns();
 }
@@ -205,7 +207,7 @@ void Replica::Core::stop_abstaining() {
   for (const auto& [peer, report] : reports) {
     heard += power.of(peer);
     highest = std::max(highest, report.executed);
-    views.emplace_back(report.view, power.of(peer));
+    views.emplace_back(std::max(report.view, report.wanted_view), power.of(peer));
   }
   if (abstain_bound == 0) {
     if (heard < power.quorum()) return;
@@ -222,6 +224,9 @@ void Replica::Core::stop_abstaining() {
   }
   if (stable.seq < abstain_bound || view <= abstain_view || done < stable.seq) return;
   abstaining = false;
+  // Before the loss the lane was written up to a window above the cut of then, and signed where it is signed.
+  unsigned_height = mutant(Mutant::kSignedAfterLoss) ? 0 : lanes->cut(config.self).height + kLaneWindow;
+  persist_height(RecordType::kUnsigned, unsigned_height);
   own_tip = lanes->best_tip(config.self, 0).value_or(lanes->cut(config.self));
   // What the others still hold of the own lane and gave back: its heights must not be written a second time.
   for (auto it = loose.begin(); it != loose.end();) {

@@ -104,10 +104,12 @@ void Replica::Core::executed_slot(Seq seq, const Hash32& block, bool wants) {
 // ---- attests -------------------------------------------------------------------------------------------------------
 
 void Replica::Core::sign_attest(Seq seq, const Hash32& block) {
+  sign_run();
   if (silent() || seq <= attested || seq + kSlotWindow <= stable.seq) return;
   attested = seq;
   signing[seq] = block;
-  out.signs.push_back({.seq = seq, .block = block, .checkpoint = seq % config.checkpoint_every == 0});
+  out.signs.push_back(
+      {.epoch = config.epoch, .seq = seq, .block = block, .checkpoint = seq % config.checkpoint_every == 0});
 }
 
 void Replica::Core::attest_when_idle() {
@@ -120,19 +122,18 @@ void Replica::Core::on_attest(Index from, const Attest& attest) {
     ++counters.frames_stale;
     return;
   }
+  const auto good = [&] {
+    return oracle.verify(from, Oracle::Purpose::kAttest, attest_message(attest), attest.signature);
+  };
   const auto known = attests.find(attest.seq);
   if (known != attests.end())
     if (const auto mine = known->second.by.find(from); mine != known->second.by.end()) {
-      if (mine->second.block == attest.block) return;
-      if (!oracle.verify(from, Oracle::Purpose::kAttest, attest.block.view(), attest.signature)) return;
-      ++counters.evidence;
-      out.notices.push_back({.kind = NoticeKind::kEvidence,
-                             .replica = from,
-                             .number = attest.seq,
-                             .text = text("two attests for slot {}", attest.seq)});
+      if (mine->second.block == attest.block || !good()) return;
+      if (from != config.self && accused_attests.emplace(attest.seq, from).second)
+        accuse(evidence_of(statement_of(from, mine->second), statement_of(from, attest)));
       return;
     }
-  if (!oracle.verify(from, Oracle::Purpose::kAttest, attest.block.view(), attest.signature)) {
+  if (!good()) {
     ++counters.frames_denied;
     return;
   }
@@ -161,6 +162,7 @@ void Replica::Core::collect(Seq seq) {
   const auto mine = s != nullptr ? s->block : (seq == done ? std::optional(done_block) : std::nullopt);
   std::map<Hash32, std::uint32_t> weights;
   for (const auto& [replica, attest] : it->second.by) weights[attest.block] += power.of(replica);
+  if (mine && weights.size() > 1) show_odd_attests(seq, *mine);
   for (const auto& [block, weight] : weights) {
     if (mine && *mine != block && weight >= power.one_honest())
       return halt(text("found block {} at slot {}, but power {} attests {}", *mine, seq, weight, block));
@@ -183,6 +185,8 @@ bool Replica::Core::certified_by(const Certificate& certificate, std::uint32_t p
   if (certificate.seq == 0) return certificate.signatures.empty();
   if (certificate.seq == stable.seq && certificate.block == stable.block) return true;
   const auto known = attests.find(certificate.seq);
+  const Bytes message =
+      attest_message({.epoch = config.epoch, .seq = certificate.seq, .block = certificate.block, .signature = {}});
   Voters signers;
   for (const auto& s : certificate.signatures) {
     if (s.replica >= power.count() || !signers.add(s.replica)) return false;
@@ -190,7 +194,7 @@ bool Replica::Core::certified_by(const Certificate& certificate, std::uint32_t p
       if (const auto had = known->second.by.find(s.replica);
           had != known->second.by.end() && had->second.block == certificate.block)
         continue;  // checked when it came
-    if (!oracle.verify(s.replica, Oracle::Purpose::kAttest, certificate.block.view(), s.signature)) return false;
+    if (!oracle.verify(s.replica, Oracle::Purpose::kAttest, message, s.signature)) return false;
   }
   return signers.power(power) >= power_min;
 }
@@ -205,7 +209,10 @@ void Replica::Core::stabilise(const Certificate& certificate) {
     for (const auto& [replica, attest] : attests.begin()->second.by) attests_of[replica].erase(attest.seq);
     attests.erase(attests.begin());
   }
+  for (auto* set : {&shown_attests, &accused_attests})
+    std::erase_if(*set, [&](const auto& a) { return a.first + kSlotWindow <= stable.seq; });
   if (next_seq <= stable.seq) next_seq = stable.seq + 1;
+  watch_signatures();
 }
 
 // Writes again what is still needed, so that everything before can go.
@@ -225,14 +232,13 @@ void Replica::Core::compact() {
     for (const Claim& claim : s.prepares) write(RecordType::kPrepare, s.prepare_record(claim));
     if (s.prepared) write(RecordType::kPrepared, *s.prepared);
   }
+  if (unsigned_height > lanes->cut(config.self).height) persist_height(RecordType::kUnsigned, unsigned_height);
   for (const auto& [seq, attest] : own_attests)
     if (seq > stable.seq) write(RecordType::kAttest, attest);
   for (const Execute& e : in_execution)
     for (const VertexFrame& v : e.vertices) persist(RecordType::kVertex, v.frame);
   for (const VertexFrame* v : lanes->all()) persist(RecordType::kVertex, v->frame);
-  Bytes end(sizeof done);
-  store_le(end.data(), done);
-  persist(RecordType::kSnapshotEnd, std::make_shared<const Bytes>(std::move(end)));
+  persist_height(RecordType::kSnapshotEnd, done);
   compacting.emplace(first, last_token);
 }
 

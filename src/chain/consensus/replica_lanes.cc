@@ -6,6 +6,11 @@
 // Vertices and acks: the data plane (consensus.md 5.3).
 
 namespace hanse::consensus {
+namespace {
+
+Tip tip_of(const VertexFrame& v) { return {.lane = v.vertex.lane, .height = v.vertex.height, .id = v.id}; }
+
+}  // namespace
 
 void Replica::Core::on_vertex(Index from, const Frame& body) {
   auto decoded = decode_vertex(body);
@@ -36,7 +41,7 @@ void Replica::Core::on_vertex(Index from, const Frame& body) {
 void Replica::Core::keep_vertex(const VertexFrame& v, bool was_wanted) {
   switch (was_wanted ? lanes->add_wanted(v) : lanes->add(v)) {
     case Lanes::Took::kNew: break;
-    case Lanes::Took::kFork: ++counters.vertices_forked; return;
+    case Lanes::Took::kFork: ++counters.vertices_forked; return hearsay(vertex_at(tip_of(v)), v.id);
     case Lanes::Took::kKnown: wanted.erase(v.id); return;
     case Lanes::Took::kStale:
       ++counters.frames_stale;
@@ -47,6 +52,7 @@ void Replica::Core::keep_vertex(const VertexFrame& v, bool was_wanted) {
   }
   wanted.erase(v.id);
   ++counters.vertices_stored;
+  hearsay(vertex_at(tip_of(v)), v.id);
   unrooted[v.id] = persist(RecordType::kVertex, v.frame, kVertexPatienceNs);
   if (const auto gap = lanes->missing_below(v.id)) want(*gap);
 }
@@ -94,6 +100,8 @@ void Replica::Core::on_ack(Index from, const Ack& ack) {
     for (std::size_t i = 0; i < run.ids.size(); ++i) {
       const Tip tip{.lane = run.lane, .height = run.first_height + i, .id = run.ids[i]};
       if (!lanes->ack(from, tip)) ++counters.frames_far;
+      if (tip.height > lanes->cut(tip.lane).height && tip.height <= lanes->cut(tip.lane).height + kLaneWindow)
+        hearsay(vertex_at(tip), tip.id);
     }
   }
 }
@@ -208,7 +216,11 @@ Status Replica::Core::submit(ByteView batch, std::uint32_t tx_count) {
   own_tip = {.lane = config.self, .height = v.vertex.height, .id = v.id};
   lanes->add_wanted(v);
   ++counters.vertices_stored;
-  send_after(persist(RecordType::kVertex, v.frame), Type::kVertex, v.frame);  // peers take it for the author's Ack
+  const std::uint64_t token = persist(RecordType::kVertex, v.frame);
+  send_after(token, Type::kVertex, v.frame);  // peers take it for the author's Ack
+  if (own_tip.height % kVertexSignedEvery == 0 && own_tip.height > unsigned_height && power.count() > 1)
+    marks.emplace_back(token, own_tip);
+  if (mutant(Mutant::kSignedBeforeDurable)) sign_marks();
   return {};
 }
 

@@ -108,11 +108,13 @@ void Replica::Core::on_pre_prepare(Index from, const PrePrepare& message) {
                            .replica = from,
                            .number = p.seq,
                            .text = text("two proposals for slot {} in view {}", p.seq, view)});
-    return;
+    return hearsay(proposal_at(view, p.seq), digest);
   }
   s.add_body(digest, p);
   accept(s, digest);
   note_round(p);
+  await_signature(p.seq, digest);
+  if (const auto other = s.now.other_than(digest)) hearsay(proposal_at(view, p.seq), *other);
   s.now.add(power, Phase::kPrepare, from, digest);
   try_prepare(p.seq, s);
   tally(p.seq, s);
@@ -179,6 +181,7 @@ void Replica::Core::on_vote(Index from, Phase phase, const Vote& vote) {
   }
   SlotState& s = slot(vote.seq);
   (vote.view == view ? s.now : s.next).add(power, phase, from, vote.digest);
+  if (vote.view == view && s.accepted && *s.accepted != vote.digest) hearsay(proposal_at(view, vote.seq), vote.digest);
   tally(vote.seq, s);
 }
 

@@ -93,6 +93,10 @@ Status Replica::Core::restore(const Record& record) {
       own_attests[attest->seq] = *std::move(attest);
       return {};
     }
+    case RecordType::kUnsigned:
+      if (record.payload->size() != sizeof unsigned_height) break;
+      unsigned_height = std::max(unsigned_height, load_le<std::uint64_t>(record.payload->data()));
+      return {};
     case RecordType::kSnapshotEnd:
       if (record.payload->size() == sizeof(Seq)) return {};  // for the driver: what it may release
       break;
@@ -147,6 +151,11 @@ void Replica::Core::resume() {
   for (const VertexFrame* v : lanes->all())
     if (!lanes->rooted(v->id)) unrooted[v->id] = 0;
   if (changing()) resend_due_ns = ns();
+  // What was proposed in this view and not signed yet, as far as anybody remembers.
+  if (power.leader(view) == config.self)
+    for (const auto& [seq, s] : slots.all())
+      if (s.accepted && !s.accepted->is_zero())
+        sign_later({.epoch = config.epoch, .view = view, .seq = seq, .digest = *s.accepted});
   if (wants_block) last_slot_ns = ns();
   for (auto& [seq, s] : slots.all()) tally(seq, s);
 }

@@ -62,12 +62,12 @@ void Replica::Core::start_view_change(View asked) {
     if (s.prepared) vc.prepared.push_back(*s.prepared);
     vc.prepares.insert(vc.prepares.end(), s.prepares.begin(), s.prepares.end());
   }
-  vc.signature = oracle.sign(Oracle::Purpose::kViewChange, view_change_body(vc));
+  vc.signature = oracle.sign(Oracle::Purpose::kViewChange, view_change_message(vc));
   own_change = std::make_shared<const Bytes>(encode(vc));
   send_after(persist(RecordType::kViewChange, own_change), Type::kViewChange, own_change);
   resend_due_ns = ns() + timeout_ns / 2;
   view_due_ns = kNever;
-  progress_due_ns = empty_due_ns = censor_due_ns = kNever;
+  progress_due_ns = empty_due_ns = censor_due_ns = unsigned_due_ns = kNever;
 }
 
 bool Replica::Core::valid(const ViewChange& vc) {
@@ -81,7 +81,7 @@ bool Replica::Core::valid(const ViewChange& vc) {
   };
   return std::all_of(vc.prepared.begin(), vc.prepared.end(), in_range) &&
          std::all_of(vc.prepares.begin(), vc.prepares.end(), in_range) &&
-         oracle.verify(vc.replica, Oracle::Purpose::kViewChange, view_change_body(vc), vc.signature) &&
+         oracle.verify(vc.replica, Oracle::Purpose::kViewChange, view_change_message(vc), vc.signature) &&
          certified_by(vc.checkpoint, power.quorum());
 }
 
@@ -94,17 +94,13 @@ void Replica::Core::on_view_change(Index, const ViewChange& vc) {
   }
   if (known != changes.end() && vc.view == known->second.view) {
     if (view_change_body(known->second) == view_change_body(vc) || !valid(vc)) return;
-    ++counters.evidence;
-    out.notices.push_back({.kind = NoticeKind::kEvidence,
-                           .replica = vc.replica,
-                           .number = vc.view,
-                           .text = text("two view changes for view {}", vc.view)});
-    return;
+    return heard(std::make_shared<const Statement>(statement_of(vc)));
   }
   if (!valid(vc)) {
     ++counters.frames_denied;
     return;
   }
+  heard(std::make_shared<const Statement>(statement_of(vc)));
   stabilise(vc.checkpoint);
   changes[vc.replica] = vc;
   join_others();
@@ -181,6 +177,8 @@ void Replica::Core::on_new_view(Index from, const NewView& message, const Frame&
     ++counters.frames_denied;
     return;
   }
+  for (const ViewChange* vc : set)
+    if (vc->replica != config.self) heard(std::make_shared<const Statement>(statement_of(*vc)));
   last_new_view = body;
   persist(RecordType::kNewView, body);
   stabilise(decision->stable->checkpoint);
@@ -188,6 +186,9 @@ void Replica::Core::on_new_view(Index from, const NewView& message, const Frame&
 }
 
 void Replica::Core::enter_view(View entered, const Decision& decision) {
+  sign_run();
+  awaited.clear();
+  unsigned_due_ns = kNever;
   view = wanted_view = entered;
   slots.enter_view(view);
   ++counters.new_views;

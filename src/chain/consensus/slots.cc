@@ -42,6 +42,12 @@ std::optional<Digest> Ballot::reaching(Phase phase, std::uint32_t power_min) con
   return std::nullopt;
 }
 
+std::optional<Digest> Ballot::other_than(const Digest& digest) const {
+  for (const Count& c : counts_)
+    if (c.digest != digest) return c.digest;
+  return std::nullopt;
+}
+
 std::optional<Index> Ballot::voter(const Digest& digest, Index not_before) const {
   const Count* c = find(digest);
   if (c == nullptr) return std::nullopt;

@@ -22,6 +22,7 @@ class Ballot {
   std::uint32_t heads(Phase phase, const Digest& digest) const;
   // A digest that has this power in the phase, whether its proposal is known or not.
   std::optional<Digest> reaching(Phase phase, std::uint32_t power_min) const;
+  std::optional<Digest> other_than(const Digest& digest) const;  // that has votes too
   bool voted(Phase phase, Index from) const { return spoken_[static_cast<std::size_t>(phase)].contains(from); }
   std::optional<Index> voter(const Digest& digest, Index not_before) const;  // the next who prepared it, for fetching
 

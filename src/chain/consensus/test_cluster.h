@@ -40,8 +40,10 @@ class TestCluster {
     std::map<Seq, Execute> store;
     Hash32 root;
     bool up = true;
-    bool sync = true;  // records become durable at once
-    bool sign = true;  // attests are signed at once
+    bool sync = true;    // records become durable at once
+    bool sign = true;    // attests are signed at once
+    bool states = true;  // proposals and vertices are signed at once; otherwise never
+    std::vector<Evidence> evidence;
     std::vector<SignAttest> unsigned_attests;
     std::uint64_t token = 0;
   };
@@ -149,8 +151,7 @@ class TestCluster {
 
   void sign_now(Index i) {
     for (const SignAttest& s : std::exchange(nodes[i].unsigned_attests, {}))
-      take(i,
-           nodes[i].replica->attested(now(), s.seq, nodes[i].oracle->sign(Oracle::Purpose::kAttest, s.block.view())));
+      take(i, nodes[i].replica->attested(now(), s.seq, nodes[i].oracle->sign(Oracle::Purpose::kAttest, s.message())));
   }
 
   void inject(Index from, Index to, Type type, const Bytes& body) {
@@ -188,7 +189,18 @@ class TestCluster {
       if (!node.sign) {
         node.unsigned_attests.push_back(s);
       } else
-        take(i, node.replica->attested(now(), s.seq, node.oracle->sign(Oracle::Purpose::kAttest, s.block.view())));
+        take(i, node.replica->attested(now(), s.seq, node.oracle->sign(Oracle::Purpose::kAttest, s.message())));
+    for (Evidence& found : e.evidence) node.evidence.push_back(std::move(found));
+    for (Statement& s : e.states) {
+      if (!node.states) continue;
+      s.signature = node.oracle->sign(s.purpose, statement_message(s));
+      take(i, node.replica->stated(now(), std::move(s)));
+    }
+    for (const CheckStatement& c : e.checks) {
+      const Statement& s = c.statement;
+      const bool good = node.oracle->verify(s.replica, s.purpose, statement_message(s), s.signature);
+      take(i, node.replica->checked(now(), c, good ? Signature::kGood : Signature::kBad));
+    }
     for (Execute& x : e.executes) {
       Bytes all;
       for (const VertexFrame& v : x.vertices) append(all, v.batch());

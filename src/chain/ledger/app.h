@@ -43,6 +43,7 @@ struct BlockContext {
   Hash32 beacon;
   std::uint64_t epoch = 0;
   bool epoch_end = false;  // the last block of its epoch: the next one may be certified by another set
+  const light::ValidatorSet* validators = nullptr;  // of the epoch; set in begin, apply and end
 };
 
 constexpr std::size_t kTopicMax = 64;

@@ -153,7 +153,8 @@ BlockContext Ledger::context_of(const Cut& cut) const {
           .leader = cut.leader,
           .beacon = crypto::blake3("hanse/beacon/1", {parent.view(), ByteView(height)}),
           .epoch = cut.epoch,
-          .epoch_end = cut.epoch_end};
+          .epoch_end = cut.epoch_end,
+          .validators = &set_};
 }
 
 Status Ledger::check_cut(const Cut& cut) const {

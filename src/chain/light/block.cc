@@ -10,7 +10,7 @@
 namespace hanse::light {
 namespace {
 
-constexpr std::string_view kAttestContext = "hanse/attest/1";
+constexpr std::string_view kAttestContext = "hanse/attest/2";
 constexpr std::size_t kHeaderFields = 13;
 constexpr std::size_t kSignatureMax = 4627;  // ML-DSA-87
 constexpr std::size_t kCertificateBytesMax = kValidatorsMax * (kSignatureMax + 16);
@@ -125,8 +125,22 @@ Result<Certificate> decode_certificate(ByteView bytes) {
   return certificate;
 }
 
+// What chain/consensus signs as a statement about the slot, behind the network's id.
+Bytes attest_message(const BlockHeader& header) {
+  constexpr std::size_t kFixed = 8 + 8 + 8 + 4;
+  Bytes out(header.network.data.size() + kFixed);
+  std::ranges::copy(header.network.data, out.begin());
+  std::uint8_t* at = out.data() + header.network.data.size();
+  store_le(at, header.epoch);
+  store_le(at + 8, std::uint64_t{0});
+  store_le(at + 16, header.height.value);
+  store_le(at + 24, std::uint32_t{1});
+  append(out, header_hash(header).view());
+  return out;
+}
+
 Bytes sign_header(const BlockHeader& header, const crypto::SecretKey& key) {
-  return key.sign(kAttestContext, header_hash(header).view());
+  return key.sign(kAttestContext, attest_message(header));
 }
 
 std::string_view grade_name(Grade grade) { return grade == Grade::kEconomic ? "economic" : "fast"; }
@@ -169,12 +183,12 @@ Result<std::uint32_t> verify_certificate(const BlockHeader& header, const Certif
     return fail(
         Kind::kDenied, "light.valset",
         text("found validator set {} at height {}, expected {}", found, header.height.value, header.valset_hash));
-  const Hash32 hash = header_hash(header);
+  const Bytes message = attest_message(header);
   for (const Attest& attest : certificate.attests) {
     const auto verifier = attesters().verifier(set.validators[attest.validator].key);
-    if (!verifier || !(*verifier)->verify(kAttestContext, hash.view(), attest.signature))
+    if (!verifier || !(*verifier)->verify(kAttestContext, message, attest.signature))
       return fail(Kind::kDenied, "light.cert_signature",
-                  text("found a bad signature of validator {} over block {}", attest.validator, hash));
+                  text("found a bad signature of validator {} over block {}", attest.validator, header_hash(header)));
   }
   return power;
 }

@@ -1,9 +1,9 @@
 // Blocks as a verifier sees them: a header, and the certificate that enough validators signed it.
 // A block's identity is the hash of its header: BLAKE3("hanse/block/1", canonical bytes). Signatures, weights and
 // finality are no part of it. Layout: proto/records/block.md.
-// An Attest is ML-DSA with context "hanse/attest/1" over the header hash, so one signature covers the state, every
-// block before, both validator sets and the time. Power counts distinct validators only.
-// Pure; any thread.
+// An Attest is ML-DSA with context "hanse/attest/2" over network, epoch, height and header hash (attest_message), so
+// one signature covers the state, every block before, both validator sets and the time; and two of one validator for
+// one height show by themselves that it contradicts itself. Power counts distinct validators only. Pure; any thread.
 // Errors: light.cert_signer (denied: unknown, repeated or unordered), light.cert_signature (denied),
 // light.cert_weight (denied: found and needed basis points), light.valset (denied: a set that is not the header's), and
 // the codec's.
@@ -47,6 +47,7 @@ struct Certificate {
 Bytes encode(const Certificate& certificate);
 Result<Certificate> decode_certificate(ByteView bytes);
 
+Bytes attest_message(const BlockHeader& header);  // what an Attest signs
 Bytes sign_header(const BlockHeader& header, const crypto::SecretKey& key);
 
 enum class Grade : std::uint8_t { kFast = 1, kEconomic = 2 };

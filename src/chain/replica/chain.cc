@@ -136,50 +136,51 @@ void Chain::Rep::stop() {
   answer_all(Error(Kind::kUnavailable, "ledger.stopped", "the chain stopped before the transaction's block"));
 }
 
+Status Chain::Rep::submit_async(const ledger::Tx& tx, Answer answer) {
+  Bytes bytes = ledger::encode_tx(tx);
+  const Hash32 id = ledger::tx_id(bytes);
+  {
+    const std::lock_guard lock(mutex);
+    TRY_OK(refuse_locked());
+    if (pool->pending(id))
+      if (const auto it = waiting.find(id); it != waiting.end()) {
+        it->second.more.push_back(std::move(answer));
+        return {};
+      }
+  }
+  TRY(const View now, ledger->view());
+  TRY(auto before, now.tx_result(id));
+  if (before) {
+    answer(*std::move(before));
+    return {};
+  }
+  TRY_OK(now.check(tx, clock->wall_ms()));
+  const auto payer = ledger->app(tx.app)->payer(tx);
+  const std::int64_t since_ns = clock->mono_ns();
+  bool due = false;
+  {
+    const std::lock_guard lock(mutex);
+    TRY_OK(refuse_locked());
+    if (!pool->pending(id)) {
+      const bool short_before = pool->bytes() < kBatchBytesGoal;
+      TRY_OK(pool->add(id, std::move(bytes), payer, since_ns));
+      waiting_txs = pool->count();
+      due = pool->count() == 1 || (short_before && pool->bytes() >= kBatchBytesGoal);
+    }
+    const auto [it, fresh] = waiting.try_emplace(id, Rep::Waiting{.first = {}, .more = {}, .since_ns = since_ns});
+    (fresh ? it->second.first : it->second.more.emplace_back()) = std::move(answer);
+  }
+  if (due) inbox->kick();
+  return {};
+}
+
 // ---- the door ------------------------------------------------------------------------------------------------------
 
 Chain::Chain(std::unique_ptr<Rep> rep) : rep_(std::move(rep)) {}
 Chain::~Chain() = default;
 void Chain::stop() { rep_->stop(); }
 
-Status Chain::submit_async(const ledger::Tx& tx, Answer answer) {
-  Rep& r = *rep_;
-  Bytes bytes = ledger::encode_tx(tx);
-  const Hash32 id = ledger::tx_id(bytes);
-  {
-    const std::lock_guard lock(r.mutex);
-    TRY_OK(r.refuse_locked());
-    if (r.pool->pending(id))
-      if (const auto it = r.waiting.find(id); it != r.waiting.end()) {
-        it->second.more.push_back(std::move(answer));
-        return {};
-      }
-  }
-  TRY(const View now, r.ledger->view());
-  TRY(auto before, now.tx_result(id));
-  if (before) {
-    answer(*std::move(before));
-    return {};
-  }
-  TRY_OK(now.check(tx, r.clock->wall_ms()));
-  const auto payer = r.ledger->app(tx.app)->payer(tx);
-  const std::int64_t since_ns = r.clock->mono_ns();
-  bool due = false;
-  {
-    const std::lock_guard lock(r.mutex);
-    TRY_OK(r.refuse_locked());
-    if (!r.pool->pending(id)) {
-      const bool short_before = r.pool->bytes() < kBatchBytesGoal;
-      TRY_OK(r.pool->add(id, std::move(bytes), payer, since_ns));
-      r.waiting_txs = r.pool->count();
-      due = r.pool->count() == 1 || (short_before && r.pool->bytes() >= kBatchBytesGoal);
-    }
-    const auto [it, fresh] = r.waiting.try_emplace(id, Rep::Waiting{.first = {}, .more = {}, .since_ns = since_ns});
-    (fresh ? it->second.first : it->second.more.emplace_back()) = std::move(answer);
-  }
-  if (due) r.inbox->kick();
-  return {};
-}
+Status Chain::submit_async(const ledger::Tx& tx, Answer answer) { return rep_->submit_async(tx, std::move(answer)); }
 
 Result<Applied> Chain::submit(const ledger::Tx& tx, std::int64_t deadline_ms) {
   struct Slot {

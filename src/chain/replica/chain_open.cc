@@ -69,7 +69,7 @@ Status Chain::Rep::open_ledger(const std::string& folder, const light::Genesis& 
   std::vector<ledger::App*> borrowed;
   for (const auto& each : apps) borrowed.push_back(each.get());
   TRY(ledger, ledger::Ledger::open(dir + "/store", genesis, borrowed, options.ledger));
-  TRY(oracle, MlDsaOracle::create(validators, key));
+  TRY(oracle, MlDsaOracle::create(ledger->network(), validators, key));
   return {};
 }
 
@@ -266,7 +266,14 @@ void Chain::Rep::start_threads(const Options& options, const consensus::Config& 
                                  .attested =
                                      [this](consensus::Seq seq, Bytes signature) {
                                        inbox->attested({.seq = seq, .signature = std::move(signature)});
+                                       bring_accusations();
                                      },
+                                 .stated = [this](consensus::Statement own) { inbox->stated(std::move(own)); },
+                                 .checked =
+                                     [this](consensus::CheckStatement what, consensus::Signature found) {
+                                       inbox->checked({.what = std::move(what), .found = found});
+                                     },
+                                 .accuse = [this](const consensus::Evidence& found) { accuse(found); },
                                  .release = [this](std::uint64_t token) { recorder->release(token); },
                                  .failed = failed});
   if (net) server = std::make_unique<Server>(ledger->store(), *net);

@@ -32,6 +32,8 @@ void Chain::Rep::handle(const Mail& mail, consensus::Effects& all) {
   if (mail.durable != 0) join(all, replica->durable(now(), mail.durable));
   for (const Mail::Executed& e : mail.executed) join(all, replica->executed(now(), e.seq, e.block, e.wants_block));
   for (const Mail::Attested& a : mail.attested) join(all, replica->attested(now(), a.seq, a.signature));
+  for (const consensus::Statement& s : mail.stated) join(all, replica->stated(now(), s));
+  for (const Mail::Checked& c : mail.checked) join(all, replica->checked(now(), c.what, c.found));
   for (const consensus::Index peer : mail.ups) join(all, replica->peer_up(now(), peer));
   for (const auto* queue : {&mail.votes, &mail.bulk})
     for (const Mail::Frame& f : *queue) join(all, replica->receive(now(), f.from, f.type, f.body));
@@ -65,6 +67,9 @@ void Chain::Rep::carry_out(consensus::Effects all) {
     if (net) net->send(send.to, send.type, send.body);
   for (consensus::Execute& slot : all.executes) applier->execute(std::move(slot));
   for (const consensus::SignAttest& sign : all.signs) signer->sign(sign);
+  for (consensus::Statement& own : all.states) signer->state(std::move(own));
+  for (consensus::CheckStatement& check : all.checks) signer->check(std::move(check));
+  for (consensus::Evidence& evidence : all.evidence) signer->accuse(std::move(evidence));
   for (consensus::Certificate& certificate : all.certificates) applier->certify(std::move(certificate));
   if (server) {
     for (const auto& serve : all.serve_vertices) server->ask(serve);

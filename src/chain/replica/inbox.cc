@@ -22,6 +22,8 @@ void Mail::clear() {
   bulk.clear();
   executed.clear();
   attested.clear();
+  stated.clear();
+  checked.clear();
   ups.clear();
   installed.reset();
   durable = 0;
@@ -53,6 +55,12 @@ void Inbox::executed(Mail::Executed what) {
 }
 void Inbox::attested(Mail::Attested what) {
   put([&] { mail_.attested.push_back(std::move(what)); });
+}
+void Inbox::stated(consensus::Statement what) {
+  put([&] { mail_.stated.push_back(std::move(what)); });
+}
+void Inbox::checked(Mail::Checked what) {
+  put([&] { mail_.checked.push_back(std::move(what)); });
 }
 void Inbox::up(consensus::Index peer) {
   put([&] {

@@ -41,9 +41,15 @@ struct Mail {
     consensus::Seq seq = 0;
     Bytes signature;
   };
+  struct Checked {
+    consensus::CheckStatement what;
+    consensus::Signature found = consensus::Signature::kBad;
+  };
   std::vector<Frame> votes, bulk;
   std::vector<Executed> executed;
   std::vector<Attested> attested;
+  std::vector<consensus::Statement> stated;
+  std::vector<Checked> checked;
   std::vector<consensus::Index> ups;
   std::optional<consensus::Installed> installed;
   bool sync_over = false;     // nothing was installed
@@ -51,8 +57,8 @@ struct Mail {
   bool compact = false;
   bool kicked = false;
   bool empty() const {
-    return votes.empty() && bulk.empty() && executed.empty() && attested.empty() && ups.empty() && durable == 0 &&
-           !compact && !kicked && !installed && !sync_over;
+    return votes.empty() && bulk.empty() && executed.empty() && attested.empty() && stated.empty() && checked.empty() &&
+           ups.empty() && durable == 0 && !compact && !kicked && !installed && !sync_over;
   }
   void clear();  // keeps the memory
 };
@@ -69,6 +75,8 @@ class Inbox {
 
   void executed(Mail::Executed what);
   void attested(Mail::Attested what);
+  void stated(consensus::Statement what);
+  void checked(Mail::Checked what);
   void up(consensus::Index peer);
   void installed(consensus::Installed what);
   void sync_over();

@@ -25,6 +25,14 @@ class MemHub : public std::enable_shared_from_this<MemHub> {
     const std::shared_lock lock(mutex_);
     if (ends_[index] != nullptr) ends_[index]->take([index](const Net::Events& e) { e.twin(index); });
   }
+  // A frame that `from` never sent of its own accord, as a liar with its key would.
+  void forge(consensus::Index from, consensus::Index to, consensus::Type type, const Bytes& body) {
+    const std::shared_lock lock(mutex_);
+    if (!linked(from, to)) return;
+    ends_[to]->take([from, type, frame = std::make_shared<const Bytes>(body)](const Net::Events& e) {
+      e.frame(from, static_cast<std::uint8_t>(type), frame);
+    });
+  }
   // Cuts a replica off from all others, or joins it again.
   void cut(consensus::Index index) {
     const std::unique_lock lock(mutex_);

@@ -22,7 +22,9 @@ channel::Priority priority_of(Type type) {
     case Type::kStatus:
     case Type::kFetchVertex:
     case Type::kFetchSlots:
-    case Type::kFetchProposal: return channel::Priority::kControl;
+    case Type::kFetchProposal:
+    case Type::kStatement:
+    case Type::kFetchStatement: return channel::Priority::kControl;
     case Type::kVertex:
     case Type::kSlot:
     case Type::kProposal: return channel::Priority::kBulk;

@@ -1,6 +1,6 @@
-// Oracle in production: ML-DSA under the contexts "hanse/attest/1" (over a block header's hash, as light::sign_header)
-// and "hanse/view-change/1", with every validator's key decoded once.
-// Private to the room. Threads: any. Errors: those of crypto::Verifier::create.
+// Oracle in production: ML-DSA under the purpose's context (consensus/statement.h) over the network's id and the
+// message (of an attest: what light::sign_header signs), with every validator's key decoded once. Private to the room.
+// Threads: any. Errors: those of crypto::Verifier::create.
 #pragma once
 
 #include <vector>
@@ -14,13 +14,16 @@ namespace hanse::replica {
 class MlDsaOracle final : public consensus::Oracle {
  public:
   // The key is borrowed.
-  static Result<std::unique_ptr<MlDsaOracle>> create(const light::ValidatorSet& set, const crypto::SecretKey& key);
+  static Result<std::unique_ptr<MlDsaOracle>> create(const NetworkId& network, const light::ValidatorSet& set,
+                                                     const crypto::SecretKey& key);
 
   Bytes sign(Purpose purpose, ByteView message) override;
   bool verify(consensus::Index signer, Purpose purpose, ByteView message, ByteView signature) override;
 
  private:
-  explicit MlDsaOracle(const crypto::SecretKey& key) : key_(key) {}
+  MlDsaOracle(const NetworkId& network, const crypto::SecretKey& key) : network_(network), key_(key) {}
+  Bytes bound(ByteView message) const;
+  const NetworkId network_;
   const crypto::SecretKey& key_;
   std::vector<crypto::Verifier> verifiers_;
 };

@@ -14,9 +14,10 @@ void Signer::stop() {
 }
 
 void Signer::put(Work work) {
+  const bool check = std::holds_alternative<consensus::CheckStatement>(work);
   {
     const std::lock_guard lock(mutex_);
-    queue_.push_back(work);
+    (check ? checks_ : queue_).push_back(std::move(work));
   }
   wake_.notify_one();
 }
@@ -25,21 +26,35 @@ void Signer::run() {
   name_thread("signer");
   std::unique_lock lock(mutex_);
   for (;;) {
-    wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+    wake_.wait(lock, [this] { return stopping_ || !queue_.empty() || !checks_.empty(); });
     if (stopping_) return;
-    const Work work = queue_.front();
-    queue_.pop_front();
+    std::deque<Work>& from = queue_.empty() ? checks_ : queue_;
+    Work work = std::move(from.front());
+    from.pop_front();
     lock.unlock();
-    const auto* attest = std::get_if<consensus::SignAttest>(&work);
-    if (attest == nullptr || attest->checkpoint)
-      if (const Status synced = callbacks_.sync(); !synced) return callbacks_.failed(synced.error());
-    if (attest != nullptr) {
-      callbacks_.attested(attest->seq, oracle_.sign(consensus::Oracle::Purpose::kAttest, attest->block.view()));
-    } else {
-      callbacks_.release(std::get<std::uint64_t>(work));
-    }
+    if (const Status done = carry_out(std::move(work)); !done) return callbacks_.failed(done.error());
     lock.lock();
   }
+}
+
+Status Signer::carry_out(Work work) {
+  if (const auto* attest = std::get_if<consensus::SignAttest>(&work)) {
+    if (attest->checkpoint) TRY_OK(callbacks_.sync());
+    callbacks_.attested(attest->seq, oracle_.sign(consensus::Purpose::kAttest, attest->message()));
+  } else if (auto* own = std::get_if<consensus::Statement>(&work)) {
+    own->signature = oracle_.sign(own->purpose, consensus::statement_message(*own));
+    callbacks_.stated(std::move(*own));
+  } else if (auto* check = std::get_if<consensus::CheckStatement>(&work)) {
+    const consensus::Statement& s = check->statement;
+    const bool good = oracle_.verify(s.replica, s.purpose, consensus::statement_message(s), s.signature);
+    callbacks_.checked(std::move(*check), good ? consensus::Signature::kGood : consensus::Signature::kBad);
+  } else if (const auto* evidence = std::get_if<consensus::Evidence>(&work)) {
+    callbacks_.accuse(*evidence);
+  } else {
+    TRY_OK(callbacks_.sync());
+    callbacks_.release(std::get<std::uint64_t>(work));
+  }
+  return {};
 }
 
 }  // namespace hanse::replica

@@ -1,6 +1,7 @@
-// Signer: signs attests on a thread of its own, and syncs the store where something may be forgotten only after that:
-// before a checkpoint's attest, and before journal records are released. In the order asked for.
-// Private to the room. Threads: any; callbacks on the thread inside. Errors: the store's through failed(), once.
+// Signer: signs attests and statements on a thread of its own, verifies statements of others, and syncs the store where
+// something may be forgotten only after that: before a checkpoint's attest, and before journal records are released. In
+// the order asked for, but that verifying waits for everything else. Private to the room. Threads: any; callbacks on the
+// thread inside. Errors: the store's through failed(), once.
 #pragma once
 
 #include <condition_variable>
@@ -19,6 +20,9 @@ class Signer {
   struct Callbacks {
     std::function<Status()> sync;  // the store
     std::function<void(consensus::Seq seq, Bytes signature)> attested;
+    std::function<void(consensus::Statement statement)> stated;
+    std::function<void(consensus::CheckStatement what, consensus::Signature found)> checked;
+    std::function<void(const consensus::Evidence& evidence)> accuse;
     std::function<void(std::uint64_t token)> release;  // everything executed is in the store
     std::function<void(const Error& why)> failed;
   };
@@ -27,19 +31,24 @@ class Signer {
   ~Signer() { stop(); }
 
   void sign(consensus::SignAttest what) { put(what); }
+  void state(consensus::Statement what) { put(std::move(what)); }
+  void check(consensus::CheckStatement what) { put(std::move(what)); }
+  void accuse(consensus::Evidence what) { put(std::move(what)); }
   void release(std::uint64_t token) { put(token); }
   void stop();
 
  private:
-  using Work = std::variant<consensus::SignAttest, std::uint64_t>;
+  using Work = std::variant<consensus::SignAttest, consensus::Statement, consensus::CheckStatement, consensus::Evidence,
+                            std::uint64_t>;
   void put(Work work);
   void run();
+  Status carry_out(Work work);
 
   consensus::Oracle& oracle_;
   const Callbacks callbacks_;
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<Work> queue_;
+  std::deque<Work> queue_, checks_;  // bounded by the replica: its slots, and kChecksMax of each peer
   bool stopping_ = false;
   std::thread thread_;
 };

@@ -516,10 +516,12 @@ void Safety::executed(Index self, Seq seq, const Hash32& block) {
 
 void Safety::certified(Index self, const consensus::Certificate& c) {
   ++checks_;
+  const Bytes message =
+      consensus::attest_message({.epoch = config_.epoch, .seq = c.seq, .block = c.block, .signature = {}});
   consensus::Voters signers;
   for (const auto& s : c.signatures)
     if (s.replica >= config_.power->count() || !signers.add(s.replica) ||
-        !config_.verifier->verify(s.replica, consensus::Oracle::Purpose::kAttest, c.block.view(), s.signature))
+        !config_.verifier->verify(s.replica, consensus::Purpose::kAttest, message, s.signature))
       return fail_rule("finality", text("replica {} certifies slot {} with a bad signature", self, c.seq));
   if (signers.power(*config_.power) < config_.power->quorum())
     return fail_rule("finality", text("replica {} certifies slot {} with too little power", self, c.seq));
@@ -555,8 +557,7 @@ void Safety::stepped(Index self, const Facts& before, const Facts& after, Step s
     for (const ViewChange& vc : message->view_changes)
       if (vc.replica < config_.power->count() && vc.view == after.view && vc.epoch == config_.epoch &&
           senders.add(vc.replica) &&
-          config_.verifier->verify(vc.replica, consensus::Oracle::Purpose::kViewChange, view_change_body(vc),
-                                   vc.signature))
+          config_.verifier->verify(vc.replica, consensus::Purpose::kViewChange, view_change_message(vc), vc.signature))
         power += config_.power->of(vc.replica);
   if (power >= config_.power->quorum()) return entered(self, *message);
   fail_rule("new_view", text("replica {} entered view {} on view changes of power {}", self, after.view, power));

@@ -1,10 +1,14 @@
 #include "sim/world/app.h"
 
+#include <algorithm>
+
 #include "sim/check/mix.h"
 
 namespace hanse::sim {
 
 namespace {
+
+constexpr std::uint16_t kEvidenceMark = 0xFFFF;  // in place of a client: `number` bytes of evidence follow
 
 std::uint64_t word(const Hash32& h) { return load_le<std::uint64_t>(h.data.data()); }
 
@@ -37,6 +41,17 @@ void encode_tx(Bytes& out, const Tx& tx) {
   append(out, b);
 }
 
+void encode_evidence_tx(Bytes& out, const consensus::Evidence& evidence) {
+  const Bytes bytes = encode(evidence);
+  encode_tx(out, {.client = kEvidenceMark,
+                  .number = static_cast<std::uint32_t>(bytes.size()),
+                  .key = 0,
+                  .kind = OpKind::kRead,
+                  .arg = 0,
+                  .expected = 0});
+  append(out, bytes);
+}
+
 App::App(AppConfig config) : config_(config) {
   genesis_.registers.resize(config.keys);
   genesis_.last.resize(config.clients);
@@ -46,7 +61,13 @@ App::App(AppConfig config) : config_(config) {
 void App::apply(Block& block, ByteView batch) {
   for (; batch.size() >= kTxBytes; batch = batch.subspan(kTxBytes)) {
     Tx tx;
-    if (!decode_tx(batch.first(kTxBytes), tx) || tx.client >= config_.clients || tx.key >= config_.keys) continue;
+    const bool known = decode_tx(batch.first(kTxBytes), tx);
+    if (tx.client == kEvidenceMark && tx.number <= batch.size() - kTxBytes) {
+      judge(block, batch.subspan(kTxBytes, tx.number));
+      batch = batch.subspan(tx.number);
+      continue;
+    }
+    if (!known || tx.client >= config_.clients || tx.key >= config_.keys) continue;
     if (tx.number != block.last[tx.client] + 1) {
       ++repeats_;
       continue;
@@ -56,6 +77,19 @@ void App::apply(Block& block, ByteView batch) {
     block.last[tx.client] = tx.number;
     block.done.push_back({.client = tx.client, .number = tx.number, .answer = applied.answer});
   }
+}
+
+void App::judge(Block& block, ByteView bytes) const {
+  const auto evidence = consensus::decode_evidence(bytes);
+  if (!evidence || evidence->first.epoch != config_.epoch) return;
+  const auto fact = contradiction(*evidence);
+  if (!fact) return;
+  const auto at = std::ranges::lower_bound(block.facts, *fact);
+  if (at != block.facts.end() && *at == *fact) return;
+  for (const consensus::Statement* s : {&evidence->first, &evidence->second})
+    if (!config_.verifier->verify(s->replica, s->purpose, statement_message(*s), s->signature)) return;
+  block.facts.insert(at, *fact);
+  block.proven.push_back(*fact);
 }
 
 const Block* App::execute(const Block* parent, const consensus::Execute& e) {
@@ -70,6 +104,7 @@ const Block* App::execute(const Block* parent, const consensus::Execute& e) {
   block->cut = e.cut;
   block->registers = parent->registers;
   block->last = parent->last;
+  block->facts = parent->facts;
   block->key = key;
   for (const auto& v : e.vertices) {
     vertices_.emplace(v.id, v.frame);
@@ -78,6 +113,7 @@ const Block* App::execute(const Block* parent, const consensus::Execute& e) {
   }
   for (const std::uint64_t r : block->registers) key = mix(key, r);
   for (const std::uint32_t n : block->last) key = mix(key, n);
+  for (const consensus::Fact& f : block->proven) key = mix(key, mix(mix(f.replica, f.view), f.place));
   block->hash = spread(key);
   block->wants_block = config_.wants_blocks && key % 4 == 0;
   auto& children = const_cast<Block*>(parent)->children;  // the tree is ours

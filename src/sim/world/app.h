@@ -1,7 +1,8 @@
 // The application and ledger of a simulated network: registers under keys, and a block per slot whose hash covers the
 // blocks before, the digest and the vertices in their order. Blocks form one tree for the whole network: replicas that
 // execute the same slots the same way share them, so a block costs its work once, and a replica's ledger is a path.
-// A transaction is executed once: each client has one at a time, numbered.
+// A transaction is executed once: each client has one at a time, numbered. Evidence against a replica is a transaction
+// too: the ledger judges it and keeps the fact, once.
 // One thread at a time. Errors: none (what a Byzantine batch holds is skipped).
 #pragma once
 
@@ -24,6 +25,7 @@ struct Tx {
 };
 constexpr std::size_t kTxBytes = 24;
 void encode_tx(Bytes& out, const Tx& tx);
+void encode_evidence_tx(Bytes& out, const consensus::Evidence& evidence);
 
 struct Block {
   struct Done {
@@ -41,7 +43,9 @@ struct Block {
   bool wants_block = false;
 
   std::vector<std::uint64_t> registers;
-  std::vector<std::uint32_t> last;  // by client: the number of its newest executed transaction
+  std::vector<std::uint32_t> last;      // by client: the number of its newest executed transaction
+  std::vector<consensus::Fact> facts;   // proven so far, ascending
+  std::vector<consensus::Fact> proven;  // in this block
   std::uint64_t key = 0;
   std::vector<std::unique_ptr<Block>> children;
 };
@@ -49,6 +53,8 @@ struct Block {
 struct AppConfig {
   std::uint32_t clients = 0, keys = 0;
   bool wants_blocks = false;
+  std::uint64_t epoch = 0;
+  consensus::Oracle* verifier = nullptr;  // of anybody's signatures
 };
 
 class App {
@@ -62,6 +68,7 @@ class App {
 
  private:
   void apply(Block& block, ByteView batch);
+  void judge(Block& block, ByteView evidence) const;
 
   AppConfig config_;
   Block genesis_;

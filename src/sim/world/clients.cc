@@ -35,6 +35,10 @@ void World::arrive(Host& h, std::uint32_t client) {
   if (!h.up) return;
   encode_tx(h.pool, clients_[client].tx);
   ++h.pool_count;
+  flush_soon(h);
+}
+
+void World::flush_soon(Host& h) {
   if (h.flushing) return;
   h.flushing = true;
   push(EventKind::kFlush, now_ + 200 * kUs, h.id, 0, h.gen);
@@ -68,7 +72,6 @@ void World::answered(const Block& block) {
     if (c.tx.kind != OpKind::kCas) c.known[c.tx.key] = d.answer;
     if (c.tx.kind == OpKind::kCas && d.answer == 1) c.known[c.tx.key] = c.tx.arg;
     ++outcome_.operations;
-    if (calm_ && all_answered()) level_ = safety_.agreed();
     push(EventKind::kClient, now_ + (calm_ ? kMs : client_dice_.log_normal(plan_.tuning.think_us * kUs)), 0, d.client);
   }
 }

@@ -47,6 +47,12 @@ void World::start(Host& h) {
   h.to_execute.clear();
   h.pool.clear();
   h.pool_count = 0;
+  h.to_state.clear();
+  h.to_check.clear();
+  h.accusations.clear();
+  h.owed.clear();
+  h.accusing = false;
+  if (h.watched) accounts_.restarted(h.self);
   h.timer_at = INT64_MAX;
   if (!h.oracle) h.oracle = std::make_unique<HostOracle>(*signatures_, h.self);
   auto replica = Replica::create(std::move(config), std::move(start), *h.oracle, now_of(h));
@@ -64,6 +70,8 @@ void World::crash(Host& h) {
   if (!h.up) return;
   saw(Seen::kCrashes);
   count(h.replica->counters(), h.watched);
+  if (h.watched) accounts_.restarted(h.self);
+  h.owed.clear();
   h.up = false;
   ++h.gen;
   disconnect_all(h.id);
@@ -107,6 +115,7 @@ void World::apply(Host& h, const Facts& before, Effects& e) {
                         text("replica {} wants to attest slot {} with a block that is not there", h.self, s.seq));
     push(EventKind::kSigned, now_ + (s.checkpoint ? h.dice.between(2, 20) * kMs : 100 * kUs), h.id, s.seq, h.gen);
   }
+  take_statements(h, e);
   for (consensus::Certificate& c : e.certificates) {
     if (h.watched) safety_.certified(h.self, c);
     consensus::Voters signers;
@@ -254,6 +263,8 @@ void World::executed(Host& h) {
                                text("replica {} executes slot {} at height {}", h.self, x.seq, h.chain.size() - 1));
     safety_.executed(h.self, x.seq, block->hash);
     answered(*block);
+    landed(h, *block);
+    if (calm_ && level_ == 0 && all_answered() && all_paid()) level_ = safety_.agreed();
     if (level_ > 0 && core_is_level()) done_ = true;
   }
   if (!h.ledger_syncing) {

@@ -16,7 +16,7 @@ using consensus::Vote;
 
 namespace {
 
-constexpr std::size_t kOldMax = 96, kOverheardMax = 256;
+constexpr std::size_t kOldMax = 96, kOverheardMax = 256, kSignedMax = 32;
 
 Frame frame_of(Bytes bytes) { return std::make_shared<const Bytes>(std::move(bytes)); }
 
@@ -74,6 +74,9 @@ void Liar::out(Index to, Type type, const Frame& body) {
     case Type::kAttest:
       if (lies(Lie::kAttest) && other_face(to)) other = other_attest(body);
       break;
+    case Type::kStatement:
+      if (other_face(to)) other = other_statement(body);
+      break;
     case Type::kSlot:
       if (lies(Lie::kFalseSlots)) other = other_slot(body);
       break;
@@ -91,6 +94,7 @@ void Liar::in(Index from, Type type, const Frame& body) {
       if (fetch && fork.id == fetch->id) return emit(from, Type::kVertex, fork.frame);
     return;
   }
+  if (type == Type::kStatement || type == Type::kAttest) return overhear(from, type, body);
   Claim c;
   if (type == Type::kPrePrepare) {
     const auto m = consensus::decode_pre_prepare(*body);
@@ -228,6 +232,68 @@ Frame Liar::other_vertex(const Frame& body) {
   return made.frame;
 }
 
+// What it signs after the fact fits what it told this peer.
+Frame Liar::other_statement(const Frame& body) {
+  auto s = consensus::decode_statement(*body);
+  if (!s || s->replica != host_.self) return nullptr;
+  bool differs = false;
+  for (std::size_t i = 0; i < s->ids.size(); ++i) {
+    const auto& doubles = s->purpose == consensus::Purpose::kProposals ? faces_ : forks_;
+    const std::uint64_t key = s->purpose == consensus::Purpose::kProposals ? mix(s->view, s->first + i) : s->first;
+    const auto it = doubles.find(key);
+    if (it == doubles.end()) continue;
+    differs = differs || it->second.id != s->ids[i];
+    s->ids[i] = it->second.id;
+  }
+  if (!differs) return nullptr;
+  s->signature = host_.oracle->sign(s->purpose, statement_message(*s));
+  return frame_of(encode(*s));
+}
+
+// Evidence against somebody honest, made of what it really signed.
+void Liar::overhear(Index from, Type type, const Frame& body) {
+  std::optional<consensus::Statement> s;
+  if (type == Type::kStatement) {
+    if (auto said = consensus::decode_statement(*body)) s = *std::move(said);
+  } else if (const auto attest = consensus::decode_attest(*body)) {
+    s = consensus::statement_of(from, *attest);
+  }
+  if (!s) return;
+  if (signed_.size() < kSignedMax) {
+    signed_.push_back(*std::move(s));
+  } else {
+    signed_[dice_.below(kSignedMax)] = *std::move(s);
+  }
+}
+
+void Liar::false_evidence() {
+  if (signed_.size() < 2 || host_.pool.size() > kPoolBytesMax) return;
+  consensus::Statement a = signed_[dice_.below(signed_.size())];
+  consensus::Statement b = signed_[dice_.below(signed_.size())];
+  switch (dice_.below(4)) {
+    case 0: break;  // as they are, whatever they are
+    case 1:         // made to exclude each other
+      b = a;
+      b.ids[0] = invented(dice_);
+      break;
+    case 2:  // moved to one place
+      b.purpose = a.purpose;
+      b.replica = a.replica;
+      b.epoch = a.epoch;
+      b.view = a.view;
+      b.first = a.first;
+      break;
+    default:  // signed, by somebody else
+      b = a;
+      b.ids[0] = invented(dice_);
+      b.signature = host_.oracle->sign(b.purpose, statement_message(b));
+      break;
+  }
+  if (dice_.chance(5'000)) return emit_all(Type::kStatement, frame_of(encode(b)));
+  encode_evidence_tx(host_.pool, consensus::evidence_of(std::move(a), std::move(b)));
+  ++host_.pool_count;
+}
+
 // ---- lies about the past -------------------------------------------------------------------------------------------
 
 void Liar::forge_claims(ViewChange& vc) {
@@ -263,7 +329,7 @@ void Liar::forge_claims(ViewChange& vc) {
   std::ranges::sort(vc.prepared, {}, &Claim::seq);
   std::ranges::sort(
       vc.prepares, [](const Claim& a, const Claim& b) { return a.seq != b.seq ? a.seq < b.seq : a.digest < b.digest; });
-  vc.signature = host_.oracle->sign(consensus::Oracle::Purpose::kViewChange, view_change_body(vc));
+  vc.signature = host_.oracle->sign(consensus::Purpose::kViewChange, view_change_message(vc));
 }
 
 Frame Liar::other_claims(const Frame& body) {
@@ -302,7 +368,7 @@ Frame Liar::other_attest(const Frame& body) {
   auto attest = consensus::decode_attest(*body);
   if (!attest) return nullptr;
   attest->block.data[0] ^= 1;
-  attest->signature = host_.oracle->sign(consensus::Oracle::Purpose::kAttest, attest->block.view());
+  attest->signature = host_.oracle->sign(consensus::Purpose::kAttest, attest_message(*attest));
   return frame_of(encode(*attest));
 }
 
@@ -336,7 +402,7 @@ void Liar::huge_view() {
                 .prepared = {},
                 .prepares = {},
                 .signature = {}};
-  vc.signature = host_.oracle->sign(consensus::Oracle::Purpose::kViewChange, view_change_body(vc));
+  vc.signature = host_.oracle->sign(consensus::Purpose::kViewChange, view_change_message(vc));
   world_.saw(Seen::kLies);
   emit_all(Type::kViewChange, frame_of(encode(vc)));
 }
@@ -367,7 +433,8 @@ void Liar::garbage() {
 void Liar::false_words() {
   world_.saw(Seen::kLies);
   const Seq seq = host_.chain.size() + dice_.below(5);
-  switch (dice_.below(4)) {
+  switch (dice_.below(5)) {
+    case 4: return false_evidence();
     case 0:
       emit_all(Type::kStatus, frame_of(encode(consensus::StatusReport{.epoch = kEpoch,
                                                                       .view = View{1} << 50,

@@ -33,9 +33,7 @@ class Tokens final : public Signatures {
   std::uint64_t secret_;
 };
 
-std::string_view context(consensus::Oracle::Purpose purpose) {
-  return purpose == consensus::Oracle::Purpose::kAttest ? "hanse/sim-attest/1" : "hanse/sim-view-change/1";
-}
+std::string_view context(consensus::Oracle::Purpose purpose) { return consensus::purpose_context(purpose); }
 
 class Real final : public Signatures {
  public:

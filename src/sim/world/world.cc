@@ -38,7 +38,13 @@ std::string_view seen_name(Seen seen) {
                                                                "retries",
                                                                "repeats",
                                                                "other_epochs",
-                                                               "oversized"};
+                                                               "oversized",
+                                                               "shown",
+                                                               "unsigned_leaders",
+                                                               "attest_proved",
+                                                               "view_change_proved",
+                                                               "proposals_proved",
+                                                               "vertex_proved"};
   return kNames[static_cast<std::size_t>(seen)];
 }
 
@@ -79,13 +85,18 @@ World::World(const Plan& plan, const RunOptions& options, consensus::Power power
       power_(std::move(power)),
       signatures_(std::move(signatures)),
       verifier_(*signatures_, 0),
-      app_({.clients = plan.tuning.clients, .keys = plan.tuning.keys, .wants_blocks = plan.tuning.wants_blocks}),
+      app_({.clients = plan.tuning.clients,
+            .keys = plan.tuning.keys,
+            .wants_blocks = plan.tuning.wants_blocks,
+            .epoch = kEpoch,
+            .verifier = &verifier_}),
       safety_({.power = &power_,
                .verifier = &verifier_,
                .epoch = kEpoch,
                .timeout_ms_max = consensus::Config{}.timeout_ms_max,
                .lane_bytes_max = consensus::Config{}.lane_bytes_max,
                .honest = honest_of(plan)}),
+      accounts_({.power = &power_, .verifier = &verifier_, .epoch = kEpoch, .honest = honest_of(plan)}),
       client_dice_(plan.seed, 4) {}
 
 void World::push(EventKind kind, std::int64_t at, HostId id, std::uint64_t arg, std::uint32_t gen) {
@@ -186,10 +197,21 @@ void World::handle(const Event& e, const Frame& frame) {
       Host& h = host(e.host);
       if (e.arg >= h.chain.size()) return;
       if (e.arg % plan_.tuning.checkpoint_every == 0) h.ledger_synced = std::max(h.ledger_synced, e.arg);
-      Bytes signature = signatures_->sign(h.self, consensus::Oracle::Purpose::kAttest, h.chain[e.arg]->hash.view());
+      const Bytes message =
+          consensus::attest_message({.epoch = kEpoch, .seq = e.arg, .block = h.chain[e.arg]->hash, .signature = {}});
+      Bytes signature = signatures_->sign(h.self, consensus::Purpose::kAttest, message);
       return step(h, Step::kOther,
                   [&](Replica& r, consensus::Now now) { return r.attested(now, e.arg, std::move(signature)); });
     }
+    case EventKind::kStated:
+      if (current) stated(host(e.host));
+      return;
+    case EventKind::kChecked:
+      if (current) checked(host(e.host));
+      return;
+    case EventKind::kAccuse:
+      if (current) accuse(host(e.host));
+      return;
     case EventKind::kFlush:
       if (current) flush(host(e.host));
       return;
@@ -228,6 +250,7 @@ void World::handle(const Event& e, const Frame& frame) {
       std::string why;
       for (std::uint32_t c = 0; c < clients_.size(); ++c)
         if (clients_[c].waiting) why += text(" client {} waits for its operation {};", c, clients_[c].number);
+      if (!all_paid()) why += " evidence waits for the ledger;";
       for (const HostId id : core_)
         why += text(" replica {} executed {} in view {} (wants {}){};", id, host(id).facts.executed,
                     host(id).facts.view, host(id).facts.wanted_view, host(id).facts.abstaining ? " abstaining" : "");
@@ -403,6 +426,7 @@ void World::calm() {
     push(EventKind::kClient, now_ + kMs, 0, c);
     if (clients_[c].waiting) submit(c);
   }
+  owe();
   calm_from_ns_ = stalled_until;
   timeout_ms_ = timeout_ms;
   push(EventKind::kDeadline, stalled_until + kTimeoutsToFinish * timeout_ms * kMs);
@@ -423,6 +447,8 @@ void World::count(const consensus::Counters& c, bool watched) {
   saw(Seen::kExtraCandidates, c.extra_candidates);
   saw(Seen::kCheckpoints, c.checkpoints);
   saw(Seen::kForks, c.vertices_forked);
+  saw(Seen::kShown, c.statements_shown);
+  saw(Seen::kUnsignedLeaders, c.signatures_missed);
 }
 
 void World::finish() {
@@ -430,6 +456,14 @@ void World::finish() {
     if (h->up) count(h->replica->counters(), h->watched);
   saw(Seen::kSlots, safety_.agreed());
   saw(Seen::kRepeats, app_.repeats());
+  accounts_.finish();
+  if (!failed() && accounts_.failure()) safety_.fail_rule(accounts_.failure()->rule, accounts_.failure()->what);
+  for (const consensus::Fact& f : accounts_.landed()) {
+    constexpr Seen kProved[] = {Seen::kAttestProved, Seen::kViewChangeProved, Seen::kProposalsProved,
+                                Seen::kVertexProved};
+    saw(kProved[static_cast<std::size_t>(f.purpose) - 1]);
+    outcome_.proved.push_back(f);
+  }
   if (!failed()) {
     const auto history = check_history(history_);
     if (!history) safety_.fail_rule("history", history.error().str());

@@ -51,8 +51,14 @@ enum class Seen : std::uint8_t {
   kRepeats,
   kOtherEpochs,
   kOversized,
+  kShown,  // statements passed on because somebody was told otherwise
+  kUnsignedLeaders,
+  kAttestProved,  // evidence on the ledger, by purpose
+  kViewChangeProved,
+  kProposalsProved,
+  kVertexProved,
 };
-constexpr std::size_t kSeenCount = 32;
+constexpr std::size_t kSeenCount = 38;
 std::string_view seen_name(Seen seen);
 using Coverage = std::array<std::uint64_t, kSeenCount>;
 
@@ -62,6 +68,7 @@ struct Outcome {
   std::uint64_t trace = 0, events = 0, checks = 0, operations = 0;
   consensus::Seq slots = 0;
   Coverage seen{};
+  std::vector<consensus::Fact> proved;  // by evidence that is on the ledger
   // PrePrepare, Prepare and Commit by slot, as sent to one peer each; slots above kSlotsSimMax are not counted.
   std::vector<std::uint32_t> ordering_frames, ordering_bytes;
 };

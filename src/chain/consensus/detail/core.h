@@ -11,6 +11,7 @@
 #include "chain/consensus/replica.h"
 #include "chain/consensus/slots.h"
 #include "chain/consensus/view_change.h"
+#include "chain/consensus/witness.h"
 
 namespace hanse::consensus {
 
@@ -38,6 +39,8 @@ constexpr std::uint64_t kStrictSlots = 64;    // a lane that stalled a slot is p
 constexpr std::int64_t kCourtesyMs = 10'000;  // a peer needs a new view for so long
 constexpr std::int64_t kCourtesyGapMs = 60'000;
 constexpr std::uint64_t kTimeoutShrinkSlots = 32;
+constexpr std::size_t kChecksMax = 32;  // signatures of statements under way, from one peer
+constexpr std::size_t kShowsMax = 8;    // statements of others passed on between two status reports
 
 struct Replica::Core {
   Core(Config c, Oracle& o) : config(std::move(c)), power(*config.power), oracle(o) {}
@@ -51,6 +54,7 @@ struct Replica::Core {
   std::int64_t patience(std::int64_t among_others) const {
     return power.count() == 1 ? kAlonePatienceNs : among_others;
   }
+  std::uint64_t persist_height(RecordType type, std::uint64_t height);  // of a slot or a lane
   void send(Index to, Type type, Frame body);
   enum class Reach : std::uint8_t { kEverybody, kSelf };
   // To everyone and to oneself (kSelf: only counted here), once the record is durable.
@@ -145,6 +149,27 @@ struct Replica::Core {
   void installed(Installed at);
   void distrust_journal();
 
+  // ---- replica_evidence.cc: signed statements, and those that exclude each other
+  void sign_later(const Vote& proposal);
+  void sign_run();
+  void sign_marks();
+  void stated(Statement statement);
+  void on_statement(Index from, const Statement& statement);
+  void checked(const CheckStatement& what, Signature found);
+  void on_fetch_statement(Index from, const FetchStatement& fetch);
+  void heard(const Witness::Said& said);
+  void hearsay(const Fact& place, const Hash32& id);
+  Fact proposal_at(View of, Seq seq) const;
+  Fact vertex_at(const Tip& tip) const;
+  void accuse(const Evidence& evidence);
+  void show(const Statement& statement);
+  void show_odd_attests(Seq seq, const Hash32& mine);
+  void await_signature(Seq seq, const Digest& digest);
+  bool signature_overdue() const { return !awaited.empty() && awaited.begin()->first <= stable.seq; }
+  void watch_signatures();
+  void ask_for_signature();
+  void give_up_unsigned();
+
   // ---- replica_recover.cc
   Status restore(const Record& record);
   void resume();
@@ -227,6 +252,19 @@ struct Replica::Core {
   std::int64_t courtesy_since_ns = kNever;
   std::vector<std::int64_t> unordered_since_ns;  // per lane: a tip acked by Q waits
   std::vector<std::uint64_t> unordered_height;
+
+  // Accountability.
+  Witness witness;
+  Statement unsigned_run;                           // own proposals to be signed together
+  std::deque<std::pair<std::uint64_t, Tip>> marks;  // own vertices to be signed, by the token of their record
+  std::uint64_t unsigned_height = 0;                // own vertices up to it are not signed
+  std::map<Seq, Digest> awaited;                    // accepted from the leader of this view, its signature not seen
+  std::int64_t unsigned_due_ns = kNever;            // one of those is below the stable checkpoint: ask, or give up
+  Seq unsigned_asked = 0;  // the slot last asked for
+  std::set<Hash32> in_check;  // statements under way, by the hash of their encoding
+  std::map<Index, std::size_t> checking;  // signatures under way, by who sent them
+  std::size_t shows_left = kShowsMax;
+  std::set<std::pair<Seq, Index>> shown_attests, accused_attests;
 
   // Peers.
   std::map<Index, StatusReport> reports;

@@ -21,6 +21,9 @@ inline void join(consensus::Effects& all, consensus::Effects more) {
   join(all.sends, more.sends);
   join(all.executes, more.executes);
   join(all.signs, more.signs);
+  join(all.states, more.states);
+  join(all.checks, more.checks);
+  join(all.evidence, more.evidence);
   join(all.certificates, more.certificates);
   join(all.serve_vertices, more.serve_vertices);
   join(all.serve_slots, more.serve_slots);

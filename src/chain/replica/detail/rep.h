@@ -59,7 +59,12 @@ struct Chain::Rep {
   void install(sync::Head head);
   void answer_applied();
 
+  // ---- chain_evidence.cc
+  void accuse(const consensus::Evidence& evidence);
+  void bring_accusations();
+
   // ---- chain.cc
+  Status submit_async(const ledger::Tx& tx, Answer answer);
   void deliver(Made made);
   void halt(const Error& why);
   void wake_all();
@@ -101,6 +106,8 @@ struct Chain::Rep {
   std::unique_ptr<Snapshots> snapshots;
   std::unique_ptr<Syncer> syncer;
   std::thread loop;
+
+  std::vector<ledger::Tx> accusations;  // the signer thread's: not taken by the pool yet
 
   // What a turn leaves for others to read, under a lock of its own: a turn waits for nobody who submits or is answered.
   mutable std::mutex turn_mutex;

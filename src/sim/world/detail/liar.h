@@ -42,6 +42,9 @@ class Liar {
   // Prepare and Commit, to those who see the `second` face or to the others.
   void vote_for(consensus::View view, consensus::Seq seq, const Hash32& digest, Face face);
   bool own_vertex(consensus::Type type, const consensus::Frame& body) const;
+  consensus::Frame other_statement(const consensus::Frame& body);
+  void overhear(consensus::Index from, consensus::Type type, const consensus::Frame& body);
+  void false_evidence();
   void replay();
   void garbage();
   void false_words();
@@ -64,6 +67,7 @@ class Liar {
   };
   std::vector<Old> old_;
   std::vector<consensus::Claim> overheard_;
+  std::vector<consensus::Statement> signed_;  // by others
   consensus::View view_ = 0;
 };
 

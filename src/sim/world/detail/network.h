@@ -29,6 +29,9 @@ enum class EventKind : std::uint8_t {
   kRestart,
   kLie,  // a Byzantine host acts on its own
   kDeadline,
+  kStated,   // a host signed a statement of its own
+  kChecked,  // and verified one of another
+  kAccuse,   // what a host can prove and is not on the ledger goes there again
 };
 
 struct Event {

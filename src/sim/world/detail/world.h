@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <deque>
+#include <map>
 #include <optional>
 
+#include "sim/check/accounts.h"
 #include "sim/world/app.h"
 #include "sim/world/detail/liar.h"
 #include "sim/world/detail/network.h"
@@ -22,6 +24,7 @@ using consensus::Seq;
 constexpr std::uint64_t kEpoch = 3;
 constexpr std::int64_t kWallStartMs = 1'700'000'000'000;
 constexpr std::int64_t kMs = 1'000'000, kUs = 1'000;
+constexpr std::size_t kPoolBytesMax = 64u << 10;  // of evidence and what waits with it
 
 struct Host {
   HostId id = 0;
@@ -60,6 +63,12 @@ struct Host {
   std::vector<consensus::Certificate> certificates;  // of checkpoints, ascending
   std::deque<consensus::Execute> to_execute;
   bool executing = false;
+
+  std::deque<consensus::Statement> to_state;  // being signed
+  std::deque<consensus::CheckStatement> to_check;
+  std::map<consensus::Fact, consensus::Evidence> accusations;  // not on the ledger yet
+  std::vector<consensus::Fact> owed;                           // of those, what must be there before the end
+  bool accusing = false;
 
   Bytes pool;  // transactions to be submitted
   std::uint32_t pool_count = 0;
@@ -139,10 +148,20 @@ class World {
     wake(h);
   }
 
+  // evidence.cc
+  void take_statements(Host& h, Effects& e);
+  void stated(Host& h);
+  void checked(Host& h);
+  void accuse(Host& h);
+  void landed(Host& h, const Block& block);
+  void owe();
+  bool all_paid() const;
+
   // clients.cc
   void start_operation(std::uint32_t client);
   void submit(std::uint32_t client);
   void arrive(Host& h, std::uint32_t client);
+  void flush_soon(Host& h);
   void flush(Host& h);
   void answered(const Block& block);
   bool all_answered() const;
@@ -157,6 +176,7 @@ class World {
   HostOracle verifier_;
   App app_;
   Safety safety_;
+  Accounts accounts_;
   Queue queue_;
   std::int64_t now_ = 0;
   std::vector<std::unique_ptr<Host>> hosts_;

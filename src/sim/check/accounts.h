@@ -1,0 +1,56 @@
+// Accounts: that liars are called to account and nobody else is (consensus.md 5.9: no honest node slashed, evidence
+// completeness), told from outside like Safety.
+//   slash       evidence that an honest replica accepts, and every fact on the ledger, is of a Byzantine replica
+//   evidence    an accusation stands on two statements that exclude each other, both signed by the accused
+//   complete    an honest replica that was given both, and could judge both, accuses before it stops
+//   landed      (by the world) what a replica of the core can prove when it gets calm is on the ledger at the end
+// Byzantine replicas are watched by nobody. Pure; one thread at a time. Errors: none (a finding is a value).
+#pragma once
+
+#include <map>
+#include <set>
+
+#include "sim/check/safety.h"
+
+namespace hanse::sim {
+
+struct AccountsConfig {
+  const consensus::Power* power = nullptr;
+  consensus::Oracle* verifier = nullptr;  // verifies anybody's signatures
+  std::uint64_t epoch = 0;
+  std::vector<bool> honest;  // by replica
+};
+
+class Accounts {
+ public:
+  explicit Accounts(AccountsConfig config) : config_(std::move(config)), hosts_(config_.power->count()) {}
+
+  const std::optional<Failure>& failure() const { return failure_; }
+
+  // Of honest replicas only. `facts`: of the receiver, before it takes the frame.
+  void delivered(consensus::Index self, consensus::Index from, consensus::Type type, const consensus::Frame& body,
+                 const consensus::Facts& facts);
+  void accused(consensus::Index self, const consensus::Evidence& evidence);
+  void restarted(consensus::Index self);  // it forgot, and owes nothing
+  void proven(const consensus::Fact& fact);
+  void finish();
+
+  const std::set<consensus::Fact>& landed() const { return landed_; }
+
+ private:
+  struct Host {
+    std::map<consensus::Fact, Hash32> told;             // by Byzantine signers
+    std::map<consensus::Index, consensus::View> asked;  // the highest view that each asked for
+    std::set<consensus::Fact> due, accused;
+  };
+  void fail_rule(std::string_view rule, std::string what);
+  void told(consensus::Index self, const consensus::Statement& statement);
+  bool blames_honest(const consensus::Fact& fact) const;
+
+  AccountsConfig config_;
+  std::vector<Host> hosts_;
+  std::set<consensus::Fact> landed_;
+  std::optional<Failure> failure_;
+};
+
+}  // namespace hanse::sim
