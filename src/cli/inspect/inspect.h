@@ -1,5 +1,6 @@
 // Commands that look into a running or stopped validator: its health, its vote journal, the head it shares with others.
 // cli/verbs collects them and says how to find a node or the nodes of a network. Threads: any.
+// And the one that lets a validator in again after it lost its power.
 // Errors: cli.moving (unavailable), cli.not_started (unavailable), and those of client, journal and light.
 #pragma once
 
@@ -8,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/crypto/sign.h"
 #include "base/plugin/verb.h"
 #include "node/client/client.h"
 
@@ -27,7 +29,14 @@ struct NetworkFinder {
   std::function<Result<ValidatorsAt>(const plugin::VerbArgs& args)> find;
 };
 
+// How a command opens the key of the validator that it speaks for.
+struct KeyFinder {
+  std::vector<plugin::VerbOption> options;
+  std::function<Result<crypto::SecretKey>(const plugin::VerbArgs& args)> open;
+};
+
 plugin::Verb node_health_verb(NodeFinder finder);
+plugin::Verb node_unjail_verb(NodeFinder finder, KeyFinder key);
 plugin::Verb journal_check_verb();
 plugin::Verb journal_dump_verb();
 plugin::Verb wq_prove_verb(NetworkFinder finder);

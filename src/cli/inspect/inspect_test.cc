@@ -7,6 +7,8 @@
 #include "base/core/text.h"
 #include "chain/consensus/messages.h"
 #include "chain/consensus/replica.h"
+#include "chain/ledger/call.h"
+#include "chain/reputation/reputation.h"
 #include "store/journal/journal.h"
 
 namespace hanse::inspect {
@@ -35,8 +37,15 @@ class FakeNode final : public client::Client {
     return out;
   }
   Result<client::ConsensusInfo> consensus() override { return std::move(consensus_); }
-  Result<client::Applied> submit(const ledger::Tx&) override { return nothing(); }
-  Result<Bytes> query(std::uint8_t, std::string_view, ByteView) override { return nothing(); }
+  Result<client::Applied> submit(const ledger::Tx& tx) override {
+    if (!applied) return nothing();
+    *submitted = tx;
+    return *std::move(applied);
+  }
+  Result<Bytes> query(std::uint8_t, std::string_view path, ByteView) override {
+    const auto answer = answers.find(path);
+    return answer == answers.end() ? nothing() : Result<Bytes>(answer->second);
+  }
   Result<Bytes> prove(ByteView) override { return nothing(); }
   Result<client::CertifiedBlock> certified(Height) override { return nothing(); }
   Result<BlobId> put_blob(ByteView) override { return nothing(); }
@@ -46,6 +55,10 @@ class FakeNode final : public client::Client {
                const std::function<bool()>&) override {
     return nothing();
   }
+
+  std::optional<client::Applied> applied;                                  // what the ledger says
+  std::shared_ptr<ledger::Tx> submitted = std::make_shared<ledger::Tx>();  // outlives the node
+  std::map<std::string, Bytes, std::less<>> answers;
 
  private:
   static std::unexpected<Error> nothing() { return fail(Kind::kUnsupported, "test.nothing", "not here"); }
@@ -83,6 +96,49 @@ TEST(NodeHealth, shows_where_a_validator_is_and_why_it_is_not_ready) {
   client::ConsensusInfo dead;
   dead.not_live = Error(Kind::kInternal, "ledger.halted", "found a contradiction");
   EXPECT_EQ(health(std::move(dead)).exit, 1);
+}
+
+// {0: balance 0, 1: nonce 4} of the account, {0: 5000, 1: in, 2: 4, 3: 1} of the validator.
+const Bytes kAccount = {0xA2, 0x00, 0x00, 0x01, 0x04},
+            kStanding = {0xA4, 0x00, 0x19, 0x13, 0x88, 0x01, 0x00, 0x02, 0x04, 0x03, 0x01};
+
+Result<plugin::Answer> unjail(std::uint32_t code, std::shared_ptr<ledger::Tx>& submitted) {
+  const auto verb =
+      node_unjail_verb({.options = {},
+                        .connect = [&, code](const plugin::VerbArgs&) -> Result<std::unique_ptr<client::Client>> {
+                          auto fake = std::make_unique<FakeNode>(client::ConsensusInfo{});
+                          fake->answers = {{"account", kAccount}, {"standing", kStanding}};
+                          fake->applied = client::Applied{.tx_id = {}, .height = Height{7}, .result = {}};
+                          fake->applied->result.code = code;
+                          if (code != 0) fake->applied->result.error_id = "reputation.out_until";
+                          submitted = fake->submitted;
+                          return fake;
+                        }},
+                       {.options = {}, .open = [&](const plugin::VerbArgs&) -> Result<crypto::SecretKey> {
+                          return crypto::SecretKey::from_seed(crypto::SigAlg::kMlDsa65, Bytes(32, 7));
+                        }});
+  return run(verb, {});
+}
+
+TEST(NodeUnjail, sends_the_call_with_the_next_nonce_and_shows_the_standing) {
+  std::shared_ptr<ledger::Tx> submitted;
+  const auto answer = unjail(0, submitted);
+  ASSERT_TRUE(answer) << answer.error().str();
+  EXPECT_EQ(answer->json.find("score")->dump(), "5000");
+  EXPECT_EQ(answer->json.find("height")->dump(), "7");
+  const auto call = ledger::decode_call(submitted->body);
+  ASSERT_TRUE(call) << call.error().str();
+  EXPECT_EQ(call->nonce, 5u);
+  EXPECT_EQ(call->app, reputation::kReputationApp);
+  EXPECT_NE(answer->text.find("let in again at height 7 with a score of 5000"), std::string::npos) << answer->text;
+}
+
+TEST(NodeUnjail, says_why_the_ledger_refused) {
+  std::shared_ptr<ledger::Tx> submitted;
+  const auto answer = unjail(1, submitted);
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().id(), "reputation.out_until");
+  EXPECT_EQ(answer.error().kind(), Kind::kDenied);
 }
 
 struct JournalVerbs : testing::Test {

@@ -12,6 +12,7 @@
 #include "chain/ledger/accounts.h"
 #include "cli/rescue/rescue_verbs.h"
 #include "cli/verbs/render.h"
+#include "chain/reputation/reputation.h"
 #include "cli/verbs/verbs.h"
 #include "exchange/auction/market_app.h"
 
@@ -22,7 +23,8 @@ namespace {
 struct Apps {
   std::unique_ptr<ledger::App> accounts = ledger::make_accounts_app();
   std::unique_ptr<ledger::App> market = auction::make_market_app();
-  std::vector<ledger::App*> list{accounts.get(), market.get()};
+  std::unique_ptr<ledger::App> reputation = reputation::make_reputation_app();
+  std::vector<ledger::App*> list{accounts.get(), market.get(), reputation.get()};
 };
 
 Result<std::unique_ptr<archive::Target>> open_target(const plugin::VerbArgs& args) {

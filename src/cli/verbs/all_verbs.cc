@@ -4,6 +4,7 @@
 #include "cli/verbs/network.h"
 #include "cli/verbs/session.h"
 #include "cli/verbs/verbs.h"
+#include "cli/verbs/wallet.h"
 #include "sim/world/sim_verbs.h"
 
 namespace hanse::cli {
@@ -15,6 +16,14 @@ inspect::NodeFinder one_node() {
           .connect = [](const plugin::VerbArgs& args) -> Result<std::unique_ptr<client::Client>> {
             TRY(Session session, open_session(args));
             return std::move(session.client);
+          }};
+}
+
+inspect::KeyFinder wallet_key() {
+  return {.options = {wallet_option(), passphrase_option()},
+          .open = [](const plugin::VerbArgs& args) -> Result<crypto::SecretKey> {
+            TRY(const auto seeds, open_wallet(args, wallet_path(args, network_dir(args))));
+            return crypto::SecretKey::from_seed(seeds.alg, seeds.signing.view());
           }};
 }
 
@@ -38,6 +47,7 @@ std::vector<plugin::Verb> all_verbs() {
                                      node_run_verb(),    node_keygen_verb(),  node_version_verb(), doctor_verb(),
                                      explain_verb(),     completion_verb(),   version_verb()};
   verbs.push_back(inspect::node_health_verb(one_node()));
+  verbs.push_back(inspect::node_unjail_verb(one_node(), wallet_key()));
   verbs.push_back(inspect::journal_check_verb());
   verbs.push_back(inspect::journal_dump_verb());
   verbs.push_back(inspect::wq_prove_verb(all_validators()));

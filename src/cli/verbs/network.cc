@@ -15,6 +15,7 @@
 #include "base/crypto/keyfile.h"
 #include "chain/ledger/accounts.h"
 #include "chain/ledger/load_app.h"
+#include "chain/reputation/reputation.h"
 #include "chain/light/genesis.h"
 #include "exchange/market/calls.h"
 
@@ -211,6 +212,7 @@ Result<Network> make_network(const std::string& wanted, const NetworkOptions& op
   genesis.validators = light::sorted_set(equal_powers(validators));
   genesis.apps[ledger::kAccountsApp] = accounts_section(std::move(funds));
   genesis.apps[market::kMarketApp] = market::encode_params(market_params(options));
+  genesis.apps[reputation::kReputationApp] = reputation::encode_reputation_genesis();
   if (options.load_app) genesis.apps[ledger::kLoadApp] = ledger::encode_load_genesis(ledger::kLoadBodyMax);
   TRY_OK(light::validate(genesis));
   TRY_OK(replace_file(real_fs(), dir + "/genesis.cbor", light::encode(genesis)));

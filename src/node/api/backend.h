@@ -60,6 +60,7 @@ class Backend {
   virtual Result<codec::Json> certificate_document(Height height) = 0;
   virtual Result<codec::Json> valset_document(std::uint64_t epoch) = 0;
   virtual Result<codec::Json> tx_proof_document(const Hash32& tx_id) = 0;
+  virtual Result<codec::Json> evidence_document() = 0;
 };
 
 // What every daemon tells probes and scrapers, with or without a Backend.

@@ -118,6 +118,7 @@ class HandBackend final : public Backend, public Probe {
   Result<codec::Json> tx_proof_document(const Hash32& tx_id) override {
     return codec::Json::object().set("tx", text("{}", tx_id));
   }
+  Result<codec::Json> evidence_document() override { return codec::Json::object().set("out", std::uint64_t{1}); }
   Result<BlobId> put_blob(ByteView data) override {
     const std::lock_guard lock(mutex);
     const BlobId id = crypto::blob_id(data);

@@ -135,6 +135,7 @@ HttpReply route(Probe& probe, Backend* backend, std::string_view method, std::st
   if (backend != nullptr) {
     if (path == "/api/v1/info") return answer(info_document(*backend));
     if (path == "/api/v1/consensus/status") return answer(consensus_document(*backend));
+    if (path == "/api/v1/evidence") return answer(backend->evidence_document());
     for (const Route& route : kRoutes) {
       const std::size_t around = route.prefix.size() + route.suffix.size();
       if (path.size() >= around && path.starts_with(route.prefix) && path.ends_with(route.suffix))

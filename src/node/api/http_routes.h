@@ -6,6 +6,7 @@
 //   GET /api/v1/info         GET /api/v1/jobs/{32 hex}         GET /api/v1/blocks/{height}
 //   GET /api/v1/consensus/status           GET /api/v1/consensus/finality/{64 hex or height}
 //   GET /api/v1/cert/{height}              GET /api/v1/valset/{epoch}          GET /api/v1/tx/{64 hex}/proof
+//   GET /api/v1/evidence
 // An error is {"error": {"kind", "id", "message", "code", "path"}} under the status that its kind means.
 // Errors: api.no_route (not_found), api.bad_method (unsupported), api.bad_request (invalid), and the backend's.
 #pragma once

@@ -193,7 +193,7 @@ class Process final : public Daemon, public api::Probe {
   Status begin_stream() {
     if (settings_.websocket.empty() || !validator_) return {};
     TRY(stream_, api::StreamServer::start({.address = settings_.websocket,
-                                           .topics = {"block.fast", "block.economic", "view"},
+                                           .topics = {"block.fast", "block.economic", "view", "evidence"},
                                            .clients_max = settings_.http_connections_max}));
     validator_->listen([this](std::string_view topic, const std::string& json) { stream_->publish(topic, json); });
     return {};

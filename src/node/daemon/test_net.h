@@ -17,6 +17,7 @@
 #include "base/core/text.h"
 #include "base/crypto/keyfile.h"
 #include "chain/ledger/accounts.h"
+#include "chain/reputation/reputation.h"
 #include "chain/light/genesis.h"
 #include "exchange/gxf/gxf.h"
 #include "exchange/market/calls.h"
@@ -119,6 +120,7 @@ class TestNet {
     params.run_timeout = 200;
     params.settle_window = 1;
     genesis.apps[market::kMarketApp] = market::encode_params(params);
+    genesis.apps[reputation::kReputationApp] = reputation::encode_reputation_genesis();
     network = light::network_id(genesis);
     EXPECT_TRUE(replace_file(real_fs(), dir + "/genesis.cbor", light::encode(genesis)));
     write("v0/node.toml",

@@ -7,6 +7,7 @@
 namespace hanse::roles {
 namespace {
 
+constexpr std::size_t kPunishedMax = 256;  // events of one block that are told
 constexpr std::int64_t kWaitMs =
     100;  // a view that changed without a block is told of so late, and a stop waits so long
 
@@ -71,12 +72,24 @@ void Feed::run_blocks() {
     }
     const auto state = chain_.view();
     for (Height h = told.plus(1); state && h <= now; h = h.plus(1)) {
-      auto block = state->block(h);
-      if (!block) break;
-      const std::lock_guard lock(telling_);
-      tell_({.topic = News::Topic::kBlockFast, .header = block->header, .view = facts.view, .leader = facts.leader});
+      tell_block(*state, h, facts);
     }
     told = now;
+  }
+}
+
+void Feed::tell_block(const ledger::View& state, Height height, const consensus::Facts& facts) {
+  const auto block = state.block(height);
+  if (!block) return;
+  const std::lock_guard lock(telling_);
+  tell_({.topic = News::Topic::kBlockFast, .header = block->header, .view = facts.view, .leader = facts.leader});
+  if (!chain_.genesis().apps.contains(reputation::kReputationApp)) return;
+  const auto events = state.events({.height = height, .skip = 0}, "reputation.punished", kPunishedMax);
+  if (!events) return;
+  for (const ledger::LedgerEvent& e : *events) {
+    if (e.height != height) return;
+    auto punished = reputation::decode_punished(e.event.data);
+    if (punished) tell_({.topic = News::Topic::kEvidence, .header = block->header, .punished = *std::move(punished)});
   }
 }
 

@@ -1,4 +1,5 @@
-// Feed: tells of what a chain reached, as it happens: every block (fast final), every economic certificate, every view.
+// Feed: tells of what a chain reached, as it happens: every block (fast final), every economic certificate, every view,
+// every validator that a block punished.
 // It also times finality: FinalityClock remembers when the transactions of a block came in.
 // Owns two threads that wait on the chain; borrows the chain, which outlives it. Calls `tell` on them, one at a time.
 // Threads: any. Errors: none; a block that cannot be read is not told of.
@@ -12,6 +13,7 @@
 #include <thread>
 
 #include "chain/replica/chain.h"
+#include "chain/reputation/reputation.h"
 
 namespace hanse::roles {
 
@@ -33,12 +35,13 @@ class FinalityClock {
 };
 
 struct News {
-  enum class Topic : std::uint8_t { kBlockFast, kBlockEconomic, kView };
+  enum class Topic : std::uint8_t { kBlockFast, kBlockEconomic, kView, kEvidence };
   Topic topic = Topic::kBlockFast;
   std::optional<light::BlockHeader> header;  // of blocks
   std::uint32_t power_bp = 0;                // behind an economic certificate
   consensus::View view = 0;
   consensus::Index leader = 0;
+  std::optional<reputation::PunishedEvent> punished = {};
 };
 
 class Feed {
@@ -49,6 +52,7 @@ class Feed {
 
  private:
   void run_blocks();
+  void tell_block(const ledger::View& state, Height height, const consensus::Facts& facts);
   void run_certificates();
   bool pause();  // false: stop
 

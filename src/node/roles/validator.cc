@@ -5,6 +5,7 @@
 #include "base/telemetry/metrics.h"
 #include "chain/ledger/accounts.h"
 #include "chain/ledger/load_app.h"
+#include "chain/reputation/reputation.h"
 #include "exchange/auction/market_app.h"
 #include "exchange/market/calls.h"
 #include "exchange/market/events.h"
@@ -54,6 +55,7 @@ Result<std::unique_ptr<Validator>> Validator::open(const light::Genesis& genesis
   std::vector<std::unique_ptr<ledger::App>> apps;
   apps.push_back(ledger::make_accounts_app());
   apps.push_back(auction::make_market_app());
+  apps.push_back(reputation::make_reputation_app());
   if (genesis.apps.contains(ledger::kLoadApp)) apps.push_back(ledger::make_load_app());
   replica::Chain::Options chain;
   chain.ledger.cache_bytes = v->options_.cache_bytes;
@@ -102,6 +104,7 @@ void Validator::tell(const News& news) {
         .set("leader", shown(chain_->genesis().validators.validators.at(news.leader).id()));
     return listener_("view", out.dump());
   }
+  if (news.topic == News::Topic::kEvidence) return listener_("evidence", evidence_news(news).dump());
   const std::string_view topic = news.topic == News::Topic::kBlockFast ? "block.fast" : "block.economic";
   out.set("topic", topic)
       .set("height", news.header->height.value)

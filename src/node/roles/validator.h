@@ -2,7 +2,8 @@
 // (accounts and market) and answers the API's questions from it.
 // Threads: any. Errors: those of Chain::open for open(), and of chain, applications and blobs for the rest;
 // roles.no_height (not_found) for a block that does not exist yet, roles.no_block (not_found: no such hash among the
-// newest blocks), roles.no_certificate (not_found), roles.no_epoch (not_found), roles.lagging (unavailable).
+// newest blocks), roles.no_certificate (not_found), roles.no_epoch (not_found), roles.lagging (unavailable),
+// roles.no_reputation (unsupported: the network's genesis has none).
 #pragma once
 
 #include <memory>
@@ -29,7 +30,8 @@ struct ValidatorOptions {
   std::vector<std::string> roles;
 };
 
-Status check_lag(std::uint64_t lag);  // roles.lagging from a window of slots on
+codec::Json evidence_news(const News& news);  // of the topic evidence
+Status check_lag(std::uint64_t lag);          // roles.lagging from a window of slots on
 
 class Validator final : public api::Backend {
  public:
@@ -56,8 +58,10 @@ class Validator final : public api::Backend {
   Result<codec::Json> certificate_document(Height height) override;
   Result<codec::Json> valset_document(std::uint64_t epoch) override;
   Result<codec::Json> tx_proof_document(const Hash32& tx_id) override;
+  Result<codec::Json> evidence_document() override;
 
-  // As {"topic": "block.fast" | "block.economic" | "view", …}, one after another, on threads of the validator's.
+  // As {"topic": "block.fast" | "block.economic" | "view" | "evidence", …}, one after another, on threads of the
+  // validator's.
   using Listener = std::function<void(std::string_view topic, const std::string& json)>;
   void listen(Listener listener);
 
@@ -71,6 +75,7 @@ class Validator final : public api::Backend {
   void refresh_consensus_metrics(const replica::ChainStats& stats);
   void tell(const News& news);
   void count_matches();
+  Result<std::uint64_t> validators_out() const;
 
   Validator(blob::BlobStore& blobs, ValidatorOptions options) : blobs_(blobs), options_(std::move(options)) {}
 

@@ -208,6 +208,10 @@ void Validator::refresh_consensus_metrics(const replica::ChainStats& stats) {
   show(Metric::kConsensusAbstainMode, stats.abstaining ? 1 : 0);
   show(Metric::kConsensusViewTimeout, static_cast<std::uint64_t>(f.timeout_ms) * 1'000'000);
   show(Metric::kConsensusLaneLag, f.lane_vertices);
+  for (const auto& [kind, total] : {std::pair{"sent", c.statements_sent}, std::pair{"received", c.statements_received},
+                                    std::pair{"shown", c.statements_shown}})
+    r.counter(Metric::kConsensusStatements, {kind}).raise_to(total);
+  if (const auto out = validators_out()) show(Metric::kConsensusBannedNodes, *out);
   if (const auto newest = chain_->certified()) show(Metric::kConsensusAttestWeight, newest->power_bp);
   const std::size_t validators = chain_->genesis().validators.validators.size();
   for (consensus::Index i = 0; i < validators; ++i) {
