@@ -159,6 +159,7 @@ struct Effects {
   std::vector<Statement> states;          // own ones: sign statement_message(), off this thread; answer with stated()
   std::vector<CheckStatement> checks;     // answer each with checked()
   std::vector<Evidence> evidence;         // each fact once an instance: bring it to the ledger
+  std::vector<Statement> testimony;       // own view changes that led to the view entered now: bring it there too
   std::vector<Certificate> certificates;  // power >= Q, growing towards all; give them to the ledger
   std::vector<ServeVertex> serve_vertices;
   std::vector<ServeSlots> serve_slots;

@@ -162,9 +162,7 @@ void Replica::Core::on_slot(Index from, const Slot& told) {
     if (said == digest) weight += power.of(replica);
   if (weight < power.one_honest() || s.decided) return;
   ++counters.slots_caught_up;
-  // Answers come: the next question need not wait as long as one that nobody answered.
-  catch_up_wait_ms = 0;
-  catch_up_due_ns = std::min(catch_up_due_ns, ns() + 5 * config.fetch_ms * kNsPerMs);
+  answers_come();
   decide_slot(told.seq, s, digest);
   if (told.seq == fetched_to) catch_up_due_ns = ns();
 }
@@ -191,9 +189,16 @@ void Replica::Core::on_proposal(const Proposal& proposal) {
     ++counters.frames_stale;
     return;
   }
+  if (s->body(digest) == nullptr) answers_come();
   s->add_body(digest, proposal);
   catch_up_wait_ms = 0;  // it helped: what is missing next is asked for soon
   catch_up_due_ns = std::min(catch_up_due_ns, ns() + config.fetch_ms * kNsPerMs);
+}
+
+// The next question need not wait as long as one that nobody answered.
+void Replica::Core::answers_come() {
+  catch_up_wait_ms = 0;
+  catch_up_due_ns = std::min(catch_up_due_ns, ns() + 5 * config.fetch_ms * kNsPerMs);
 }
 
 // ---- after a lost journal ------------------------------------------------------------------------------------------

@@ -194,6 +194,8 @@ void Replica::Core::enter_view(View entered, const Decision& decision) {
   ++counters.new_views;
   counters.extra_candidates += decision.extra;
   out.notices.push_back({.kind = NoticeKind::kNewView, .replica = power.leader(view), .number = view, .text = {}});
+  if (const auto own = changes.find(config.self); own != changes.end() && own->second.view == view && !silent())
+    out.testimony.push_back(statement_of(own->second));
   progress_due_ns = empty_due_ns = censor_due_ns = view_due_ns = resend_due_ns = kNever;
   std::fill(unordered_since_ns.begin(), unordered_since_ns.end(), kNever);
   entered_ns = ns();

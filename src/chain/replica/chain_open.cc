@@ -264,16 +264,17 @@ void Chain::Rep::start_threads(const Options& options, const consensus::Config& 
   signer = std::make_unique<Signer>(
       *oracle, Signer::Callbacks{.sync = [this] { return ledger->sync(); },
                                  .attested =
-                                     [this](consensus::Seq seq, Bytes signature) {
-                                       inbox->attested({.seq = seq, .signature = std::move(signature)});
-                                       bring_accusations();
+                                     [this](const consensus::SignAttest& asked, Bytes signature) {
+                                       show_presence(asked, signature);
+                                       inbox->attested({.seq = asked.seq, .signature = std::move(signature)});
+                                       bring_again();
                                      },
                                  .stated = [this](consensus::Statement own) { inbox->stated(std::move(own)); },
                                  .checked =
                                      [this](consensus::CheckStatement what, consensus::Signature found) {
                                        inbox->checked({.what = std::move(what), .found = found});
                                      },
-                                 .accuse = [this](const consensus::Evidence& found) { accuse(found); },
+                                 .bring = [this](ledger::Tx tx) { bring(std::move(tx)); },
                                  .release = [this](std::uint64_t token) { recorder->release(token); },
                                  .failed = failed});
   if (net) server = std::make_unique<Server>(ledger->store(), *net);

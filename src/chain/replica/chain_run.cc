@@ -4,6 +4,7 @@
 #include "base/core/text.h"
 #include "chain/replica/detail/effects.h"
 #include "chain/replica/detail/rep.h"
+#include "chain/reputation/reputation.h"
 
 namespace hanse::replica {
 namespace {
@@ -69,7 +70,8 @@ void Chain::Rep::carry_out(consensus::Effects all) {
   for (const consensus::SignAttest& sign : all.signs) signer->sign(sign);
   for (consensus::Statement& own : all.states) signer->state(std::move(own));
   for (consensus::CheckStatement& check : all.checks) signer->check(std::move(check));
-  for (consensus::Evidence& evidence : all.evidence) signer->accuse(std::move(evidence));
+  for (const consensus::Evidence& evidence : all.evidence) signer->bring(reputation::evidence_tx(evidence));
+  for (const consensus::Statement& own : all.testimony) signer->bring(reputation::testimony_tx(own));
   for (consensus::Certificate& certificate : all.certificates) applier->certify(std::move(certificate));
   if (server) {
     for (const auto& serve : all.serve_vertices) server->ask(serve);

@@ -80,6 +80,31 @@ TEST_F(EvidenceTest, a_liar_is_out_on_every_ledger) {
       reputation::decode_standings(*chains[0]->view()->query(reputation::kReputationApp, "standings", {}))->size(), 1u);
 }
 
+// Keys of chain/reputation's testimony: a letter and the place in the set.
+bool counted(const Chain& chain, std::string_view prefix, std::uint64_t place) {
+  Bytes key = to_bytes(prefix);
+  append_be(key, place);
+  return chain.view()->get(key)->has_value();
+}
+
+TEST_F(EvidenceTest, presence_is_shown_by_all_and_a_lost_view_by_those_who_gave_it_up) {
+  start(true);
+  std::uint64_t nonce = 0;
+  const auto order_until = [&](std::size_t at, const std::function<bool()>& done) {
+    while (!done()) ASSERT_TRUE(chains[at]->submit(net.transfer(0, net.user(1), 1, ++nonce), kDeadlineMs));
+  };
+  order_until(1, [&] {
+    for (std::uint64_t n = 0; n < kReplicas; ++n)
+      if (!counted(*chains[1], "reputation/p", n)) return false;
+    return true;
+  });
+  const consensus::Index leader = chains[1]->facts().leader;
+  hub->cut(leader);
+  const std::size_t at = leader == 1 ? 2 : 1;
+  order_until(at, [&] { return counted(*chains[at], "reputation/l", leader); });
+  EXPECT_GE(chains[at]->facts().view, 1u);
+}
+
 TEST_F(EvidenceTest, a_network_without_the_application_punishes_nobody_and_goes_on) {
   start(false);
   hub->forge(kLiar, 0, consensus::Type::kStatement, vertex_said(1));

@@ -40,7 +40,7 @@ void Signer::run() {
 Status Signer::carry_out(Work work) {
   if (const auto* attest = std::get_if<consensus::SignAttest>(&work)) {
     if (attest->checkpoint) TRY_OK(callbacks_.sync());
-    callbacks_.attested(attest->seq, oracle_.sign(consensus::Purpose::kAttest, attest->message()));
+    callbacks_.attested(*attest, oracle_.sign(consensus::Purpose::kAttest, attest->message()));
   } else if (auto* own = std::get_if<consensus::Statement>(&work)) {
     own->signature = oracle_.sign(own->purpose, consensus::statement_message(*own));
     callbacks_.stated(std::move(*own));
@@ -48,8 +48,8 @@ Status Signer::carry_out(Work work) {
     const consensus::Statement& s = check->statement;
     const bool good = oracle_.verify(s.replica, s.purpose, consensus::statement_message(s), s.signature);
     callbacks_.checked(std::move(*check), good ? consensus::Signature::kGood : consensus::Signature::kBad);
-  } else if (const auto* evidence = std::get_if<consensus::Evidence>(&work)) {
-    callbacks_.accuse(*evidence);
+  } else if (auto* tx = std::get_if<ledger::Tx>(&work)) {
+    callbacks_.bring(std::move(*tx));
   } else {
     TRY_OK(callbacks_.sync());
     callbacks_.release(std::get<std::uint64_t>(work));

@@ -12,6 +12,7 @@
 #include <variant>
 
 #include "chain/consensus/replica.h"
+#include "chain/ledger/app.h"
 
 namespace hanse::replica {
 
@@ -19,10 +20,10 @@ class Signer {
  public:
   struct Callbacks {
     std::function<Status()> sync;  // the store
-    std::function<void(consensus::Seq seq, Bytes signature)> attested;
+    std::function<void(const consensus::SignAttest& asked, Bytes signature)> attested;
     std::function<void(consensus::Statement statement)> stated;
     std::function<void(consensus::CheckStatement what, consensus::Signature found)> checked;
-    std::function<void(const consensus::Evidence& evidence)> accuse;
+    std::function<void(ledger::Tx tx)> bring;          // to the ledger
     std::function<void(std::uint64_t token)> release;  // everything executed is in the store
     std::function<void(const Error& why)> failed;
   };
@@ -33,13 +34,13 @@ class Signer {
   void sign(consensus::SignAttest what) { put(what); }
   void state(consensus::Statement what) { put(std::move(what)); }
   void check(consensus::CheckStatement what) { put(std::move(what)); }
-  void accuse(consensus::Evidence what) { put(std::move(what)); }
+  void bring(ledger::Tx what) { put(std::move(what)); }
   void release(std::uint64_t token) { put(token); }
   void stop();
 
  private:
-  using Work = std::variant<consensus::SignAttest, consensus::Statement, consensus::CheckStatement, consensus::Evidence,
-                            std::uint64_t>;
+  using Work =
+      std::variant<consensus::SignAttest, consensus::Statement, consensus::CheckStatement, ledger::Tx, std::uint64_t>;
   void put(Work work);
   void run();
   Status carry_out(Work work);

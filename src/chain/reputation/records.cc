@@ -7,14 +7,6 @@
 namespace hanse::reputation {
 namespace {
 
-Bytes numbered_key(std::string_view prefix, std::uint64_t number) {
-  Bytes key = to_bytes(prefix);
-  std::uint8_t be[8];
-  store_be(be, number);
-  append(key, be);
-  return key;
-}
-
 // A map of unsigned integers with every key from 0 on.
 Result<std::vector<std::uint64_t>> read_numbers(codec::CborReader& r, std::string_view what, std::size_t count) {
   TRY_OK(r.enter_map(what, count));
@@ -27,17 +19,6 @@ Result<std::vector<std::uint64_t>> read_numbers(codec::CborReader& r, std::strin
   TRY_OK(r.leave());
   if (out.size() != count) return r.fail_missing("number");
   return out;
-}
-
-Bytes encode_numbers(std::initializer_list<std::uint64_t> numbers) {
-  codec::CborWriter w;
-  w.map(numbers.size());
-  std::uint64_t key = 0;
-  for (const std::uint64_t number : numbers) {
-    w.key(key++);
-    w.u64(number);
-  }
-  return w.take();
 }
 
 Result<Standing> standing_of(codec::CborReader& r) {
@@ -64,7 +45,41 @@ Result<Slash> read_slash(std::uint64_t number, ByteView value) {
   return s;
 }
 
+ledger::Tx content_tx(std::uint64_t key, ByteView content) {
+  codec::CborWriter w;
+  w.map(1);
+  w.key(key);
+  w.bytes(content);
+  return {.app = kReputationApp, .body = w.take()};
+}
+
 }  // namespace
+
+Bytes numbered_key(std::string_view prefix, std::uint64_t number) {
+  Bytes key = to_bytes(prefix);
+  std::uint8_t be[8];
+  store_be(be, number);
+  append(key, be);
+  return key;
+}
+
+Bytes encode_numbers(std::initializer_list<std::uint64_t> numbers) {
+  codec::CborWriter w;
+  w.map(numbers.size());
+  std::uint64_t key = 0;
+  for (const std::uint64_t number : numbers) {
+    w.key(key++);
+    w.u64(number);
+  }
+  return w.take();
+}
+
+Result<std::vector<std::uint64_t>> decode_numbers(ByteView bytes, std::size_t count) {
+  codec::CborReader r(bytes);
+  TRY(auto out, read_numbers(r, "numbers", count));
+  TRY_OK(r.finish());
+  return out;
+}
 
 std::unexpected<Error> bad_record(std::string_view key, const Error& error) {
   return fail(Kind::kCorrupt, "reputation.record", text("{}: {}", key, error.str()));
@@ -277,23 +292,19 @@ Result<Body> decode_body(ByteView bytes) {
   const auto read = [&]() -> Status {
     TRY_OK(r.enter_map("body", 1));
     TRY(const std::uint64_t key, r.key());
-    if (key != 0) return r.fail_here("codec.type", text("found key {}, expected 0", key));
-    TRY(const ByteView evidence, r.bytes("evidence", consensus::kEvidenceBytesMax));
-    out.evidence = to_bytes(evidence);
+    if (key > 1) return r.fail_here("codec.type", text("found key {}, expected 0 or 1", key));
+    TRY(const ByteView content, r.bytes("content", consensus::kEvidenceBytesMax));
+    (key == 0 ? out.evidence : out.testimony) = to_bytes(content);
     TRY_OK(r.leave());
     return r.finish();
   };
   if (const Status done = read(); !done)
-    return fail(Kind::kInvalid, "reputation.body", text("expected a call or evidence: {}", done.error().str()));
+    return fail(Kind::kInvalid, "reputation.body",
+                text("expected a call, evidence or a statement: {}", done.error().str()));
   return out;
 }
 
-ledger::Tx evidence_tx(const consensus::Evidence& evidence) {
-  codec::CborWriter w;
-  w.map(1);
-  w.key(0);
-  w.bytes(encode(evidence));
-  return {.app = kReputationApp, .body = w.take()};
-}
+ledger::Tx evidence_tx(const consensus::Evidence& evidence) { return content_tx(0, encode(evidence)); }
+ledger::Tx testimony_tx(const consensus::Statement& own) { return content_tx(1, encode(own)); }
 
 }  // namespace hanse::reputation

@@ -35,9 +35,15 @@ Result<std::optional<light::ValidatorSet>> read_set_of(const ledger::StateReader
 
 // What the application takes besides calls.
 struct Body {
-  Bytes evidence;
+  Bytes evidence;   // or
+  Bytes testimony;  // one statement
 };
 Result<Body> decode_body(ByteView bytes);
+
+Bytes numbered_key(std::string_view prefix, std::uint64_t number);
+// A map of unsigned integers with every key from 0 on.
+Bytes encode_numbers(std::initializer_list<std::uint64_t> numbers);
+Result<std::vector<std::uint64_t>> decode_numbers(ByteView bytes, std::size_t count);
 
 // An error of a record that this room wrote itself.
 std::unexpected<Error> bad_record(std::string_view key, const Error& error);

@@ -10,6 +10,7 @@
 #include "chain/ledger/accounts.h"
 #include "chain/ledger/call.h"
 #include "chain/reputation/records.h"
+#include "chain/reputation/testimony.h"
 
 namespace hanse::reputation {
 namespace {
@@ -36,7 +37,7 @@ Status check_signature(const NetworkId& network, const light::Validator& signer,
   if (checked_statements().contains(seen)) return {};
   const auto verifier = checked_statements().verifier(signer.key);
   if (!verifier || !(*verifier)->verify(consensus::purpose_context(s.purpose), message, s.signature))
-    return fail(Kind::kDenied, "reputation.evidence_signature",
+    return fail(Kind::kDenied, "reputation.signature",
                 text("found a statement of {} whose signature does not verify under the key of {}",
                      consensus::purpose_name(s.purpose), id));
   checked_statements().add(seen);
@@ -68,12 +69,26 @@ Result<Judged> judge(ByteView bytes, const NetworkId& network, const StateReader
   TRY(const auto set, read_set_of(state, fact.epoch));
   const std::size_t validators = set ? set->validators.size() : 0;
   if (fact.replica >= validators)
-    return fail(Kind::kInvalid, "reputation.evidence_signer",
+    return fail(Kind::kInvalid, "reputation.signer",
                 text("found validator {}, expected one of the {} of epoch {}", fact.replica, validators, fact.epoch));
   const light::Validator& signer = set->validators[fact.replica];
   TRY_OK(check_signature(network, signer, evidence.first));
   TRY_OK(check_signature(network, signer, evidence.second));
   return Judged{.fact = fact, .validator = signer.id()};
+}
+
+// The set is that of the running epoch.
+Result<Statement> hear(ByteView bytes, const NetworkId& network, Height height, const StateReader& state) {
+  TRY(Statement s, consensus::decode_statement(bytes));
+  TRY(const Now now, read_now(state));
+  TRY_OK(check_testimony(s, now.epoch, height, state));
+  TRY(const auto set, read_set_of(state, now.epoch));
+  const std::size_t validators = set ? set->validators.size() : 0;
+  if (s.replica >= validators)
+    return fail(Kind::kInvalid, "reputation.signer",
+                text("found validator {}, expected one of the {} of epoch {}", s.replica, validators, now.epoch));
+  TRY_OK(check_signature(network, set->validators[s.replica], s));
+  return s;
 }
 
 Bytes encode_punished(const FaultFound& found, const Standing& after) {
@@ -143,6 +158,8 @@ class ReputationApp final : public ledger::App {
   Status check(const ledger::Tx& tx, const BlockContext& next, const StateReader& state) const override {
     if (!is_call(tx)) {
       TRY(const Body body, decode_body(tx.body));
+      if (!body.testimony.empty())
+        return hear(body.testimony, next.network, next.height, state).transform([](const Statement&) {});
       return judge(body.evidence, next.network, state).transform([](const Judged&) {});
     }
     TRY(const ledger::SignedCall call, open_call(tx, next));
@@ -182,7 +199,9 @@ class ReputationApp final : public ledger::App {
       s.score += (missing * kRecoveryBp + kScoreMax - 1) / kScoreMax;  // rounded up: it ends
       write_standing(state, each.validator, s);
     }
-    return ledger::EndResult{};
+    ledger::EndResult out;
+    TRY_OK(settle_testimony(*context.validators, context, state, out.events));
+    return out;
   }
 
   Result<Bytes> query(std::string_view path, ByteView argument, const StateReader& state) const override {
@@ -217,6 +236,11 @@ class ReputationApp final : public ledger::App {
 
   static Result<ledger::TxResult> convict(const ledger::Tx& tx, const BlockContext& context, State& state) {
     TRY(const Body body, decode_body(tx.body));
+    if (!body.testimony.empty()) {
+      TRY(const Statement s, hear(body.testimony, context.network, context.height, state));
+      TRY_OK(take_testimony(s, *context.validators, state));
+      return ledger::TxResult{};
+    }
     TRY(const Judged judged, judge(body.evidence, context.network, state));
     write_proven(state, {.fact = judged.fact, .validator = judged.validator, .height = context.height});
     ledger::TxResult result;

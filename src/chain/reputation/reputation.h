@@ -7,14 +7,16 @@
 //   slash    a part of the stake is due; the application that holds stakes takes the records in order
 // Evidence (consensus/statement.h) is a transaction, judged with the keys of the validator set of its epoch, at most
 // kEvidenceEpochsMax epochs later, each fact once, whoever brings it.
+// Whoever is absent, or leads in vain, is counted from what validators show of themselves (testimony.h).
 // Application 3. Genesis section: an empty map. Layouts of transactions, state keys, queries and events:
 // proto/records/reputation.md. Needs the application accounts for the nonces of calls.
 // Threads: free functions, any. Errors: reputation.body (invalid), reputation.evidence_epoch (invalid: too old),
-// reputation.evidence_early (unavailable: of an epoch without a block yet), reputation.evidence_signer (invalid: no
-// such validator), reputation.evidence_signature (denied), reputation.evidence_known (conflict: punished before),
-// reputation.not_out (conflict: nothing to be let in from), reputation.out_until (denied: too early), reputation.record
-// (corrupt), ledger.genesis, ledger.method, ledger.query, those of statements (consensus.evidence, consensus.frame) and
-// of calls.
+// reputation.evidence_early (unavailable: of an epoch without a block yet), reputation.signer (invalid: no
+// such validator), reputation.signature (denied), reputation.evidence_known (conflict: punished before),
+// reputation.testimony (invalid: of another epoch, purpose or
+// place), reputation.testimony_known (conflict: counted before), reputation.not_out (conflict: nothing to be let in
+// from), reputation.out_until (denied: too early), reputation.record (corrupt), ledger.genesis, ledger.method,
+// ledger.query, those of statements (consensus.evidence, consensus.frame) and of calls.
 #pragma once
 
 #include "chain/consensus/statement.h"
@@ -31,6 +33,11 @@ constexpr std::uint32_t kScoreAgain = 5'000;
 constexpr std::uint64_t kOutEpochs = 4;
 constexpr std::uint64_t kEvidenceEpochsMax = 2;
 constexpr std::uint32_t kRecoveryBp = 500;  // of what is missing, each epoch
+
+constexpr std::uint64_t kPresenceSlots = 256;     // a validator shows that it is there once in so many
+constexpr std::uint64_t kPresenceMin = 4;         // shown by somebody, before anybody is called absent
+constexpr std::uint32_t kTimeoutPowerBp = 6'700;  // of those that gave up a view, before its leader is blamed
+constexpr std::uint64_t kViewsAheadMax = 1'024;
 
 enum class Fault : std::uint8_t {
   kGeneric = 1,
@@ -117,6 +124,7 @@ struct PunishedEvent {
 Result<PunishedEvent> decode_punished(ByteView bytes);
 
 ledger::Tx evidence_tx(const consensus::Evidence& evidence);
+ledger::Tx testimony_tx(const consensus::Statement& own);  // an attest or a view change of the running epoch
 ledger::Tx unjail_tx(const NetworkId& network, const crypto::SecretKey& validator, std::uint64_t nonce, Height expires);
 Hash32 fact_id(const consensus::Fact& fact);  // BLAKE3("hanse/fact/1", purpose, replica, epoch, view, place)
 

@@ -176,12 +176,12 @@ TEST_F(Reputation, what_proves_nothing_is_refused) {
   EXPECT_EQ(refused(evidence_tx(evidence_of(vertex(2, 8, 1), vertex(2, 16, 2)))), "consensus.evidence");
   Evidence bad = fork(2, 8);
   bad.first.signature[5] ^= 1;
-  EXPECT_EQ(refused(evidence_tx(bad)), "reputation.evidence_signature");
+  EXPECT_EQ(refused(evidence_tx(bad)), "reputation.signature");
   bad = fork(2, 8);
   bad.first.replica = bad.second.replica = 1;  // somebody else's words
-  EXPECT_EQ(refused(evidence_tx(bad)), "reputation.evidence_signature");
+  EXPECT_EQ(refused(evidence_tx(bad)), "reputation.signature");
   bad.first.replica = bad.second.replica = kValidators;
-  EXPECT_EQ(refused(evidence_tx(bad)), "reputation.evidence_signer");
+  EXPECT_EQ(refused(evidence_tx(bad)), "reputation.signer");
   ledger::Tx tx = evidence_tx(fork(2, 8));
   tx.body.pop_back();
   EXPECT_EQ(refused(tx), "reputation.body");
@@ -197,7 +197,7 @@ TEST_F(Reputation, words_of_another_network_prove_nothing) {
     return sign(2, {.purpose = Purpose::kVertex, .first = 8, .ids = {id(what)}, .signature = {}}, other);
   };
   end_epoch();
-  EXPECT_EQ(refused(evidence_tx(evidence_of(elsewhere(1), elsewhere(2)))), "reputation.evidence_signature");
+  EXPECT_EQ(refused(evidence_tx(evidence_of(elsewhere(1), elsewhere(2)))), "reputation.signature");
 }
 
 TEST_F(Reputation, evidence_is_taken_for_two_epochs) {

@@ -60,7 +60,6 @@ void World::landed(Host& h, const Block& block) {
   for (const consensus::Fact& fact : block.proven) {
     accounts_.proven(fact);
     h.accusations.erase(fact);
-    std::erase(h.owed, fact);
   }
   if (accounts_.failure()) safety_.fail_rule(accounts_.failure()->rule, accounts_.failure()->what);
 }
@@ -72,7 +71,9 @@ void World::owe() {
 }
 
 bool World::all_paid() const {
-  return std::ranges::all_of(core_, [&](HostId id) { return hosts_[id]->owed.empty(); });
+  return std::ranges::all_of(core_, [&](HostId id) {
+    return std::ranges::all_of(hosts_[id]->owed, [&](const auto& fact) { return accounts_.landed().contains(fact); });
+  });
 }
 
 }  // namespace hanse::sim::detail

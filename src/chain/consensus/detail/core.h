@@ -139,6 +139,7 @@ struct Replica::Core {
   void on_fetch_slots(Index from, const FetchSlots& fetch);
   void on_fetch_proposal(Index from, const FetchProposal& fetch);
   void on_proposal(const Proposal& proposal);
+  void answers_come();
   void peer_up(Index peer);
   void stop_abstaining();
   Seq reported() const;

@@ -24,6 +24,7 @@ inline void join(consensus::Effects& all, consensus::Effects more) {
   join(all.states, more.states);
   join(all.checks, more.checks);
   join(all.evidence, more.evidence);
+  join(all.testimony, more.testimony);
   join(all.certificates, more.certificates);
   join(all.serve_vertices, more.serve_vertices);
   join(all.serve_slots, more.serve_slots);

@@ -60,8 +60,9 @@ struct Chain::Rep {
   void answer_applied();
 
   // ---- chain_evidence.cc
-  void accuse(const consensus::Evidence& evidence);
-  void bring_accusations();
+  void bring(ledger::Tx tx);
+  void bring_again();
+  void show_presence(const consensus::SignAttest& asked, const Bytes& signature);
 
   // ---- chain.cc
   Status submit_async(const ledger::Tx& tx, Answer answer);
@@ -107,7 +108,8 @@ struct Chain::Rep {
   std::unique_ptr<Syncer> syncer;
   std::thread loop;
 
-  std::vector<ledger::Tx> accusations;  // the signer thread's: not taken by the pool yet
+  std::vector<ledger::Tx> own_txs;      // the signer thread's: not taken by the pool yet
+  std::uint64_t presence_shown_to = 0;  // the signer thread's: the first slot that needs another presence
 
   // What a turn leaves for others to read, under a lock of its own: a turn waits for nobody who submits or is answered.
   mutable std::mutex turn_mutex;
