@@ -1,6 +1,6 @@
 // Frame bodies of every type: the first byte picks the type. What decodes encodes to the same bytes.
 #include "base/core/check.h"
-#include "chain/consensus/messages.h"
+#include "chain/consensus/statement.h"
 
 using namespace hanse;
 using namespace hanse::consensus;
@@ -33,6 +33,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case Type::kSlot: round_trip(body, decode_slot); break;
     case Type::kFetchProposal: round_trip(body, decode_fetch_proposal); break;
     case Type::kProposal: round_trip(body, decode_proposal); break;
+    case Type::kStatement: round_trip(body, decode_statement); break;
+    case Type::kFetchStatement: round_trip(body, decode_fetch_statement); break;
     default: round_trip(body, decode_certificate); break;
   }
   return 0;
