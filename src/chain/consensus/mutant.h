@@ -36,11 +36,10 @@ enum class Mutant : std::uint8_t {
   kForkFollowed,         // a tip that does not descend from the committed one is executed
   kExpressByQuorum,      // express commit with power Q instead of everyone
   kSignedBeforeDurable,  // statements are signed before what they are about is safe
-  kSignedAfterLoss,      // a lost journal does not stop it from signing its lane
   kStatementUnchecked,   // statements are believed without their signature
   kEvidenceDropped,      // two statements that exclude each other are noticed and not told
 };
-constexpr std::size_t kMutantCount = 29;
+constexpr std::size_t kMutantCount = 28;
 constexpr std::array<std::string_view, kMutantCount> kMutantNames = {"none",
                                                                      "quorum-by-heads",
                                                                      "quorum-one-less",
@@ -67,7 +66,6 @@ constexpr std::array<std::string_view, kMutantCount> kMutantNames = {"none",
                                                                      "fork-followed",
                                                                      "express-by-quorum",
                                                                      "signed-before-durable",
-                                                                     "signed-after-loss",
                                                                      "statement-unchecked",
                                                                      "evidence-dropped"};
 

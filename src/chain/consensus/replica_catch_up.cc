@@ -230,7 +230,7 @@ void Replica::Core::stop_abstaining() {
   if (stable.seq < abstain_bound || view <= abstain_view || done < stable.seq) return;
   abstaining = false;
   // Before the loss the lane was written up to a window above the cut of then, and signed where it is signed.
-  unsigned_height = mutant(Mutant::kSignedAfterLoss) ? 0 : lanes->cut(config.self).height + kLaneWindow;
+  unsigned_height = lanes->cut(config.self).height + kLaneWindow;
   persist_height(RecordType::kUnsigned, unsigned_height);
   own_tip = lanes->best_tip(config.self, 0).value_or(lanes->cut(config.self));
   // What the others still hold of the own lane and gave back: its heights must not be written a second time.

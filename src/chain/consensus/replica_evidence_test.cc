@@ -183,6 +183,43 @@ TEST(Evidence, signatures_under_way_and_places_far_away_are_bounded) {
   EXPECT_EQ(r.counters().frames_far, far + 1);
 }
 
+// Whatever of its lane it may have signed before, it signs no other.
+TEST(Evidence, a_lane_whose_journal_was_lost_is_signed_again_only_above_a_window) {
+  TestCluster c = TestCluster::equal_powers(4);
+  for (int n = 0; n < 16; ++n) ASSERT_TRUE(c.submit(3, text("{}", n)));
+  c.run();
+  EXPECT_EQ(c.nodes[3].replica->counters().statements_sent, 2u);
+  c.crash(3);
+  Start start;
+  start.abstain = true;
+  c.nodes[3].executed.clear();
+  c.nodes[3].records.clear();
+  c.nodes[3].root = {};
+  c.boot(3, start);
+  for (Index peer = 0; peer < 3; ++peer) {
+    c.take(3, c.nodes[3].replica->peer_up(c.now(), peer));
+    c.take(peer, c.nodes[peer].replica->peer_up(c.now(), 3));
+  }
+  c.advance_ms(300'000);
+  ASSERT_FALSE(c.nodes[3].replica->facts().abstaining);
+  const auto write = [&](std::size_t vertices) {
+    for (std::size_t n = 0; n < vertices; ++n) {
+      ASSERT_TRUE(c.submit(3, "again"));
+      c.run();
+    }
+  };
+  write(kLaneWindow / 2);
+  c.take(3, c.nodes[3].replica->compact(c.now()));  // the journal begins anew
+  c.crash(3);
+  c.restart(3);
+  c.advance_ms(1'000);
+  write(kLaneWindow / 2);
+  EXPECT_EQ(c.nodes[3].replica->counters().statements_sent, 0u);
+  write(kVertexSignedEvery);
+  EXPECT_EQ(c.nodes[3].replica->counters().statements_sent, 1u);
+  for (const auto& node : c.nodes) EXPECT_TRUE(node.evidence.empty());
+}
+
 TEST(Evidence, nothing_is_signed_before_its_record_is_durable) {
   TestCluster c = TestCluster::equal_powers(4);
   c.nodes[1].sync = false;
