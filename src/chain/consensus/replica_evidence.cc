@@ -23,7 +23,7 @@ Fact Replica::Core::vertex_at(const Tip& tip) const {
 // ---- own statements ------------------------------------------------------------------------------------------------
 
 // Only of what is durable: a crash must not make another proposal possible after this one was signed. One signature
-// covers what was proposed since the last attest.
+// covers what was proposed until the next slot that is attested by its number.
 void Replica::Core::sign_later(const Vote& proposal) {
   if (power.count() == 1) return;
   const bool follows =

@@ -95,7 +95,10 @@ void Replica::Core::executed_slot(Seq seq, const Hash32& block, bool wants) {
   done_block = block;
   wants_block = wants;
   slot(seq).block = block;
-  if (seq % config.attest_every == 0) sign_attest(seq, block);
+  if (seq % config.attest_every == 0) {
+    sign_run();
+    sign_attest(seq, block);
+  }
   idle_at_ns = ns() + config.idle_attest_ms * kNsPerMs;
   collect(seq);
   slots.forget_through(std::min(stable.seq, done));
@@ -104,7 +107,6 @@ void Replica::Core::executed_slot(Seq seq, const Hash32& block, bool wants) {
 // ---- attests -------------------------------------------------------------------------------------------------------
 
 void Replica::Core::sign_attest(Seq seq, const Hash32& block) {
-  sign_run();
   if (silent() || seq <= attested || seq + kSlotWindow <= stable.seq) return;
   attested = seq;
   signing[seq] = block;
