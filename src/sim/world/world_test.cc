@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/core/text.h"
 #include "sim/world/report.h"
 #include "sim/world/search.h"
 
@@ -70,6 +71,33 @@ TEST(World, survives_each_kind_of_fault) {
                              "twins:0:3600000:3:5",
                              "byzantine:0:3600000:1:8191"})
     run({.seed = 9, .n = 4, .slots = 60, .faults = faults});
+}
+
+// With a network that loses nothing, what a liar signs twice is on the ledger at the end.
+TEST(World, each_way_to_sign_twice_is_proved_on_the_ledger) {
+  struct Way {
+    Lie lie;
+    consensus::Purpose purpose;
+    std::string_view more;  // faults that bring the occasion
+  };
+  for (const Way& way :
+       {Way{Lie::kAttest, consensus::Purpose::kAttest, ""}, Way{Lie::kEquivocate, consensus::Purpose::kProposals, ""},
+        Way{Lie::kForkLane, consensus::Purpose::kVertex, ""},
+        Way{Lie::kForgeClaims, consensus::Purpose::kViewChange, ",crash:300:900:0:0"}}) {
+    bool proved = false;
+    for (std::uint16_t liar = 0; liar < 4; ++liar) {
+      const Outcome o = run({.seed = 9,
+                             .n = 4,
+                             .slots = 60,
+                             .faults = text("byzantine:0:3600000:{}:{}{}", liar, static_cast<std::uint32_t>(way.lie),
+                                            liar == 0 ? "" : way.more)});
+      for (const consensus::Fact& f : o.proved) {
+        EXPECT_EQ(f.replica, liar);
+        proved = proved || f.purpose == way.purpose;
+      }
+    }
+    EXPECT_TRUE(proved) << consensus::purpose_name(way.purpose);
+  }
 }
 
 TEST(World, one_replica_alone_orders_and_survives_power_loss) {
