@@ -73,7 +73,7 @@ void Accounts::told(Index self, const Statement& s) {
     const Fact place = place_of(s, i);
     const auto [it, fresh] = h.told.emplace(place, s.ids[i]);
     if (fresh || it->second == s.ids[i]) continue;
-    h.due.insert(place);
+    h.due.emplace(place, now_ns_);
     return;  // two statements that differ at several places are one fact
   }
 }
@@ -99,8 +99,8 @@ void Accounts::proven(const Fact& fact) {
 
 void Accounts::finish() {
   for (std::size_t self = 0; self < hosts_.size(); ++self)
-    for (const Fact& fact : hosts_[self].due)
-      if (!hosts_[self].accused.contains(fact))
+    for (const auto& [fact, since_ns] : hosts_[self].due)
+      if (since_ns + kJudgeNs <= now_ns_ && !hosts_[self].accused.contains(fact))
         return fail_rule("complete", text("replica {} was given two {} and accuses nobody", self, name_of(fact)));
 }
 

@@ -2,7 +2,7 @@
 // completeness), told from outside like Safety.
 //   slash       evidence that an honest replica accepts, and every fact on the ledger, is of a Byzantine replica
 //   evidence    an accusation stands on two statements that exclude each other, both signed by the accused
-//   complete    an honest replica that was given both, and could judge both, accuses before it stops
+//   complete    an honest replica that was given both, and could judge both, accuses within kJudgeNs
 //   landed      (by the world) what a replica of the core can prove when it gets calm is on the ledger at the end
 // Byzantine replicas are watched by nobody. Pure; one thread at a time. Errors: none (a finding is a value).
 #pragma once
@@ -13,6 +13,8 @@
 #include "sim/check/safety.h"
 
 namespace hanse::sim {
+
+constexpr std::int64_t kJudgeNs = 20'000'000;  // verifying takes a while
 
 struct AccountsConfig {
   const consensus::Power* power = nullptr;
@@ -26,6 +28,8 @@ class Accounts {
   explicit Accounts(AccountsConfig config) : config_(std::move(config)), hosts_(config_.power->count()) {}
 
   const std::optional<Failure>& failure() const { return failure_; }
+
+  void at(std::int64_t now_ns) { now_ns_ = now_ns; }  // of what follows
 
   // Of honest replicas only. `facts`: of the receiver, before it takes the frame.
   void delivered(consensus::Index self, consensus::Index from, consensus::Type type, const consensus::Frame& body,
@@ -41,13 +45,15 @@ class Accounts {
   struct Host {
     std::map<consensus::Fact, Hash32> told;             // by Byzantine signers
     std::map<consensus::Index, consensus::View> asked;  // the highest view that each asked for
-    std::set<consensus::Fact> due, accused;
+    std::map<consensus::Fact, std::int64_t> due;        // since when
+    std::set<consensus::Fact> accused;
   };
   void fail_rule(std::string_view rule, std::string what);
   void told(consensus::Index self, const consensus::Statement& statement);
   bool blames_honest(const consensus::Fact& fact) const;
 
   AccountsConfig config_;
+  std::int64_t now_ns_ = 0;
   std::vector<Host> hosts_;
   std::set<consensus::Fact> landed_;
   std::optional<Failure> failure_;

@@ -89,6 +89,7 @@ void World::deliver(const Event& e, const Frame& frame) {
   const bool foreign =
       (stamped || at == 8) && frame->size() >= at + 8 && load_le<std::uint64_t>(frame->data() + at) != kEpoch;
   if (h.watched && !foreign) safety_.delivered(h.self, from, type, frame);
+  accounts_.at(now_);
   if (h.watched && !foreign) accounts_.delivered(h.self, from, type, frame, h.facts);
   const auto refused = [&] {
     const consensus::Counters& c = h.replica->counters();

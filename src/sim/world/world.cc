@@ -456,6 +456,7 @@ void World::finish() {
     if (h->up) count(h->replica->counters(), h->watched);
   saw(Seen::kSlots, safety_.agreed());
   saw(Seen::kRepeats, app_.repeats());
+  accounts_.at(now_);
   accounts_.finish();
   if (!failed() && accounts_.failure()) safety_.fail_rule(accounts_.failure()->rule, accounts_.failure()->what);
   for (const consensus::Fact& f : accounts_.landed()) {
