@@ -74,6 +74,10 @@ void Replica::Core::propose() {
     note_round(message.proposal);
     const std::uint64_t token = persist_prepare(next_seq, s, digest);
     send_after(token, Type::kPrePrepare, std::make_shared<const Bytes>(encode(message)));
+    if (mutant(Mutant::kSignedBeforeDurable)) {
+      sign_later({.epoch = config.epoch, .view = view, .seq = next_seq, .digest = digest});
+      sign_run();
+    }
     ++next_seq;
   }
 }

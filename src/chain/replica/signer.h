@@ -1,7 +1,7 @@
 // Signer: signs attests and statements on a thread of its own, verifies statements of others, and syncs the store where
-// something may be forgotten only after that: before a checkpoint's attest, and before journal records are released. In
-// the order asked for, but that verifying waits for everything else. Private to the room. Threads: any; callbacks on the
-// thread inside. Errors: the store's through failed(), once.
+// something may be forgotten only after that: before a checkpoint's attest, and before journal records are released.
+// In the order asked for, but that verifying waits for everything else. Private to the room. Threads: any; callbacks on
+// the thread inside. Errors: the store's through failed(), once.
 #pragma once
 
 #include <condition_variable>
