@@ -332,9 +332,11 @@ void Replica::Core::tick() {
 std::int64_t Replica::Core::wake() const {
   if (halted) return kNever;
   std::int64_t at = std::min({idle_at_ns, status_due_ns, catch_up_due_ns});
-  if (changing()) {
+  if (silent()) {
+    // Nothing that a vote would be for: it may have become so in the middle of a view change.
+  } else if (changing()) {
     at = std::min({at, resend_due_ns, view_due_ns});
-  } else if (!silent()) {
+  } else {
     at = std::min({at, progress_due_ns, empty_due_ns, censor_due_ns, paced_until_ns, unsigned_due_ns});
   }
   for (const auto& [id, w] : wanted) at = std::min(at, w.due_ns);
