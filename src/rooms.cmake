@@ -43,8 +43,9 @@ room(chain/light 3 USES codec crypto)
 room(chain/consensus 3 USES crypto)
 room(chain/ledger 3 USES codec crypto kv light)
 room(chain/reputation 3 USES codec crypto light ledger consensus)
+room(chain/stake 3 USES codec crypto light ledger reputation)
 room(chain/sync 3 USES codec crypto light consensus TEST_USES ledger)
-room(chain/replica 3 USES codec crypto kv journal light ledger consensus reputation sync channel)
+room(chain/replica 3 USES codec crypto kv journal light ledger consensus reputation stake sync channel)
 room(chain/backup 3 USES codec crypto kv archive light ledger TEST_USES replica)
 
 # 4 exchange: jobs, prices, work, receipts
@@ -77,7 +78,7 @@ hanse_proto(node hanse/node/v1/node.proto)
 room(node/client 6 USES codec crypto exec ledger LIBS hanse_proto_node)
 room(node/api 6 USES codec crypto telemetry client LIBS hanse_proto_node Boost::headers Threads::Threads
      TEST_LIBS hanse_proto_node)
-room(node/roles 6 USES codec crypto logging telemetry exec blob ledger light reputation replica market auction gxf
+room(node/roles 6 USES codec crypto logging telemetry exec blob ledger light reputation stake replica market auction gxf
      runtime client api)
 room(node/load 6 USES codec crypto ledger light client TEST_NEEDS hanse-bench)
 program(hanse-bench node/load/main_bench.cc ROOMS load)
@@ -102,5 +103,5 @@ room(cli/verbs 8 USES codec plugin rescue crypto gxf market light ledger reputat
      inspect world
      LIBS CLI11::CLI11)
 program(hanse cli/verbs/main_hanse.cc ROOMS verbs)
-program(hanse-backup cli/rescue/main_backup.cc ROOMS rescue verbs codec plugin light ledger reputation archive backup
-        auction)
+program(hanse-backup cli/rescue/main_backup.cc ROOMS rescue verbs codec plugin light ledger reputation stake archive
+        backup auction)

@@ -25,20 +25,21 @@ void put_claim(const Claim& claim, RecordInfo& out) {
 
 Status read_prepare(ByteView payload, RecordInfo& out) {
   TRY(const auto record, detail::decode_prepare_record(payload));
+  out.epoch = record.epoch;
   put_claim(record.claim, out);
   if (!record.proposal) {
     out.note = record.claim.digest.is_zero() ? "an empty slot" : "its proposal was not held";
     return {};
   }
-  out.epoch = record.proposal->epoch;
   out.replica = record.proposal->leader;
   out.note = text("a proposal of {} tips", record.proposal->tips.size());
   return {};
 }
 
 Status read_prepared(ByteView payload, RecordInfo& out) {
-  TRY(const Claim claim, detail::decode_claim(payload));
-  put_claim(claim, out);
+  TRY(const auto record, detail::decode_prepared_record(payload));
+  out.epoch = record.epoch;
+  put_claim(record.claim, out);
   return {};
 }
 

@@ -37,17 +37,20 @@ TEST(DescribeRecord, says_what_was_voted_for) {
   const Claim claim{.seq = 9, .digest = hash(7), .view = 4};
   const Proposal proposal{
       .epoch = 1, .seq = 9, .leader = 3, .time_ms = 1, .tips = {{.lane = 0, .height = 1, .id = {}}}};
-  const auto prepare = info_of(RecordType::kPrepare, detail::encode({.claim = claim, .proposal = proposal}));
+  const auto prepare =
+      info_of(RecordType::kPrepare, detail::encode({.epoch = 2, .claim = claim, .proposal = proposal}));
   EXPECT_EQ(prepare.slot, 9u);
   EXPECT_EQ(prepare.view, 4u);
   EXPECT_EQ(prepare.digest, hash(7));
   EXPECT_EQ(prepare.replica, Index{3});
   EXPECT_EQ(prepare.note, "a proposal of 1 tips");
   const Claim null{.seq = 9, .digest = {}, .view = 4};
-  EXPECT_EQ(info_of(RecordType::kPrepare, detail::encode({.claim = null, .proposal = {}})).note, "an empty slot");
-  EXPECT_EQ(info_of(RecordType::kPrepare, detail::encode({.claim = claim, .proposal = {}})).note,
+  EXPECT_EQ(info_of(RecordType::kPrepare, detail::encode({.epoch = 2, .claim = null, .proposal = {}})).note,
+            "an empty slot");
+  EXPECT_EQ(info_of(RecordType::kPrepare, detail::encode({.epoch = 2, .claim = claim, .proposal = {}})).note,
             "its proposal was not held");
-  const auto prepared = info_of(RecordType::kPrepared, detail::encode(claim));
+  const auto prepared =
+      info_of(RecordType::kPrepared, detail::encode(detail::PreparedRecord{.epoch = 2, .claim = claim}));
   EXPECT_EQ(prepared.slot, 9u);
   EXPECT_EQ(record_type_name(prepared.type), "prepared");
 }

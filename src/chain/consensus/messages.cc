@@ -25,6 +25,7 @@ void write(Writer& w, const Proposal& p) {
   w.num(p.seq);
   w.num(p.leader);
   w.num(p.time_ms);
+  w.num(static_cast<std::uint8_t>(p.epoch_end ? 1 : 0));
   w.num(static_cast<std::uint32_t>(p.tips.size()));
   for (const Tip& tip : p.tips) write(w, tip);
 }
@@ -35,6 +36,9 @@ Proposal read_proposal(Reader& r) {
   p.seq = r.num<Seq>();
   p.leader = r.num<Index>();
   p.time_ms = r.num<std::int64_t>();
+  const auto last = r.num<std::uint8_t>();
+  if (r.ok() && last > 1) r.refuse(text("found flag {}, expected 0 or 1", last));
+  p.epoch_end = last == 1;
   const std::size_t n = r.count(kReplicasMax, kTipBytes);
   p.tips.reserve(n);
   for (std::size_t i = 0; i < n; ++i) {
@@ -143,16 +147,16 @@ Hash32 hash_batch(ByteView batch) { return crypto::blake3("hanse/batch/1", {batc
 
 std::string_view type_name(Type type) {
   constexpr std::string_view kNames[kTypeCount] = {
-      "none",   "vertex",         "ack",      "pre_prepare", "prepare",        "commit",
-      "attest", "view_change",    "new_view", "status",      "fetch_vertex",   "fetch_slots",
-      "slot",   "fetch_proposal", "proposal", "statement",   "fetch_statement"};
+      "none",   "vertex",         "ack",      "pre_prepare", "prepare",         "commit",
+      "attest", "view_change",    "new_view", "status",      "fetch_vertex",    "fetch_slots",
+      "slot",   "fetch_proposal", "proposal", "statement",   "fetch_statement", "handover"};
   const auto n = static_cast<std::size_t>(type);
   if (type == kSyncQuestion || type == kSyncAnswer) return type == kSyncQuestion ? "sync_question" : "sync_answer";
   return n < kTypeCount ? kNames[n] : kNames[0];
 }
 
 std::size_t frame_bytes_max(std::uint8_t type) {
-  constexpr std::size_t kProposalMax = 64 + kReplicasMax * kTipBytes;
+  constexpr std::size_t kProposalMax = 72 + kReplicasMax * kTipBytes;
   constexpr std::size_t kCertificateMax = 64 + kReplicasMax * (kSignatureBytesMax + 6);
   constexpr std::size_t kViewChangeMax = 128 + kCertificateMax + 2 * kClaimsMax * kClaimBytes + kSignatureBytesMax;
   if (static_cast<Type>(type) == kSyncQuestion) return kSyncQuestionBytesMax;
@@ -175,6 +179,7 @@ std::size_t frame_bytes_max(std::uint8_t type) {
     case Type::kFetchProposal: return 40;
     case Type::kStatement: return kStatementBytesMax;
     case Type::kFetchStatement: return 24;
+    case Type::kHandover: return 8 + kCertificateMax;
   }
   return 0;
 }
@@ -342,6 +347,13 @@ Bytes encode(const FetchStatement& fetch) {
   return w.take();
 }
 
+Bytes encode(const Handover& handover) {
+  Writer w;
+  w.num(handover.epoch);
+  write(w, handover.certificate);
+  return w.take();
+}
+
 Bytes encode(const Certificate& certificate) {
   Writer w;
   write(w, certificate);
@@ -467,6 +479,14 @@ Result<FetchStatement> decode_fetch_statement(ByteView body) {
   Reader r(body);
   FetchStatement f{.epoch = r.num<std::uint64_t>(), .view = r.num<View>(), .seq = r.num<Seq>()};
   return finish(r, std::move(f), "fetch_statement");
+}
+
+Result<Handover> decode_handover(ByteView body) {
+  Reader r(body);
+  Handover h;
+  h.epoch = r.num<std::uint64_t>();
+  h.certificate = read_certificate(r);
+  return finish(r, std::move(h), "handover");
 }
 
 Result<Certificate> decode_certificate(ByteView body) {

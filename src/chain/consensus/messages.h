@@ -49,8 +49,9 @@ enum class Type : std::uint8_t {
   kProposal = 14,
   kStatement = 15,
   kFetchStatement = 16,
+  kHandover = 17,
 };
-constexpr std::uint8_t kTypeCount = 17;
+constexpr std::uint8_t kTypeCount = 18;
 // Frames of chain/sync over the same channels; a Replica takes neither.
 constexpr Type kSyncQuestion{32}, kSyncAnswer{33};
 constexpr std::size_t kSyncQuestionBytesMax = 256, kSyncAnswerBytesMax = 6u << 20;
@@ -107,7 +108,8 @@ struct Proposal {
   Seq seq = 0;
   Index leader = 0;  // who proposed it first; stays when a later view proposes it again
   std::int64_t time_ms = 0;
-  std::vector<Tip> tips;  // lanes ascending
+  bool epoch_end = false;  // the last slot of its epoch; voters know from execution whether it is
+  std::vector<Tip> tips;   // lanes ascending
   friend bool operator==(const Proposal&, const Proposal&) = default;
 };
 using Digest = Hash32;  // BLAKE3("hanse/proposal/1", encoding); zero = the null proposal, an empty slot
@@ -200,6 +202,11 @@ struct FetchStatement {
   View view = 0;
   Seq seq = 0;
 };
+// To who reports an epoch that is over: the certificate of its last slot, by that epoch's validators.
+struct Handover {
+  std::uint64_t epoch = 0;
+  Certificate certificate;
+};
 
 Bytes encode(const Vertex& vertex);
 Bytes encode(const Ack& ack);
@@ -215,6 +222,7 @@ Bytes encode(const FetchSlots& fetch);
 Bytes encode(const Slot& slot);
 Bytes encode(const FetchProposal& fetch);
 Bytes encode(const FetchStatement& fetch);
+Bytes encode(const Handover& handover);
 Bytes encode(const Certificate& certificate);
 
 Result<Ack> decode_ack(ByteView body);
@@ -230,6 +238,7 @@ Result<FetchSlots> decode_fetch_slots(ByteView body);
 Result<Slot> decode_slot(ByteView body);
 Result<FetchProposal> decode_fetch_proposal(ByteView body);
 Result<FetchStatement> decode_fetch_statement(ByteView body);
+Result<Handover> decode_handover(ByteView body);
 Result<Certificate> decode_certificate(ByteView body);
 
 }  // namespace hanse::consensus

@@ -35,6 +35,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case Type::kProposal: round_trip(body, decode_proposal); break;
     case Type::kStatement: round_trip(body, decode_statement); break;
     case Type::kFetchStatement: round_trip(body, decode_fetch_statement); break;
+    case Type::kHandover: round_trip(body, decode_handover); break;
     default: round_trip(body, decode_certificate); break;
   }
   return 0;

@@ -75,6 +75,7 @@ TEST(Messages, decode_only_what_encodes_to_the_same_bytes) {
   strict(Slot{.seq = 7, .null = false, .proposal = proposal()}, decode_slot);
   strict(Slot{.seq = 7, .null = true, .proposal = {}}, decode_slot);
   strict(FetchProposal{.seq = 7, .digest = hash(3)}, decode_fetch_proposal);
+  strict(Handover{.epoch = 4, .certificate = certificate()}, decode_handover);
   strict(certificate(), decode_certificate);
 }
 
@@ -143,11 +144,13 @@ TEST(Messages, counts_beyond_the_limits_are_refused_before_anything_is_allocated
 }
 
 TEST(Messages, records_of_the_journal_are_strict_too) {
-  const detail::PrepareRecord prepare{.claim = {.seq = 7, .digest = hash(1), .view = 2}, .proposal = proposal()};
+  const detail::PrepareRecord prepare{
+      .epoch = 3, .claim = {.seq = 7, .digest = hash(1), .view = 2}, .proposal = proposal()};
   const Bytes bytes = detail::encode(prepare);
   ASSERT_TRUE(detail::decode_prepare_record(bytes));
   EXPECT_EQ(detail::decode_prepare_record(ByteView(bytes).first(bytes.size() - 1)).error().kind(), Kind::kCorrupt);
-  EXPECT_EQ(detail::decode_claim(bytes).error().id(), "consensus.record");
+  EXPECT_EQ(detail::decode_prepare_record(bytes)->epoch, 3u);
+  EXPECT_EQ(detail::decode_prepared_record(bytes).error().id(), "consensus.record");
   EXPECT_FALSE(detail::decode_snapshot(bytes));
 }
 

@@ -34,12 +34,14 @@ enum class Mutant : std::uint8_t {
   kOrderByArrival,       // vertices of a cut in the order they came
   kNewViewTrusted,       // NewView without recomputing it or checking its signatures
   kForkFollowed,         // a tip that does not descend from the committed one is executed
+  kEpochEndIgnored,      // goes on ordering behind the epoch's last slot
+  kEpochEndUncertified,  // begins the next epoch without that slot's certificate
   kExpressByQuorum,      // express commit with power Q instead of everyone
   kSignedBeforeDurable,  // statements are signed before what they are about is safe
   kStatementUnchecked,   // statements are believed without their signature
   kEvidenceDropped,      // two statements that exclude each other are noticed and not told
 };
-constexpr std::size_t kMutantCount = 28;
+constexpr std::size_t kMutantCount = 30;
 constexpr std::array<std::string_view, kMutantCount> kMutantNames = {"none",
                                                                      "quorum-by-heads",
                                                                      "quorum-one-less",
@@ -64,6 +66,8 @@ constexpr std::array<std::string_view, kMutantCount> kMutantNames = {"none",
                                                                      "order-by-arrival",
                                                                      "new-view-trusted",
                                                                      "fork-followed",
+                                                                     "epoch-end-ignored",
+                                                                     "epoch-end-uncertified",
                                                                      "express-by-quorum",
                                                                      "signed-before-durable",
                                                                      "statement-unchecked",

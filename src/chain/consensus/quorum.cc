@@ -50,4 +50,8 @@ Result<Power> Power::create(std::vector<std::uint16_t> bp, std::uint32_t quorum_
   return out;
 }
 
+void Power::start_at(std::uint64_t turn) {
+  std::ranges::rotate(schedule_, schedule_.begin() + static_cast<std::ptrdiff_t>(turn % schedule_.size()));
+}
+
 }  // namespace hanse::consensus

@@ -33,7 +33,9 @@ class Power {
   std::uint32_t faulty() const { return kPowerTotal - quorum_; }
   std::uint32_t one_honest() const { return faulty() + 1; }
 
-  // Smooth weighted round robin over kScheduleSlots turns: each replica leads in proportion to its power.
+  // Smooth weighted round robin over kScheduleSlots turns: each replica leads in proportion to its power. The schedule
+  // begins at the turn given to start_at (the epoch), so that not always the same replica leads first.
+  void start_at(std::uint64_t turn);
   Index leader(std::uint64_t view) const { return schedule_[view % schedule_.size()]; }
 
  private:

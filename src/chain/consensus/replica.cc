@@ -13,9 +13,13 @@ Replica::Replica(std::unique_ptr<Core> core) : core_(std::move(core)) {}
 Replica::~Replica() = default;
 
 Result<std::unique_ptr<Replica>> Replica::create(Config config, Start start, Oracle& oracle, Now now) {
-  if (!config.power || config.self >= config.power->count())
+  if (!config.power || (config.self >= config.power->count() && config.self != kFollower))
     return fail(Kind::kInvalid, "consensus.config",
                 text("found replica {}, expected one of the power table", config.self));
+  if (config.checkpoint_every != 0 && (config.base % config.checkpoint_every != 0 || start.executed < config.base))
+    return fail(Kind::kInvalid, "consensus.config",
+                text("found epoch {} behind slot {} and block {}, expected a checkpoint slot and no earlier block",
+                     config.epoch, config.base, start.executed));
   if (config.attest_every == 0 || config.checkpoint_every == 0 || config.checkpoint_every % config.attest_every != 0 ||
       2 * config.checkpoint_every > kSlotWindow || config.timeout_ms <= 0)
     return fail(
@@ -31,10 +35,14 @@ Result<std::unique_ptr<Replica>> Replica::create(Config config, Start start, Ora
 
 Effects Replica::receive(Now now, Index from, std::uint8_t type, Frame body) {
   core_->now = now;
-  if (type == 0 || type >= kTypeCount || body->size() > frame_bytes_max(type) || from >= core_->power.count()) {
+  if (type == 0 || type >= kTypeCount || body->size() > frame_bytes_max(type) || from >= kReplicasMax) {
     ++core_->counters.frames_malformed;
-  } else if (!core_->halted) {
-    core_->receive(from, static_cast<Type>(type), body);
+  } else if (!core_->halted && !core_->ended) {
+    if (from < core_->power.count()) {
+      core_->receive(from, static_cast<Type>(type), body);
+    } else {
+      core_->receive_from_outside(from, static_cast<Type>(type), body);
+    }
     core_->settle();
   }
   return std::exchange(core_->out, {});
@@ -42,7 +50,7 @@ Effects Replica::receive(Now now, Index from, std::uint8_t type, Frame body) {
 
 Effects Replica::tick(Now now) {
   core_->now = now;
-  if (!core_->halted) {
+  if (!core_->halted && !core_->ended) {
     core_->tick();
     core_->settle();
   }
@@ -58,10 +66,10 @@ Effects Replica::durable(Now now, std::uint64_t token) {
   return std::exchange(core_->out, {});
 }
 
-Effects Replica::executed(Now now, Seq seq, const Hash32& block, bool wants_block) {
+Effects Replica::executed(Now now, const Reached& reached) {
   core_->now = now;
   if (!core_->halted) {
-    core_->executed_slot(seq, block, wants_block);
+    core_->executed_slot(reached);
     core_->settle();
   }
   return std::exchange(core_->out, {});
@@ -69,7 +77,7 @@ Effects Replica::executed(Now now, Seq seq, const Hash32& block, bool wants_bloc
 
 Effects Replica::attested(Now now, Seq seq, Bytes signature) {
   core_->now = now;
-  if (core_->halted) return {};
+  if (core_->halted || core_->ended) return {};
   // Also when the others made their certificate meanwhile: the economic one may need us.
   if (const auto asked = core_->signing.extract(seq)) {
     Attest attest{.epoch = core_->config.epoch, .seq = seq, .block = asked.mapped(), .signature = std::move(signature)};
@@ -84,7 +92,7 @@ Effects Replica::attested(Now now, Seq seq, Bytes signature) {
 
 Effects Replica::stated(Now now, Statement statement) {
   core_->now = now;
-  if (!core_->halted) {
+  if (!core_->halted && !core_->ended) {
     core_->stated(std::move(statement));
     core_->settle();
   }
@@ -93,7 +101,7 @@ Effects Replica::stated(Now now, Statement statement) {
 
 Effects Replica::checked(Now now, const CheckStatement& what, Signature found) {
   core_->now = now;
-  if (!core_->halted) {
+  if (!core_->halted && !core_->ended) {
     core_->checked(what, found);
     core_->settle();
   }
@@ -102,7 +110,7 @@ Effects Replica::checked(Now now, const CheckStatement& what, Signature found) {
 
 Effects Replica::peer_up(Now now, Index peer) {
   core_->now = now;
-  if (!core_->halted && peer < core_->power.count() && peer != core_->config.self) {
+  if (!core_->halted && !core_->ended && peer < core_->power.count() && peer != core_->config.self) {
     core_->peer_up(peer);
     core_->settle();
   }
@@ -130,7 +138,10 @@ std::vector<Tip> Replica::cut() const { return core_->lanes->cut(); }
 
 Facts Replica::facts() const {
   const Core& c = *core_;
-  Facts f{.view = c.view,
+  const bool votes = !c.follows();
+  Facts f{.epoch = c.config.epoch,
+          .epoch_end = c.end_seq,
+          .view = c.view,
           .wanted_view = c.wanted_view,
           .leader = c.power.leader(c.view),
           .stable = c.stable.seq,
@@ -141,8 +152,10 @@ Facts Replica::facts() const {
           .abstaining = c.abstaining,
           .halted = c.halted,
           .held = c.held,
-          .lane_vertices = c.lanes->count(c.config.self),
-          .lane_bytes = c.lanes->bytes(c.config.self),
+          .follower = !votes,
+          .ended = c.ended,
+          .lane_vertices = votes ? c.lanes->count(c.config.self) : 0,
+          .lane_bytes = votes ? c.lanes->bytes(c.config.self) : 0,
           .pending_slots = 0,
           .log_slots = c.slots.all().size(),
           .timeout_ms = c.timeout_ns / kNsPerMs};
@@ -169,11 +182,7 @@ void Replica::Core::receive(Index from, Type type, const Frame& body) {
   };
   const auto current = [&](auto decoded, auto use) {
     handle(std::move(decoded), [&](auto& message) {
-      if (message.epoch != config.epoch && !mutant(Mutant::kEpochUnchecked)) {
-        ++counters.frames_stale;
-        return;
-      }
-      use(message);
+      if (!other_epoch(message)) use(message);
     });
   };
   if (from == config.self) return;
@@ -192,7 +201,12 @@ void Replica::Core::receive(Index from, Type type, const Frame& body) {
     case Type::kViewChange:
       return current(decode_view_change(*body), [&](const ViewChange& m) { on_view_change(from, m); });
     case Type::kNewView: return current(decode_new_view(*body), [&](const NewView& m) { on_new_view(from, m, body); });
-    case Type::kStatus: return current(decode_status(*body), [&](const StatusReport& m) { on_status(from, m); });
+    case Type::kStatus:
+      return handle(decode_status(*body), [&](const StatusReport& m) {
+        if (m.epoch != config.epoch) on_other_epoch(from, m);
+        if (!other_epoch(m)) on_status(from, m);
+      });
+    case Type::kHandover: return current(decode_handover(*body), [&](const Handover& m) { on_handover(m); });
     case Type::kFetchVertex:
       return handle(decode_fetch_vertex(*body), [&](const FetchVertex& m) { on_fetch_vertex(from, m); });
     case Type::kFetchSlots:
@@ -293,7 +307,7 @@ void Replica::Core::halt(std::string why) {
 // ---- time ----------------------------------------------------------------------------------------------------------
 
 void Replica::Core::settle() {
-  if (halted) return;
+  if (halted || ended) return;
   acknowledge();
   for (auto& [seq, s] : slots.all())
     if (s.accepted && !s.prepare_sent) try_prepare(seq, s);
@@ -303,6 +317,7 @@ void Replica::Core::settle() {
   if (changing()) lead_new_view();
   if (abstaining) stop_abstaining();
   watch_progress();
+  end_epoch();
 }
 
 void Replica::Core::tick() {
@@ -330,8 +345,8 @@ void Replica::Core::tick() {
 }
 
 std::int64_t Replica::Core::wake() const {
-  if (halted) return kNever;
-  std::int64_t at = std::min({idle_at_ns, status_due_ns, catch_up_due_ns});
+  if (halted || ended) return kNever;
+  std::int64_t at = std::min({idle_at_ns, status_due_ns, catch_up_due_ns, linger_due_ns});
   if (silent()) {
     // Nothing that a vote would be for: it may have become so in the middle of a view change.
   } else if (changing()) {
@@ -340,7 +355,8 @@ std::int64_t Replica::Core::wake() const {
     at = std::min({at, progress_due_ns, empty_due_ns, censor_due_ns, paced_until_ns, unsigned_due_ns});
   }
   for (const auto& [id, w] : wanted) at = std::min(at, w.due_ns);
-  if (needs_empty_slot()) at = std::min(at, last_slot_ns + config.interval_ms * kNsPerMs);
+  if (needs_empty_slot())
+    at = std::min(at, paced_until_ns == kNever ? empty_slot_ns() : std::max(empty_slot_ns(), paced_until_ns));
   return at;
 }
 

@@ -7,6 +7,11 @@
 // proposes tips (PrePrepare) -> Prepare from power >= Q: prepared -> Commit from power >= Q (or Prepare from everyone):
 // committed, fast final -> executed in slot order -> Attest -> certificate, stable checkpoint.
 //
+// One object is one epoch. At the slot where the epoch ends (rules in replica_epoch.cc) it orders nothing more, gathers
+// that block's certificate and reports Effects::epoch_ended; then it is silent, and the driver makes the next epoch's
+// object: another Power, an Index that may differ, view 0, empty lanes. What was not ordered of the own lane
+// is unordered(), to be submitted again. Who is in no set follows: it executes and votes on nothing.
+//
 // The rule of durability: a frame that depends on a record leaves only after the driver reported that record durable.
 // Tokens count records from 1 in the order of Effects::records; durable(t) says that all up to t are safe.
 // Own votes count towards a quorum at that moment too, never before.
@@ -14,7 +19,8 @@
 // Limits: those of messages.h; queues of this class are bounded by replicas x windows. Threads: one at a time.
 // Errors: consensus.config (invalid), consensus.record (corrupt: a journal record that cannot be read),
 // consensus.lane_full (exhausted: submit beyond the lane's window), consensus.batch (invalid: size or count),
-// consensus.abstaining (unavailable), consensus.halted (internal). Bad frames are counted and dropped, not answered.
+// consensus.abstaining (unavailable), consensus.halted (internal),
+// consensus.not_validator (unavailable). Bad frames are counted and dropped, not answered.
 #pragma once
 
 #include <memory>
@@ -40,9 +46,13 @@ class Oracle {
   virtual bool verify(Index signer, Purpose purpose, ByteView message, ByteView signature) = 0;
 };
 
+constexpr Index kFollower = 0xFFFE;  // of oneself in an epoch whose set one is not in
+
 struct Config {
   std::uint64_t epoch = 0;
-  Index self = 0;
+  Index self = 0;          // or kFollower
+  Seq base = 0;            // the last slot of the epoch before; 0 in the first
+  Hash32 base_block = {};  // its header hash; zero at slot 0
   std::optional<Power> power;
   std::int64_t timeout_ms = 500;  // before the first view change; doubles per failed view
   std::int64_t timeout_ms_max = 60'000;
@@ -53,6 +63,7 @@ struct Config {
   std::uint64_t slots_in_flight_max = 4;
   std::uint64_t slots_ahead_max = 16;     // handed to execution and not executed
   std::size_t lane_bytes_max = 8u << 20;  // of a lane's vertices that are not ordered
+  std::int64_t linger_ms = 100;           // for attests of the epoch's last block beyond Q
   std::int64_t idle_attest_ms = 20;       // after the last executed slot
   std::int64_t status_ms = 200;           // between status reports while work is pending; five times that when idle
   std::int64_t fetch_ms = 20;             // before something missing is asked for, and again from another peer
@@ -83,7 +94,11 @@ struct Start {
   std::vector<Tip> cut;   // of that block
   Certificate stable;     // newest certificate of a checkpoint slot <= executed; seq 0 = genesis
   bool wants_block = false;
-  bool abstain = false;  // the journal cannot be trusted: take part without voting until the past is covered
+  bool epoch_due = false;   // said at the newest block
+  Seq epoch_end = 0;        // the epoch's last slot, where blocks up to `executed` settled it
+  std::uint64_t token = 0;  // the last one given by the object before, in one process
+  Seq abstain_bound = 0;    // EpochEnd's
+  bool abstain = false;     // the journal cannot be trusted: take part without voting until the past is covered
   std::vector<Record> records;
 };
 
@@ -103,6 +118,15 @@ struct Execute {  // in slot order, each once; answer with executed()
   std::optional<Proposal> proposal;   // nothing: a null slot
   std::vector<VertexFrame> vertices;  // new in this slot, in order of execution
   std::vector<Tip> cut;               // after this slot
+  bool epoch_end = false;             // the epoch's last slot
+};
+
+// What became of a slot.
+struct Reached {
+  Seq seq = 0;
+  Hash32 block;
+  bool wants_block = false;  // see needs_empty_slot()
+  bool epoch_due = false;    // an application wants the epoch to end
 };
 
 struct SignAttest {  // sign message() for Purpose::kAttest, off this thread; answer with attested()
@@ -137,6 +161,18 @@ struct ServeProposal {
   Digest digest;
 };
 
+struct ServeHandover {  // send a Handover frame with the certificate of the epoch's last block
+  Index to = 0;
+  std::uint64_t epoch = 0;
+};
+
+struct EpochEnd {
+  Certificate certificate;  // of the last block; make it durable before the next epoch begins
+  std::uint64_t token = 0;  // the last one given
+  bool abstaining = false;  // goes on in the next epoch, with
+  Seq abstain_bound = 0;
+};
+
 enum class NoticeKind : std::uint8_t {
   kNewView,     // number = view
   kHalted,      // this replica stops: text says why
@@ -164,7 +200,9 @@ struct Effects {
   std::vector<ServeVertex> serve_vertices;
   std::vector<ServeSlots> serve_slots;
   std::vector<ServeProposal> serve_proposals;
+  std::vector<ServeHandover> serve_handovers;
   std::vector<Notice> notices;
+  std::optional<EpochEnd> epoch_ended;
   // Records below this token are not needed once the ledger is synced up to facts().executed; what replaces them is
   // durable already.
   std::optional<std::uint64_t> released;
@@ -179,6 +217,7 @@ struct Installed {
 
 struct Counters {
   std::uint64_t frames_dropped = 0, frames_malformed = 0, frames_stale = 0, frames_far = 0, frames_denied = 0;
+  std::uint64_t frames_other_epoch = 0;
   std::uint64_t proposals_sent = 0, prepares_sent = 0, prepares_received = 0, commits_sent = 0, commits_received = 0;
   std::uint64_t slots_committed = 0, slots_express = 0, slots_null = 0, slots_caught_up = 0;
   std::uint64_t view_changes = 0, new_views = 0, extra_candidates = 0;
@@ -190,6 +229,8 @@ struct Counters {
 };
 
 struct Facts {
+  std::uint64_t epoch = 0;
+  Seq epoch_end = 0;  // 0 = not settled
   View view = 0;
   View wanted_view = 0;
   Index leader = 0;
@@ -201,6 +242,8 @@ struct Facts {
   bool abstaining = false;
   bool halted = false;
   bool held = false;
+  bool follower = false;
+  bool ended = false;                             // the epoch
   std::size_t lane_vertices = 0, lane_bytes = 0;  // own, not ordered
   std::size_t pending_slots = 0;                  // accepted or voted on, not committed
   std::size_t log_slots = 0;                      // whose votes are kept
@@ -213,11 +256,12 @@ class Replica {
   static Result<std::unique_ptr<Replica>> create(Config config, Start start, Oracle& oracle, Now now);
   ~Replica();
 
+  // `from` is a place in the set, or above it (below kReplicasMax) for a peer that is in no set: that one is served.
   // Each returns what to do now. Order within Effects: records, then everything else.
   Effects receive(Now now, Index from, std::uint8_t type, Frame body);
   Effects tick(Now now);  // at or after wake_ns()
   Effects durable(Now now, std::uint64_t token);
-  Effects executed(Now now, Seq seq, const Hash32& block, bool wants_block);
+  Effects executed(Now now, const Reached& reached);
   Effects attested(Now now, Seq seq, Bytes signature);
   Effects stated(Now now, Statement statement);  // as asked for, now with its signature
   Effects checked(Now now, const CheckStatement& what, Signature found);
@@ -239,6 +283,8 @@ class Replica {
   Facts facts() const;
   const Counters& counters() const;
   std::vector<Tip> cut() const;  // of the newest slot handed to execution
+  // The own vertices that no slot holds, lowest first: of an epoch that ended they never will be in one.
+  std::vector<VertexFrame> unordered() const;
 
  private:
   struct Core;

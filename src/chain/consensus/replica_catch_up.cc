@@ -23,11 +23,14 @@ void Replica::Core::send_status(Index to) {
 
 void Replica::Core::on_status(Index from, const StatusReport& status) {
   const auto before = reports.find(from);
-  const bool stuck = before == reports.end() || before->second.executed == status.executed;
-  const bool leapt = before != reports.end() && before->second.executed + kSlotWindow < status.executed;
+  const bool first = before == reports.end();
+  const bool stuck = first || before->second.executed == status.executed;
+  const bool leapt = !first && before->second.executed + kSlotWindow < status.executed;
   reports[from] = status;
   if (silent()) return;
   if (leapt) give_back(from);  // what it could not place before, it can now
+  // It came into this epoch after us: what we wrote meanwhile it dropped.
+  if (first && config.base > 0) give_back(from);
   if (resent_ns.contains(from) && ns() - resent_ns[from] < config.status_ms * kNsPerMs / 2) return;
   resent_ns[from] = ns();
   if (status.abstaining != 0) give_back(from);
@@ -99,7 +102,7 @@ bool Replica::Core::bodies_missing() const {
 }
 
 bool Replica::Core::behind() const {
-  if (held) return false;
+  if (held || finishing()) return false;
   const SlotState* next = slots.find(handed + 1);
   if (next != nullptr && next->decided) return false;
   return stable.seq > handed ||
@@ -144,12 +147,12 @@ void Replica::Core::catch_up() {
 }
 
 void Replica::Core::on_slot(Index from, const Slot& told) {
-  if (told.seq <= handed || told.seq > handed + kCatchUpWindow) {
+  if (told.seq <= handed || told.seq > handed + kCatchUpWindow || beyond_end(told.seq)) {
     ++(told.seq <= handed ? counters.frames_stale : counters.frames_far);
     return;
   }
   if (!told.null && told.proposal.epoch != config.epoch) {
-    ++counters.frames_stale;
+    ++counters.frames_other_epoch;
     return;
   }
   const Digest digest = told.null ? Digest{} : digest_of(told.proposal);
@@ -214,10 +217,13 @@ void Replica::Core::stop_abstaining() {
     highest = std::max(highest, report.executed);
     views.emplace_back(std::max(report.view, report.wanted_view), power.of(peer));
   }
-  if (abstain_bound == 0) {
+  if (!abstain_heard) {
     if (heard < power.quorum()) return;
-    // My checkpoint then was attested by power >= Q; an honest one of them is among these reports.
-    abstain_bound = highest + kSlotWindow;
+    abstain_heard = true;
+    // My checkpoint then was attested by power >= Q; an honest one of them is among these reports. That holds for the
+    // last block of an epoch too, so a bound found in an earlier epoch covers what was voted on in this one; the view
+    // is this epoch's.
+    if (abstain_bound == 0) abstain_bound = highest + kSlotWindow;
     std::sort(views.begin(), views.end(), std::greater<>());
     std::uint32_t weight = 0;
     for (const auto& [reported, share] : views) {
@@ -227,8 +233,13 @@ void Replica::Core::stop_abstaining() {
       break;
     }
   }
-  if (stable.seq < abstain_bound || view <= abstain_view || done < stable.seq) return;
+  if (!abstain_heard || stable.seq < abstain_bound || view <= abstain_view || done < stable.seq) return;
   abstaining = false;
+  if (!follows()) recover_lane();
+  out.notices.push_back({.kind = NoticeKind::kVoting, .replica = config.self, .number = view, .text = {}});
+}
+
+void Replica::Core::recover_lane() {
   // Before the loss the lane was written up to a window above the cut of then, and signed where it is signed.
   unsigned_height = lanes->cut(config.self).height + kLaneWindow;
   persist_height(RecordType::kUnsigned, unsigned_height);
@@ -244,7 +255,6 @@ void Replica::Core::stop_abstaining() {
       ++it;
     }
   }
-  out.notices.push_back({.kind = NoticeKind::kVoting, .replica = config.self, .number = view, .text = {}});
 }
 
 }  // namespace hanse::consensus

@@ -105,6 +105,7 @@ void Replica::Core::on_statement(Index from, const Statement& s) {
 }
 
 void Replica::Core::checked(const CheckStatement& what, Signature found) {
+  if (what.statement.epoch != config.epoch) return;  // asked for by the replica of the epoch before
   std::size_t& waiting = checking[what.from];
   if (waiting > 0) --waiting;
   in_check.erase(name_of(what.statement));
@@ -150,7 +151,7 @@ void Replica::Core::accuse(const Evidence& evidence) {
 
 // To everybody, as somebody was told something else. A rate: hearsay costs its teller little.
 void Replica::Core::show(const Statement& statement) {
-  if (shows_left == 0 || abstaining) return;
+  if (shows_left == 0 || silent()) return;
   --shows_left;
   ++counters.statements_shown;
   send(kEveryone, Type::kStatement, std::make_shared<const Bytes>(encode(statement)));

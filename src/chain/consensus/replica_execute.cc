@@ -10,7 +10,7 @@ namespace hanse::consensus {
 // ---- cuts ----------------------------------------------------------------------------------------------------------
 
 void Replica::Core::hand_over() {
-  while (!held && handed < done + config.slots_ahead_max) {
+  while (!held && handed < done + config.slots_ahead_max && settled(handed + 1)) {
     SlotState* s = slots.find(handed + 1);
     if (s == nullptr || !s->decided || !hand_over_one(handed + 1, *s)) return;
     s->handed = true;
@@ -26,7 +26,7 @@ void Replica::Core::hand_over() {
 }
 
 bool Replica::Core::hand_over_one(Seq seq, SlotState& s) {
-  Execute e{.seq = seq, .digest = *s.decided, .proposal = {}, .vertices = {}, .cut = {}};
+  Execute e{.seq = seq, .digest = *s.decided, .proposal = {}, .vertices = {}, .cut = {}, .epoch_end = seq == end_seq};
   if (!e.digest.is_zero()) {
     const Proposal* body = s.body(e.digest);
     if (body == nullptr) return false;  // catch_up() asks for it
@@ -61,7 +61,7 @@ bool Replica::Core::hand_over_one(Seq seq, SlotState& s) {
     e.proposal = *body;
     for (const Tip& tip : tips) lanes->advance(tip);
     // A first start, it seemed: its folder was emptied.
-    if (own_tip.height == 0 && lanes->cut(config.self).height > 0 && !abstaining) distrust_journal();
+    if (!follows() && own_tip.height == 0 && lanes->cut(config.self).height > 0 && !abstaining) distrust_journal();
   }
   e.cut = lanes->cut();
   counters.vertices_ordered += e.vertices.size();
@@ -85,7 +85,9 @@ void Replica::Core::forget() {
   }
 }
 
-void Replica::Core::executed_slot(Seq seq, const Hash32& block, bool wants) {
+void Replica::Core::executed_slot(const Reached& reached) {
+  const Seq seq = reached.seq;
+  const Hash32& block = reached.block;
   if (seq != done + 1 || in_execution.empty()) {
     halt(text("found slot {} executed, expected {}", seq, done + 1));
     return;
@@ -93,7 +95,8 @@ void Replica::Core::executed_slot(Seq seq, const Hash32& block, bool wants) {
   in_execution.pop_front();
   done = seq;
   done_block = block;
-  wants_block = wants;
+  wants_block = reached.wants_block;
+  settle_end(seq, reached.epoch_due);
   slot(seq).block = block;
   if (seq % config.attest_every == 0) {
     sign_run();
@@ -184,7 +187,8 @@ void Replica::Core::collect(Seq seq) {
 // ---- checkpoints ---------------------------------------------------------------------------------------------------
 
 bool Replica::Core::certified_by(const Certificate& certificate, std::uint32_t power_min) {
-  if (certificate.seq == 0) return certificate.signatures.empty();
+  if (certificate.seq <= config.base)
+    return certificate.seq == config.base && certificate.block == config.base_block && certificate.signatures.empty();
   if (certificate.seq == stable.seq && certificate.block == stable.block) return true;
   const auto known = attests.find(certificate.seq);
   const Bytes message =
@@ -219,7 +223,7 @@ void Replica::Core::stabilise(const Certificate& certificate) {
 
 // Writes again what is still needed, so that everything before can go.
 void Replica::Core::compact() {
-  if (compacting || halted) return;
+  if (compacting || halted || ended) return;
   const std::uint64_t first = last_token + 1;
   const auto write = [&](RecordType type, const auto& record) {
     using detail::encode;
@@ -231,10 +235,11 @@ void Replica::Core::compact() {
   if (own_change && changing()) persist(RecordType::kViewChange, own_change);
   for (const auto& [seq, s] : slots.all()) {
     if (seq <= stable.seq) continue;
-    for (const Claim& claim : s.prepares) write(RecordType::kPrepare, s.prepare_record(claim));
-    if (s.prepared) write(RecordType::kPrepared, *s.prepared);
+    for (const Claim& claim : s.prepares) write(RecordType::kPrepare, s.prepare_record(config.epoch, claim));
+    if (s.prepared) write(RecordType::kPrepared, detail::PreparedRecord{.epoch = config.epoch, .claim = *s.prepared});
   }
-  if (unsigned_height > lanes->cut(config.self).height) persist_height(RecordType::kUnsigned, unsigned_height);
+  if (!follows() && unsigned_height > lanes->cut(config.self).height)
+    persist_height(RecordType::kUnsigned, unsigned_height);
   for (const auto& [seq, attest] : own_attests)
     if (seq > stable.seq) write(RecordType::kAttest, attest);
   for (const Execute& e : in_execution)

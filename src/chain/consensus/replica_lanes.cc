@@ -19,10 +19,7 @@ void Replica::Core::on_vertex(Index from, const Frame& body) {
     return;
   }
   const VertexFrame& v = *decoded;
-  if (v.vertex.epoch != config.epoch && !mutant(Mutant::kEpochUnchecked)) {
-    ++counters.frames_stale;
-    return;
-  }
+  if (other_epoch(v.vertex)) return;
   if (wanted.contains(v.id)) return keep_vertex(v, true);
   if (v.vertex.lane == from) {
     lanes->ack(from, {.lane = from, .height = v.vertex.height, .id = v.id});  // sent, so stored
@@ -65,7 +62,7 @@ void Replica::Core::acknowledge() {
     to_ack.emplace_back(it->second, tip);
     unrooted.erase(it);
   }
-  if (abstaining) to_ack.clear();
+  if (silent()) to_ack.clear();
   if (to_ack.empty()) return;
   std::map<Index, std::vector<Tip>> ready;
   for (auto it = to_ack.begin(); it != to_ack.end();) {
@@ -193,6 +190,10 @@ Status Replica::Core::submit(ByteView batch, std::uint32_t tx_count) {
   if (abstaining)
     return fail(Kind::kUnavailable, "consensus.abstaining",
                 text("found no trusted journal; voting begins above slot {}", abstain_bound));
+  if (follows() || ended)
+    return fail(Kind::kUnavailable, "consensus.not_validator",
+                text("found no lane to write in epoch {}: {}", config.epoch,
+                     ended ? "it ended" : "this key is not in its set"));
   if (batch.empty() || batch.size() > kBatchBytesMax || tx_count == 0)
     return fail(Kind::kInvalid, "consensus.batch",
                 text("found a batch of {} transactions in {} bytes, expected at least 1 in at most {}", tx_count,

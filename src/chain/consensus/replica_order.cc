@@ -30,12 +30,14 @@ std::optional<std::vector<Tip>> Replica::Core::new_tips() const {
 
 // An application waits for time to pass, or a replica for the next checkpoint.
 bool Replica::Core::empty_slot_awaited() const {
-  return wants_block ||
+  if (finishing()) return false;
+  return wants_block || hurried() ||
          std::any_of(reports.begin(), reports.end(), [](const auto& r) { return r.second.abstaining == 1; });
 }
 
 bool Replica::Core::needs_empty_slot() const {
-  if (changing() || silent() || power.leader(view) != config.self || next_seq != handed + 1 || !in_window(next_seq))
+  if (changing() || silent() || power.leader(view) != config.self || next_seq != handed + 1 || !in_window(next_seq) ||
+      !settled(next_seq))
     return false;
   return empty_slot_awaited();
 }
@@ -46,10 +48,10 @@ bool Replica::Core::needs_empty_slot() const {
 void Replica::Core::propose() {
   paced_until_ns = kNever;
   if (power.leader(view) != config.self || changing() || silent()) return;
-  while (in_window(next_seq) && next_seq <= handed + config.slots_in_flight_max) {
+  while (in_window(next_seq) && settled(next_seq) && next_seq <= handed + config.slots_in_flight_max) {
     auto tips = new_tips();
     if (!tips) {
-      if (!needs_empty_slot() || last_slot_ns + config.interval_ms * kNsPerMs > ns()) return;
+      if (!needs_empty_slot() || empty_slot_ns() > ns()) return;
       tips.emplace();
     }
     const std::int64_t from_ns = next_seq > handed + 1 ? std::max(round_ns + kOverlapNs, paced_ns) : paced_ns;
@@ -63,6 +65,7 @@ void Replica::Core::propose() {
                                     .seq = next_seq,
                                     .leader = config.self,
                                     .time_ms = std::max<std::int64_t>(now.wall_ms, 0),
+                                    .epoch_end = next_seq == end_seq,
                                     .tips = std::move(*tips)}};
     const Digest digest = digest_of(message.proposal);
     SlotState& s = slot(next_seq);
@@ -86,16 +89,14 @@ void Replica::Core::propose() {
 
 void Replica::Core::on_pre_prepare(Index from, const PrePrepare& message) {
   const Proposal& p = message.proposal;
-  if (p.epoch != config.epoch && !mutant(Mutant::kEpochUnchecked)) {
-    ++counters.frames_stale;
-    return;
-  }
+  if (other_epoch(p)) return;
   if (message.view != view || (changing() && !mutant(Mutant::kViewUnchecked))) {
     ++(message.view > view ? counters.frames_far : counters.frames_stale);
     return;
   }
   if (from != power.leader(view) || p.leader != from || p.time_ms > now.wall_ms + config.drift_ms ||
-      (!p.tips.empty() && p.tips.back().lane >= power.count())) {
+      (!p.tips.empty() && p.tips.back().lane >= power.count()) ||
+      (p.epoch_end && p.seq % config.checkpoint_every != 0)) {
     ++counters.frames_denied;
     return;
   }
@@ -140,15 +141,17 @@ bool Replica::Core::all_available(const Proposal& proposal) const {
 
 std::uint64_t Replica::Core::persist_prepare(Seq seq, const SlotState& s, const Digest& digest) {
   const Claim claim{.seq = seq, .digest = digest, .view = view};
-  return persist(RecordType::kPrepare, std::make_shared<const Bytes>(encode(s.prepare_record(claim))));
+  return persist(RecordType::kPrepare, std::make_shared<const Bytes>(encode(s.prepare_record(config.epoch, claim))));
 }
 
 void Replica::Core::try_prepare(Seq seq, SlotState& s) {
   if (silent() || (changing() && !mutant(Mutant::kViewUnchecked)) || s.prepare_sent || !s.accepted) return;
+  if (!settled(seq)) return;
   const Digest digest = *s.accepted;
   if (!digest.is_zero()) {
     const Proposal* body = s.body(digest);
     if (body == nullptr) return;  // catch_up() asks for it
+    if (!fits_epoch(seq, *body)) return;
     if (!all_available(*body)) {
       const bool late = s.accepted_ns + config.fetch_ms * kNsPerMs <= ns();
       for (const Tip& tip : body->tips) {
@@ -210,9 +213,10 @@ void Replica::Core::tally(Seq seq, SlotState& s) {
     if (!s.commit_sent && !silent() && !changing() && reaches(s.now, Phase::kPrepare, digest)) {
       s.commit_sent = true;
       s.prepared = Claim{.seq = seq, .digest = digest, .view = view};
-      const std::uint64_t token =
-          persist(RecordType::kPrepared, std::make_shared<const Bytes>(detail::encode(*s.prepared)),
-                  patience(kPreparedPatienceNs));
+      const std::uint64_t token = persist(RecordType::kPrepared,
+                                          std::make_shared<const Bytes>(detail::encode(
+                                              detail::PreparedRecord{.epoch = config.epoch, .claim = *s.prepared})),
+                                          patience(kPreparedPatienceNs));
       const Vote vote{.epoch = config.epoch, .view = view, .seq = seq, .digest = digest};
       send_after(mutant(Mutant::kCommitBeforeDurable) ? 0 : token, Type::kCommit,
                  std::make_shared<const Bytes>(encode(vote)));

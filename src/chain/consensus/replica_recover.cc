@@ -19,11 +19,16 @@ Status Replica::Core::start(Start from) {
   unordered_height.assign(power.count(), 0);
   timeout_ns = config.timeout_ms * kNsPerMs;
   handed = done = from.executed;
+  end_seq = from.epoch_end;
+  due = from.epoch_due;
+  last_token = from.token;
+  abstain_bound = from.abstain_bound;
   done_block = from.executed_block;
   wants_block = from.wants_block;
   stable = std::move(from.stable);
+  if (stable.seq <= config.base) stable = {.seq = config.base, .block = config.base_block, .signatures = {}};
   abstaining = from.abstain;
-  own_tip = lanes->cut(config.self);
+  if (!follows()) own_tip = lanes->cut(config.self);
   entered_ns = last_slot_ns = status_due_ns = ns();
   if (!abstaining)
     for (const Record& record : from.records) TRY_OK(restore(record));
@@ -41,6 +46,7 @@ Status Replica::Core::restore(const Record& record) {
     case RecordType::kVertex: {
       auto v = decode_vertex(record.payload);
       if (!v) return bad(v.error());
+      if (v->vertex.epoch != config.epoch) return {};  // a lane that was closed
       if (v->vertex.lane >= power.count()) break;
       if (v->vertex.lane == config.self && v->vertex.height > own_tip.height)
         own_tip = {.lane = config.self, .height = v->vertex.height, .id = v->id};
@@ -49,15 +55,16 @@ Status Replica::Core::restore(const Record& record) {
     }
     case RecordType::kPrepare: {
       TRY(const auto r, detail::decode_prepare_record(*record.payload));
-      if (r.claim.seq <= stable.seq) return {};
+      if (r.epoch != config.epoch || r.claim.seq <= stable.seq) return {};
       SlotState& s = slot(r.claim.seq);
       s.claim_prepare(r.claim);
       if (r.proposal) s.add_body(r.claim.digest, *r.proposal);
       return {};
     }
     case RecordType::kPrepared: {
-      TRY(const Claim claim, detail::decode_claim(*record.payload));
-      if (claim.seq <= stable.seq || mutant(Mutant::kPreparedLostOnRestart)) return {};
+      TRY(const auto r, detail::decode_prepared_record(*record.payload));
+      const Claim& claim = r.claim;
+      if (r.epoch != config.epoch || claim.seq <= stable.seq || mutant(Mutant::kPreparedLostOnRestart)) return {};
       SlotState& s = slot(claim.seq);
       if (!s.prepared || s.prepared->view <= claim.view) s.prepared = claim;
       return {};
@@ -65,7 +72,7 @@ Status Replica::Core::restore(const Record& record) {
     case RecordType::kViewChange: {
       auto vc = decode_view_change(*record.payload);
       if (!vc) return bad(vc.error());
-      if (vc->view <= view) return {};
+      if (vc->epoch != config.epoch || vc->view <= view) return {};
       wanted_view = std::max(wanted_view, vc->view);
       own_change = record.payload;
       changes[config.self] = *std::move(vc);
@@ -74,7 +81,7 @@ Status Replica::Core::restore(const Record& record) {
     case RecordType::kNewView: {
       auto m = decode_new_view(*record.payload);
       if (!m) return bad(m.error());
-      if (m->view <= view) return {};
+      if (m->epoch != config.epoch || m->view <= view) return {};
       view = m->view;
       wanted_view = std::max(wanted_view, view);
       last_new_view = record.payload;
@@ -88,6 +95,7 @@ Status Replica::Core::restore(const Record& record) {
     case RecordType::kAttest: {
       auto attest = decode_attest(*record.payload);
       if (!attest) return bad(attest.error());
+      if (attest->epoch != config.epoch) return {};
       attested = std::max(attested, attest->seq);
       store_attest(*attest, config.self);
       own_attests[attest->seq] = *std::move(attest);
@@ -102,6 +110,7 @@ Status Replica::Core::restore(const Record& record) {
       break;
     case RecordType::kSnapshot: {
       TRY(auto snapshot, detail::decode_snapshot(*record.payload));
+      if (snapshot.epoch != config.epoch) return {};
       if (snapshot.own_tip.height > own_tip.height) own_tip = snapshot.own_tip;
       view = std::max(view, snapshot.view);
       wanted_view = std::max(wanted_view, view);

@@ -77,7 +77,7 @@ void Replica::Core::installed(Installed at) {
   for (const Tip& tip : at.cut)
     if (tip.lane < power.count()) lanes->advance(tip);
   forget();
-  if (lanes->cut(config.self).height > own_tip.height) distrust_journal();
+  if (!follows() && lanes->cut(config.self).height > own_tip.height) distrust_journal();
   if (seq % config.checkpoint_every == 0) stabilise(at.certificate);
   slots.forget_through(std::min(stable.seq, done));
   for (auto& [at_seq, s] : slots.all())

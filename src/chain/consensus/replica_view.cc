@@ -20,6 +20,10 @@ bool Replica::Core::work_waits() const {
 
 void Replica::Core::watch_progress() {
   if (changing() || silent() || held) return;  // their deadlines are others: see wake(); held, nothing can progress
+  if (finishing()) {
+    progress_due_ns = empty_due_ns = censor_due_ns = kNever;
+    return;
+  }
   if (!work_waits()) {
     progress_due_ns = kNever;
   } else if (progress_due_ns == kNever) {
@@ -230,7 +234,7 @@ void Replica::Core::courtesy() {
   const bool needed = std::any_of(reports.begin(), reports.end(), [&](const auto& r) {
     return r.second.abstaining == 2 || (r.second.view == view && r.second.wanted_view > view);
   });
-  if (!needed || changing() || silent()) {
+  if (!needed || changing() || silent() || finishing()) {
     courtesy_since_ns = kNever;
     return;
   }

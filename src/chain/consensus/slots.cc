@@ -77,8 +77,8 @@ void SlotState::add_body(const Digest& digest, const Proposal& proposal) {
   bodies.emplace_back(digest, proposal);
 }
 
-detail::PrepareRecord SlotState::prepare_record(const Claim& claim) const {
-  detail::PrepareRecord out{.claim = claim, .proposal = {}};
+detail::PrepareRecord SlotState::prepare_record(std::uint64_t epoch, const Claim& claim) const {
+  detail::PrepareRecord out{.epoch = epoch, .claim = claim, .proposal = {}};
   if (const Proposal* proposal = body(claim.digest)) out.proposal = *proposal;
   return out;
 }

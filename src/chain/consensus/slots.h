@@ -57,7 +57,7 @@ struct SlotState {
   std::vector<Claim> prepares;    // Qs, digests ascending
   std::map<Index, Digest> told;   // Slot frames of others
 
-  detail::PrepareRecord prepare_record(const Claim& claim) const;
+  detail::PrepareRecord prepare_record(std::uint64_t epoch, const Claim& claim) const;
   bool claim_prepare(const Claim& claim);  // false: too many digests in this slot, do not vote
 };
 

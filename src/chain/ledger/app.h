@@ -70,6 +70,7 @@ Result<TxResult> decode_result(ByteView bytes);
 struct EndResult {
   std::vector<Event> events;
   bool wants_block = false;  // a timeout is pending: heights must go on even without transactions
+  bool epoch_due = false;    // the epoch is to end at the next occasion (consensus/replica_epoch.cc says which)
   // The validators from the next epoch on, taken where an epoch ends and ignored elsewhere. One application only.
   std::optional<light::ValidatorSet> next_set = {};
 };

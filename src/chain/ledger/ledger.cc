@@ -193,6 +193,7 @@ Result<Executed> Ledger::execute(const Cut& cut) const {
       out.events.push_back(std::move(event));
     }
     out.wants_block = out.wants_block || end.wants_block;
+    out.epoch_due = out.epoch_due || end.epoch_due;
     if (!cut.epoch_end || !end.next_set) continue;
     if (out.next_set)
       return fail(Kind::kInternal, "ledger.next_set",

@@ -83,6 +83,7 @@ struct Executed {
   std::vector<Event> events;    // of the transactions in order, then of the applications' ends
   std::vector<Hash32> skipped;  // applied before, left out of the block
   bool wants_block = false;
+  bool epoch_due = false;
   Writes writes;
   TreeUpdate tree;
   light::History history;  // with the parent

@@ -42,10 +42,12 @@ void Applier::put(Work work) {
   wake_.notify_one();
 }
 
-void Applier::execute(consensus::Execute slot) {
+void Applier::execute(consensus::Execute slot, std::shared_ptr<const Seats> seats) {
   backlog_bytes_ += bytes_of(slot);
-  put(Slot{.execute = std::move(slot), .queued_ns = clock_.mono_ns()});
+  put(Slot{.execute = std::move(slot), .seats = std::move(seats), .queued_ns = clock_.mono_ns()});
 }
+
+void Applier::end_epoch(consensus::EpochEnd end) { put(std::move(end)); }
 
 void Applier::certify(consensus::Certificate certificate) { put(std::move(certificate)); }
 
@@ -67,8 +69,10 @@ void Applier::loop() {
       backlog_bytes_ -= bytes_of(slot->execute);
     } else if (const auto* other = std::get_if<std::function<Status()>>(&work)) {
       done = (*other)();
+    } else if (auto* certificate = std::get_if<consensus::Certificate>(&work)) {
+      done = keep(std::move(*certificate));
     } else {
-      done = keep(std::get<consensus::Certificate>(std::move(work)));
+      done = finish(std::get<consensus::EpochEnd>(std::move(work)));
     }
     if (!done) return callbacks_.failed(done.error());
     lock.lock();
@@ -84,11 +88,12 @@ Status Applier::make(Slot& slot, bool last) {
                   .time_ms = ledger_.tip().header.time_ms + 1,
                   .leader = {},
                   .txs = std::move(flat.txs),
-                  .epoch = options_.epoch,
-                  .id = consensus::cut_id(e.digest, e.cut)};
+                  .epoch = slot.seats->epoch,
+                  .id = consensus::cut_id(e.digest, e.cut),
+                  .epoch_end = e.epoch_end};
   if (e.proposal) {
     cut.time_ms = std::max(cut.time_ms, e.proposal->time_ms);
-    if (e.proposal->leader < options_.leaders.size()) cut.leader = options_.leaders[e.proposal->leader];
+    if (e.proposal->leader < slot.seats->ids.size()) cut.leader = slot.seats->ids[e.proposal->leader];
   }
   const std::int64_t started = clock_.mono_ns();
   if (options_.check_determinism) TRY_OK(ledger_.check_determinism(cut));
@@ -101,19 +106,38 @@ Status Applier::make(Slot& slot, bool last) {
   const std::int64_t executed = clock_.mono_ns();
   kv::Batch batch;
   put_slot(batch, e, cut.time_ms, callbacks_.journal_seq());
+  const bool checkpoint = e.seq % options_.checkpoint_every == 0;
+  if (checkpoint && made.block.epoch_due) put_epoch_due(batch, e.seq);
+  if (e.epoch_end) put_epoch_end(batch, slot.seats->epoch, e.seq);
   const bool provable = last || e.seq % options_.attest_every == 0;
   TRY_OK(
       with_context(ledger_.commit(made.block, provable ? ledger::Keep::kForProof : ledger::Keep::kNo, std::move(batch)),
                    text("commit slot {}", e.seq)));
   made.execute_ns = executed - started;
   made.commit_ns = clock_.mono_ns() - executed;
-  const bool wants = made.block.wants_block;
-  const Hash32 block = light::header_hash(made.block.header);
+  const consensus::Reached reached{.seq = e.seq,
+                                   .block = light::header_hash(made.block.header),
+                                   .wants_block = made.block.wants_block,
+                                   .epoch_due = made.block.epoch_due};
   callbacks_.made(std::move(made));
-  callbacks_.executed(e.seq, block, wants);
+  callbacks_.executed(reached);
   const auto early = early_.find(e.seq);
   if (early == early_.end()) return {};
   return keep(std::move(early_.extract(early).mapped()));
+}
+
+// Who votes in the next epoch must never come back as somebody who does not know that this one ended.
+Status Applier::finish(consensus::EpochEnd end) {
+  TRY_OK(keep(end.certificate));
+  TRY_OK(ledger_.sync());
+  const light::BlockHeader& tip = ledger_.tip().header;
+  callbacks_.ended({.epoch = ledger_.epoch(),
+                    .set = ledger_.next_set(),
+                    .base = tip.height.value,
+                    .base_block = light::header_hash(tip),
+                    .wants_block = ledger_.wants_block(),
+                    .end = std::move(end)});
+  return {};
 }
 
 // Others may be ahead: a certificate waits for its block. Of too many the newest are kept.

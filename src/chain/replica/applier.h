@@ -18,6 +18,7 @@
 #include "chain/consensus/replica.h"
 #include "chain/ledger/ledger.h"
 #include "chain/replica/batch.h"
+#include "chain/replica/seats.h"
 
 namespace hanse::replica {
 
@@ -35,23 +36,24 @@ struct Made {
 class Applier {
  public:
   struct Options {
-    std::vector<AccountId> leaders;  // by replica
     std::uint64_t attest_every = 8;
-    std::uint64_t epoch = 0;
+    std::uint64_t checkpoint_every = 32;
     std::size_t slot_txs_max = kSlotTxsMax;
     bool check_determinism = false;
   };
   struct Callbacks {
     std::function<std::uint64_t()> journal_seq;  // durable now
     std::function<void(Made made)> made;
-    std::function<void(consensus::Seq seq, const Hash32& block, bool wants_block)> executed;  // after made
+    std::function<void(const consensus::Reached& reached)> executed;  // after made
+    std::function<void(NextEpoch next)> ended;  // the epoch's certificate and all blocks up to it are durable
     std::function<void()> certified;
     std::function<void(const Error& why)> failed;
   };
   Applier(ledger::Ledger& ledger, Clock& clock, Options options, Callbacks callbacks);
   ~Applier();  // stop()
 
-  void execute(consensus::Execute slot);
+  void execute(consensus::Execute slot, std::shared_ptr<const Seats> seats);
+  void end_epoch(consensus::EpochEnd end);
   void certify(consensus::Certificate certificate);
   void run(std::function<Status()> work);  // between two blocks, on the thread that owns the ledger
   void stop();                             // the block being made ends
@@ -60,13 +62,15 @@ class Applier {
  private:
   struct Slot {
     consensus::Execute execute;
+    std::shared_ptr<const Seats> seats;  // of its epoch
     std::int64_t queued_ns = 0;
   };
-  using Work = std::variant<Slot, consensus::Certificate, std::function<Status()>>;
+  using Work = std::variant<Slot, consensus::Certificate, std::function<Status()>, consensus::EpochEnd>;
   void put(Work work);
   void loop();
   Status make(Slot& slot, bool last);
   Status keep(consensus::Certificate certificate);
+  Status finish(consensus::EpochEnd end);
 
   ledger::Ledger& ledger_;
   Clock& clock_;

@@ -17,7 +17,7 @@ using ledger::View;
 void Chain::Rep::deliver(Made made) {
   const ledger::Executed& block = made.block;
   std::vector<std::pair<Answer, Result<Applied>>> ready;
-  std::vector<std::pair<Answer, Hash32>> again;
+  std::vector<std::pair<Answer, Hash32>> known;
   std::int64_t oldest_ns = 0;
   std::optional<ChainStats> shown;
   {
@@ -37,7 +37,7 @@ void Chain::Rep::deliver(Made made) {
             std::move(answer),
             Applied{.tx_id = block.tx_ids[i], .height = block.header.height, .index = i, .result = block.results[i]});
       });
-    for (const Hash32& id : block.skipped) take(id, [&](Answer answer) { again.emplace_back(std::move(answer), id); });
+    for (const Hash32& id : block.skipped) take(id, [&](Answer answer) { known.emplace_back(std::move(answer), id); });
     for (const Hash32& id : made.left_out)
       take(id, [&](Answer answer) {
         ready.emplace_back(std::move(answer), fail(Kind::kExhausted, "replica.slot_full",
@@ -55,8 +55,10 @@ void Chain::Rep::deliver(Made made) {
     stats.commit_ns_last = made.commit_ns;
   }
   wake.notify_all();
+  if (std::ranges::any_of(block.events, [](const ledger::Event& e) { return e.topic == "stake.changed"; }))
+    if (const Status met = meet_members(); !met) halt(met.error());
   for (auto& [answer, result] : ready) answer(std::move(result));
-  for (auto& [answer, id] : again) {
+  for (auto& [answer, id] : known) {
     // Applied in an earlier block, between the submitter's look and the pool: the stored answer is the answer.
     const auto stored = [&]() -> Result<Applied> {
       TRY(const View now, ledger->view());
@@ -113,6 +115,9 @@ void Chain::Rep::halt(const Error& why) {
 Status Chain::Rep::refuse_locked() const {
   if (halted) return std::unexpected(halted->clone());
   if (abstaining) return fail(Kind::kUnavailable, "ledger.abstaining", abstain_reason);
+  if (at->follows())
+    return fail(Kind::kUnavailable, "replica.follower",
+                text("found this node's key outside the validator set of epoch {}", at->epoch));
   if (stopping) return fail(Kind::kUnavailable, "ledger.stopped", "the chain is stopping");
   return {};
 }
@@ -207,7 +212,12 @@ Result<Applied> Chain::submit(const ledger::Tx& tx, std::int64_t deadline_ms) {
 
 const light::Genesis& Chain::genesis() const { return rep_->ledger->genesis(); }
 const NetworkId& Chain::network() const { return rep_->ledger->network(); }
-consensus::Index Chain::self() const { return rep_->self; }
+consensus::Index Chain::self() const { return rep_->seats()->self; }
+light::ValidatorSet Chain::validators() const { return rep_->seats()->set; }
+AccountId Chain::validator_id(consensus::Index place) const {
+  const auto seats = rep_->seats();
+  return place < seats->ids.size() ? seats->ids[place] : AccountId{};
+}
 Result<View> Chain::view() const { return rep_->ledger->view(); }
 Result<View> Chain::proof_view(light::Grade grade) const { return rep_->ledger->proof_view(grade); }
 std::optional<ledger::Certified> Chain::certified(light::Grade grade) const { return rep_->ledger->certified(grade); }
@@ -241,12 +251,15 @@ Result<View> Chain::wait_certified(Height height, std::int64_t timeout_ms, light
 }
 
 Net::Peer Chain::peer(consensus::Index index) const {
-  return rep_->net && index < rep_->validators.validators.size() && index != rep_->self ? rep_->net->peer(index)
-                                                                                        : Net::Peer{};
+  const auto seats = rep_->seats();
+  if (!rep_->net || index >= seats->numbers.size() || index == seats->self || seats->numbers[index] == kNobody)
+    return {};
+  return rep_->net->peer(seats->numbers[index]);
 }
 std::uint16_t Chain::port() const { return rep_->net ? rep_->net->port() : 0; }
 Status Chain::set_peer_address(consensus::Index peer, std::string_view address) {
-  if (rep_->net) return rep_->net->set_address(peer, address);
+  const auto seats = rep_->seats();
+  if (rep_->net && peer < seats->numbers.size()) return rep_->net->set_address(seats->numbers[peer], address);
   return fail(Kind::kInvalid, "replica.network", "found no network whose address could be set");
 }
 

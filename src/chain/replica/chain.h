@@ -17,8 +17,9 @@
 // applied), ledger.not_validator (invalid: the key is no genesis validator's), ledger.uncertified (unavailable),
 // replica.network (invalid: several validators and no network), replica.twin (conflict: inside ledger.halted),
 // replica.stuck (unavailable), replica.contradicted (internal: a certified chain does not hold our newest block; inside
-// ledger.halted), replica.slot_full (exhausted: ordered beyond a slot's limit and not applied), those of
-// Pool, consensus, Ledger, journal, and what the application's check says.
+// ledger.halted), replica.follower (unavailable: to submitters; our key is in no set of this epoch), replica.slot_full
+// (exhausted: ordered beyond a slot's limit and not applied), those of Pool, consensus, Ledger, journal, and what the
+// application's check says.
 #pragma once
 
 #include <functional>
@@ -69,7 +70,8 @@ struct ChainStats {
 
 struct NetworkOptions {
   std::string listen = "127.0.0.1:0";
-  std::map<AccountId, std::string> addresses;  // of the other validators; needed where our index is the lower
+  std::map<AccountId, std::string> addresses;  // of the other validators; needed where our number is the lower
+  PeerNumber number = 0;  // of our key, where the ledger here does not know it yet (stake::Member); 0: it does
 };
 
 struct ChainOptions {
@@ -83,11 +85,11 @@ struct ChainOptions {
   std::uint64_t snapshot_every = 1'024;             // blocks between states that are offered; of checkpoints
   std::uint64_t sync_bytes_per_s = 256u << 20;      // of a state that is fetched, and of those that are given
   std::uint64_t snapshot_bytes_per_s = 192u << 20;
-  std::optional<NetworkOptions> network = {};                                // with several validators
-  std::function<std::unique_ptr<Net>(consensus::Index self)> make_net = {};  // instead of it, for tests
-  Clock* clock = nullptr;                                                    // nullptr: system_clock()
-  Fs* fs = nullptr;                                                          // of the journal; nullptr: real_fs()
-  Random* random = nullptr;                                                  // nullptr: system_random()
+  std::optional<NetworkOptions> network = {};                          // with several validators
+  std::function<std::unique_ptr<Net>(PeerNumber self)> make_net = {};  // instead of it, for tests
+  Clock* clock = nullptr;                                              // nullptr: system_clock()
+  Fs* fs = nullptr;                                                    // of the journal; nullptr: real_fs()
+  Random* random = nullptr;                                            // nullptr: system_random()
   std::function<void(const ChainStats&)> on_block = {};  // after each block, on the executor's thread; for measuring
 };
 
@@ -114,7 +116,9 @@ class Chain {
 
   const light::Genesis& genesis() const;
   const NetworkId& network() const;
-  consensus::Index self() const;  // place in the validator set
+  consensus::Index self() const;                         // place in the epoch's validator set, or consensus::kFollower
+  light::ValidatorSet validators() const;                // of the epoch that is being ordered
+  AccountId validator_id(consensus::Index place) const;  // of that set; zero: there is no such place
   Result<ledger::View> view() const;
   Result<ledger::View> proof_view(light::Grade grade = light::Grade::kFast) const;  // Ledger::proof_view
   std::optional<ledger::Certified> certified(light::Grade grade = light::Grade::kFast) const;

@@ -28,8 +28,10 @@ void Chain::Rep::bring_again() {
 void Chain::Rep::show_presence(const consensus::SignAttest& asked, const Bytes& signature) {
   if (alone() || asked.seq < presence_shown_to) return;
   presence_shown_to = (asked.seq / reputation::kPresenceSlots + 1) * reputation::kPresenceSlots;
+  const auto seats = this->seats();
+  if (seats->epoch != asked.epoch) return;
   bring(reputation::testimony_tx(consensus::statement_of(
-      self, {.epoch = asked.epoch, .seq = asked.seq, .block = asked.block, .signature = signature})));
+      seats->self, {.epoch = asked.epoch, .seq = asked.seq, .block = asked.block, .signature = signature})));
 }
 
 }  // namespace hanse::replica

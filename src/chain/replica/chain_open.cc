@@ -6,6 +6,7 @@
 #include "chain/replica/dag.h"
 #include "chain/replica/detail/rep.h"
 #include "chain/replica/net_channels.h"
+#include "chain/stake/stake.h"
 
 namespace hanse::replica {
 namespace {
@@ -40,36 +41,75 @@ Result<std::unique_ptr<Chain>> Chain::open(const std::string& dir, const light::
 Status Chain::Rep::open_ledger(const std::string& folder, const light::Genesis& genesis, Options& options) {
   TRY_OK(light::validate(genesis));
   const auto& all = genesis.validators.validators;
-  const auto place = std::ranges::find(all, key.public_key(), &light::Validator::key);
-  if (place == all.end())
+  const bool founder = std::ranges::find(all, key.public_key(), &light::Validator::key) != all.end();
+  if (!founder && !genesis.apps.contains(stake::kStakeApp))
     return fail(Kind::kInvalid, "ledger.not_validator",
                 text("found the key of {}, expected one of the {} validators", crypto::account_id(key.public_key()),
                      all.size()));
-  validators = genesis.validators;
-  self = static_cast<consensus::Index>(place - all.begin());
+  if ((all.size() > 1 || !founder) && !options.network && !options.make_net)
+    return fail(Kind::kInvalid, "replica.network",
+                text("found {} validators in the genesis and no network to reach them", all.size()));
   dir = folder;
   clock = options.clock != nullptr ? options.clock : &system_clock();
   fs = options.fs != nullptr ? options.fs : &real_fs();
   random = options.random != nullptr ? options.random : &system_random();
   on_block = std::move(options.on_block);
+  timeout_ms = options.timeout_ms;
   segment_bytes = segment_bytes_for(all.size(), options.journal_segment_bytes);
-  if (!alone()) {
-    if (options.network) {
-      TRY(net, make_channel_net({.genesis = genesis, .self = self, .key = key, .clock = *clock, .random = *random},
-                                *options.network));
-    } else if (options.make_net) {
-      net = options.make_net(self);
-    }
-    if (!net)
-      return fail(Kind::kInvalid, "replica.network",
-                  text("found {} validators in the genesis and no network to reach them", all.size()));
-  }
   TRY_OK(real_fs().mkdir(dir));  // of the store
   TRY_OK(fs->mkdir(dir));        // of the journal, when it lies elsewhere
   std::vector<ledger::App*> borrowed;
   for (const auto& each : apps) borrowed.push_back(each.get());
   TRY(ledger, ledger::Ledger::open(dir + "/store", genesis, borrowed, options.ledger));
-  TRY(oracle, MlDsaOracle::create(ledger->network(), validators, key));
+  TRY(signs, MlDsaOracle::create(ledger->network(), {}, key));
+  TRY_OK(open_seats());
+  if (all.size() == 1 && founder) return {};
+  return open_net(genesis, options);
+}
+
+// The epoch behind the newest block; but an epoch whose last block has no certificate here is not over.
+Status Chain::Rep::open_seats() {
+  TRY(const ledger::View view, ledger->view());
+  TRY(const Numbers numbers, read_numbers(ledger->genesis(), view));
+  SeatsParts parts{.network = ledger->network(), .epoch = ledger->epoch(), .base = 0, .base_block = {}, .set = {}};
+  const auto base_of = [&](std::uint64_t epoch) -> Result<consensus::Seq> {
+    if (epoch == 0) return 0;
+    TRY(const auto end, read_epoch_end(ledger->store(), epoch - 1));
+    if (end) return *end;
+    return fail(Kind::kCorrupt, "replica.record", text("found no end of epoch {}", epoch - 1));
+  };
+  TRY(parts.base, base_of(parts.epoch));
+  if (parts.epoch > 0 && parts.base == view.height().value) {
+    TRY(const auto certificate, certificate_of(view, parts.base));
+    if (!certificate) {
+      --parts.epoch;
+      TRY(parts.base, base_of(parts.epoch));
+    }
+  }
+  TRY(parts.set, ledger->valset(parts.epoch));
+  if (parts.base > 0) {
+    TRY(const ledger::Block block, view.block(Height{parts.base}));
+    parts.base_block = light::header_hash(block.header);
+  }
+  TRY(auto seats, make_seats(std::move(parts), key, numbers));
+  const auto own = numbers.find(crypto::account_id(key.public_key()));
+  own_number = own == numbers.end() ? kNobody : own->second;
+  seat(std::move(seats));
+  return {};
+}
+
+Status Chain::Rep::open_net(const light::Genesis& genesis, Options& options) {
+  if (options.network && options.network->number != 0) own_number = options.network->number;
+  if (own_number == kNobody)
+    return fail(Kind::kInvalid, "replica.network",
+                text("found no number of key {}: join first, and give the number that the stake got",
+                     crypto::account_id(key.public_key())));
+  if (options.make_net) {
+    net = options.make_net(own_number);
+  } else {
+    TRY(net, make_channel_net({.genesis = genesis, .self = own_number, .key = key, .clock = *clock, .random = *random},
+                              *options.network));
+  }
   return {};
 }
 
@@ -115,15 +155,19 @@ Result<Chain::Rep::Trust> Chain::Rep::open_journal() {
 
 // ---- the replica ---------------------------------------------------------------------------------------------------
 
-Result<consensus::Config> Chain::Rep::config(std::int64_t timeout_ms) const {
+Result<consensus::Config> Chain::Rep::config(const Seats& seats) const {
   std::vector<std::uint16_t> bp;
-  for (const light::Validator& validator : validators.validators) bp.push_back(validator.power_bp);
+  for (const light::Validator& validator : seats.set.validators) bp.push_back(validator.power_bp);
+  const std::size_t count = bp.size();
   const light::Params& params = ledger->genesis().params;
   TRY(auto power, consensus::Power::create(std::move(bp), params.quorum_bp, params.economic_bp));
-  const std::size_t share = std::size_t{segment_bytes} * kJournalSegments / (4 * validators.validators.size());
+  power.start_at(seats.epoch);
+  const std::size_t share = std::size_t{segment_bytes} * kJournalSegments / (4 * count);
   consensus::Config out;
-  out.epoch = ledger->epoch();
-  out.self = self;
+  out.epoch = seats.epoch;
+  out.self = seats.self;
+  out.base = seats.base;
+  out.base_block = seats.base_block;
   out.power = std::move(power);
   out.timeout_ms = timeout_ms;
   out.interval_ms = params.interval_ms;
@@ -132,26 +176,21 @@ Result<consensus::Config> Chain::Rep::config(std::int64_t timeout_ms) const {
   return out;
 }
 
-// The newest checkpoint slot with a certificate, none above the newest block.
+// The newest checkpoint slot of the epoch with a certificate, none above the newest block.
 Result<consensus::Certificate> Chain::Rep::newest_checkpoint(const consensus::Config& config) const {
   TRY(const ledger::View view, ledger->view());
   const std::uint64_t every = config.checkpoint_every;
   std::uint64_t seq = view.height().value / every * every;
-  for (std::uint64_t looked = 0; seq > 0 && looked < kCheckpointsLooked; ++looked, seq -= every) {
-    TRY(const auto found, view.certificate(Height{seq}));
-    if (!found) continue;
-    TRY(const ledger::Block block, view.block(Height{seq}));
-    consensus::Certificate out{.seq = seq, .block = light::header_hash(block.header), .signatures = {}};
-    for (const light::Attest& attest : found->attests)
-      out.signatures.push_back({.replica = attest.validator, .signature = attest.signature});
-    return out;
+  for (std::uint64_t looked = 0; seq > config.base && looked < kCheckpointsLooked; ++looked, seq -= every) {
+    TRY(auto found, certificate_of(view, seq));
+    if (found) return *std::move(found);
   }
   return consensus::Certificate{};
 }
 
 Status Chain::Rep::certify_alone() {
   const light::BlockHeader& tip = ledger->tip().header;
-  return ledger->certify(tip.height, {.attests = {{.validator = self, .signature = light::sign_header(tip, key)}}});
+  return ledger->certify(tip.height, {.attests = {{.validator = at->self, .signature = light::sign_header(tip, key)}}});
 }
 
 Status Chain::Rep::start(const Options& options) {
@@ -177,11 +216,15 @@ Status Chain::Rep::start(const Options& options) {
     }
     TRY_OK(new_journal());
   }
-  TRY(const consensus::Config made, config(options.timeout_ms));
+  TRY(const consensus::Config made, config(*at));
   consensus::Start from;
   from.executed = tip.height.value;
   from.executed_block = light::header_hash(tip);
-  TRY(from.cut, read_cut(ledger->store(), tip.height.value));
+  if (from.executed != made.base) {
+    TRY(from.cut, read_cut(ledger->store(), tip.height.value));
+  }
+  TRY(const consensus::Seq due, read_epoch_due(ledger->store()));
+  if (due > 0 && due >= made.base) from.epoch_end = due + made.checkpoint_every;
   TRY(from.stable, newest_checkpoint(made));
   from.wants_block = ledger->wants_block();
   from.abstain = abstain;
@@ -201,25 +244,27 @@ Status Chain::Rep::start(const Options& options) {
     TRY_OK(ledger->sync());
     journal->release(replaced_seq);
   }
-  TRY(replica, consensus::Replica::create(made, std::move(from), *oracle, now()));
+  TRY(replica, consensus::Replica::create(made, std::move(from), *at->oracle, now()));
   start_threads(options, made);
   start_sync(options, made);
-  if (net)
+  if (net) {
     TRY_OK(net->start({.frame =
-                           [this](consensus::Index peer, std::uint8_t type, consensus::Frame body) {
-                             if (static_cast<consensus::Type>(type) == consensus::kSyncQuestion)
+                           [this](PeerNumber peer, std::uint8_t type, consensus::Frame body) {
+                             if (snapshots && static_cast<consensus::Type>(type) == consensus::kSyncQuestion)
                                return snapshots->ask(peer, std::move(body));
-                             if (static_cast<consensus::Type>(type) == consensus::kSyncAnswer)
+                             if (syncer && static_cast<consensus::Type>(type) == consensus::kSyncAnswer)
                                return syncer->received(peer, std::move(body));
                              inbox->frame(peer, type, std::move(body));
                            },
                        .read = [this] { inbox->work(); },
-                       .up = [this](consensus::Index peer) { inbox->up(peer); },
+                       .up = [this](PeerNumber peer) { inbox->up(peer); },
                        .twin =
-                           [this](consensus::Index whose) {
-                             if (whose == self)
+                           [this](PeerNumber whose) {
+                             if (whose == own_number)
                                halt(Error(Kind::kConflict, "replica.twin", "found another process with our key"));
                            }}));
+    TRY_OK(meet_members());
+  }
   loop = std::thread([this] { inbox->run(); });
   if (alone()) {  // what was acknowledged is there again before anybody asks
     std::unique_lock lock(mutex);
@@ -236,33 +281,30 @@ void Chain::Rep::start_threads(const Options& options, const consensus::Config& 
                                  Recorder::Callbacks{.durable = [this](std::uint64_t token) { inbox->durable(token); },
                                                      .filling = [this] { inbox->compact(); },
                                                      .failed = failed});
-  std::vector<AccountId> leaders;
-  for (const light::Validator& validator : validators.validators) leaders.push_back(validator.id());
   applier = std::make_unique<Applier>(
       *ledger, *clock,
-      Applier::Options{.leaders = std::move(leaders),
-                       .attest_every = config.attest_every,
-                       .epoch = config.epoch,
+      Applier::Options{.attest_every = config.attest_every,
+                       .checkpoint_every = config.checkpoint_every,
                        .slot_txs_max = options.slot_txs_max,
                        .check_determinism = options.check_determinism},
-      Applier::Callbacks{
-          .journal_seq = [this] { return recorder->durable_seq(); },
-          .made = [this](Made made) { deliver(std::move(made)); },
-          .executed =
-              [this](consensus::Seq seq, const Hash32& block, bool wants) {
-                if (snapshots) snapshots->made(Height{seq});
-                inbox->executed({.seq = seq, .block = block, .wants_block = wants});
-              },
-          .certified =
-              [this] {
-                {
-                  const std::lock_guard lock(mutex);
-                }  // not between a waiter's look and its sleep
-                wake_certified.notify_all();
-              },
-          .failed = failed});
+      Applier::Callbacks{.journal_seq = [this] { return recorder->durable_seq(); },
+                         .made = [this](Made made) { deliver(std::move(made)); },
+                         .executed =
+                             [this](const consensus::Reached& reached) {
+                               if (snapshots) snapshots->made(Height{reached.seq});
+                               inbox->executed(reached);
+                             },
+                         .ended = [this](NextEpoch next) { inbox->next_epoch(std::move(next)); },
+                         .certified =
+                             [this] {
+                               {
+                                 const std::lock_guard lock(mutex);
+                               }  // not between a waiter's look and its sleep
+                               wake_certified.notify_all();
+                             },
+                         .failed = failed});
   signer = std::make_unique<Signer>(
-      *oracle, Signer::Callbacks{.sync = [this] { return ledger->sync(); },
+      *signs, Signer::Callbacks{.sync = [this] { return ledger->sync(); },
                                  .attested =
                                      [this](const consensus::SignAttest& asked, Bytes signature) {
                                        show_presence(asked, signature);
@@ -277,7 +319,7 @@ void Chain::Rep::start_threads(const Options& options, const consensus::Config& 
                                  .bring = [this](ledger::Tx tx) { bring(std::move(tx)); },
                                  .release = [this](std::uint64_t token) { recorder->release(token); },
                                  .failed = failed});
-  if (net) server = std::make_unique<Server>(ledger->store(), *net);
+  if (net) server = std::make_unique<Server>(ledger->store(), *net, ledger.get());
 }
 
 }  // namespace hanse::replica

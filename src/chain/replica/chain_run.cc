@@ -14,7 +14,7 @@ constexpr std::int64_t kTickGapNs = 1'000'000;  // a timer that is due stays due
 }  // namespace
 
 // One turn, on whichever thread brought something. Gives when the next one is due at the latest.
-std::int64_t Chain::Rep::turn(const Mail& mail) {
+std::int64_t Chain::Rep::turn(Mail& mail) {
   consensus::Effects all;
   handle(mail, all);
   watch_lag(mail, all);
@@ -25,24 +25,41 @@ std::int64_t Chain::Rep::turn(const Mail& mail) {
     join(all, replica->tick(now()));
   }
   carry_out(std::move(all));
+  if (mail.next_epoch) {
+    next_epoch(*std::move(mail.next_epoch));
+    consensus::Effects first;
+    cut_batches(first);  // what the epoch before did not order
+    carry_out(std::move(first));
+  }
   publish();
   return std::min(std::max(replica->wake_ns(), ticked_ns + kTickGapNs), batch_due_ns);
 }
 
 void Chain::Rep::handle(const Mail& mail, consensus::Effects& all) {
   if (mail.durable != 0) join(all, replica->durable(now(), mail.durable));
-  for (const Mail::Executed& e : mail.executed) join(all, replica->executed(now(), e.seq, e.block, e.wants_block));
+  for (const consensus::Reached& e : mail.executed) join(all, replica->executed(now(), e));
   for (const Mail::Attested& a : mail.attested) join(all, replica->attested(now(), a.seq, a.signature));
   for (const consensus::Statement& s : mail.stated) join(all, replica->stated(now(), s));
   for (const Mail::Checked& c : mail.checked) join(all, replica->checked(now(), c.what, c.found));
-  for (const consensus::Index peer : mail.ups) join(all, replica->peer_up(now(), peer));
+  for (const PeerNumber peer : mail.ups) {
+    ups.insert(peer);
+    if (const auto place = places->of(peer)) join(all, replica->peer_up(now(), *place));
+  }
   for (const auto* queue : {&mail.votes, &mail.bulk})
-    for (const Mail::Frame& f : *queue) join(all, replica->receive(now(), f.from, f.type, f.body));
+    for (const Mail::Frame& f : *queue)
+      if (const auto place = places->of(f.from)) join(all, replica->receive(now(), *place, f.type, f.body));
   if (mail.compact) join(all, replica->compact(now()));
 }
 
 void Chain::Rep::cut_batches(consensus::Effects& all) {
   batch_due_ns = std::numeric_limits<std::int64_t>::max();
+  while (!again.empty() && replica->lane_open()) {
+    const consensus::VertexFrame& old = again.front();
+    auto cut = replica->submit(now(), old.batch(), old.vertex.tx_count);
+    if (!cut) return halt(cut.error());
+    join(all, *std::move(cut));
+    again.pop_front();
+  }
   if (waiting_txs == 0) return;
   while (replica->lane_open() && applier->backlog_bytes() <= kBacklogBytesMax) {
     std::optional<Pool::Batch> batch;
@@ -64,20 +81,33 @@ void Chain::Rep::cut_batches(consensus::Effects& all) {
 
 void Chain::Rep::carry_out(consensus::Effects all) {
   if (!all.records.empty()) recorder->record(std::move(all.records));
-  for (consensus::Send& send : all.sends)
-    if (net) net->send(send.to, send.type, send.body);
-  for (consensus::Execute& slot : all.executes) applier->execute(std::move(slot));
+  if (net)
+    for (consensus::Send& send : all.sends) {
+      const auto to = send.to == consensus::kEveryone ? std::optional(kNobody) : places->number(send.to);
+      if (to) net->send(*to, send.type, send.body);
+    }
+  for (consensus::Execute& slot : all.executes) applier->execute(std::move(slot), at);
   for (const consensus::SignAttest& sign : all.signs) signer->sign(sign);
   for (consensus::Statement& own : all.states) signer->state(std::move(own));
-  for (consensus::CheckStatement& check : all.checks) signer->check(std::move(check));
+  for (consensus::CheckStatement& check : all.checks) signer->check(std::move(check), at);
   for (const consensus::Evidence& evidence : all.evidence) signer->bring(reputation::evidence_tx(evidence));
   for (const consensus::Statement& own : all.testimony) signer->bring(reputation::testimony_tx(own));
   for (consensus::Certificate& certificate : all.certificates) applier->certify(std::move(certificate));
   if (server) {
-    for (const auto& serve : all.serve_vertices) server->ask(serve);
-    for (const auto& serve : all.serve_slots) server->ask(serve);
-    for (const auto& serve : all.serve_proposals) server->ask(serve);
+    const auto ask = [this](auto& requests) {
+      for (auto& request : requests) {
+        const auto to = places->number(request.to);
+        if (!to) continue;
+        request.to = *to;
+        server->ask(request);
+      }
+    };
+    ask(all.serve_vertices);
+    ask(all.serve_slots);
+    ask(all.serve_proposals);
+    ask(all.serve_handovers);
   }
+  if (all.epoch_ended) applier->end_epoch(*std::move(all.epoch_ended));
   if (all.released) signer->release(*all.released);
   for (const consensus::Notice& what : all.notices) notice(what);
 }
@@ -111,7 +141,7 @@ void Chain::Rep::publish() {
   {
     const std::lock_guard lock(turn_mutex);
     this->facts = facts;
-    counters = replica->counters();
+    counters = all_counters();
     ++turns;
     awaited = std::exchange(asked_turn, false);
   }

@@ -3,6 +3,7 @@
 #include "chain/replica/dag.h"
 #include "chain/replica/detail/effects.h"
 #include "chain/replica/detail/rep.h"
+#include "chain/stake/stake.h"
 
 namespace hanse::replica {
 namespace {
@@ -20,14 +21,16 @@ consensus::Certificate certificate_of(const sync::Head& head) {
 }  // namespace
 
 void Chain::Rep::start_sync(const Options& options, const consensus::Config& config) {
-  if (!net) return;
+  // Where sets change, a state does not say whether its epoch is about to end: there slots and handovers lead on. So
+  // places here are those of the genesis set, and the numbers of peers are the same.
+  if (!net || ledger->genesis().apps.contains(stake::kStakeApp)) return;
   snapshots = std::make_unique<Snapshots>(
       *ledger, *net, *clock,
       Snapshots::Options{.every = options.snapshot_every, .bytes_per_s = options.snapshot_bytes_per_s});
   snapshots->made(ledger->tip().header.height);
   sync::Config core;
-  core.self = self;
-  for (const light::Validator& validator : validators.validators) core.power_bp.push_back(validator.power_bp);
+  core.self = at->self;
+  for (const light::Validator& validator : at->set.validators) core.power_bp.push_back(validator.power_bp);
   core.trusted = light::trust(ledger->genesis());
   core.epoch = config.epoch;
   core.lag_min = config.checkpoint_every;

@@ -12,7 +12,8 @@ using consensus::Index;
 using consensus::Seq;
 using consensus::Tip;
 
-constexpr std::string_view kTipPrefix = "tip", kCutPrefix = "cut", kJournalKey = "journal";
+constexpr std::string_view kTipPrefix = "tip", kCutPrefix = "cut", kJournalKey = "journal", kEndPrefix = "end",
+                           kOverPrefix = "over", kDueKey = "due";
 constexpr std::size_t kNoteBytes = 2 + 8 + 4 + 8 + 8;
 constexpr std::size_t kTipBytes = 2 + 8 + 32;
 
@@ -96,6 +97,32 @@ void put_cut(kv::Batch& batch, Seq seq, const std::vector<Tip>& cut, std::uint64
   batch.put(ledger::kMetadata, as_bytes(kJournalKey), journal);
 }
 
+void put_epoch_end(kv::Batch& batch, std::uint64_t epoch, Seq seq) {
+  Bytes by_epoch = to_bytes(kOverPrefix), by_slot = to_bytes(kEndPrefix);
+  append_be(by_epoch, epoch);
+  append_be(by_slot, seq);
+  batch.put(ledger::kMetadata, by_epoch, slot_key(seq));
+  batch.put(ledger::kMetadata, by_slot, {});
+}
+
+void put_epoch_due(kv::Batch& batch, Seq seq) { batch.put(ledger::kMetadata, as_bytes(kDueKey), slot_key(seq)); }
+
+Result<std::optional<Seq>> read_epoch_end(const kv::Store& store, std::uint64_t epoch) {
+  Bytes key = to_bytes(kOverPrefix);
+  append_be(key, epoch);
+  TRY(const auto bytes, store.get(ledger::kMetadata, key));
+  if (!bytes) return std::optional<Seq>();
+  if (bytes->size() != 8) return bad(text("the end of epoch {}", epoch), bytes->size());
+  return std::optional<Seq>(load_be<std::uint64_t>(bytes->data()));
+}
+
+Result<Seq> read_epoch_due(const kv::Store& store) {
+  TRY(const auto bytes, store.get(ledger::kMetadata, as_bytes(kDueKey)));
+  if (!bytes) return 0;
+  if (bytes->size() != 8) return bad("where the epoch was due", bytes->size());
+  return load_be<std::uint64_t>(bytes->data());
+}
+
 Result<std::optional<Bytes>> read_vertex(const kv::Store& store, const Hash32& id) {
   return store.get(ledger::kVertices, id.view());
 }
@@ -142,7 +169,13 @@ Result<std::uint64_t> read_journal_seq(const kv::Store& store) {
 }
 
 Result<std::vector<Bytes>> read_slot_vertices(const kv::Store& store, Seq seq) {
-  TRY(const auto before, read_cut(store, seq - 1));
+  Bytes end_key = to_bytes(kEndPrefix);
+  append_be(end_key, seq - 1);
+  TRY(const auto fresh, store.get(ledger::kMetadata, end_key));
+  std::vector<Tip> before;
+  if (!fresh) {
+    TRY(before, read_cut(store, seq - 1));
+  }
   TRY(const auto after, read_cut(store, seq));
   std::vector<Bytes> out;
   for (const Tip& tip : after) {

@@ -32,6 +32,12 @@ void put_slot(kv::Batch& batch, const consensus::Execute& slot, std::int64_t blo
 // The cut after a slot that was not executed here but fetched as a state.
 void put_cut(kv::Batch& batch, consensus::Seq seq, const std::vector<consensus::Tip>& cut, std::uint64_t journal_seq);
 
+// Where epochs end. Lanes begin anew behind such a slot, and nobody knows it from the slot itself, which may be empty.
+void put_epoch_end(kv::Batch& batch, std::uint64_t epoch, consensus::Seq seq);
+void put_epoch_due(kv::Batch& batch, consensus::Seq seq);  // at a checkpoint slot: said by the applications there
+Result<std::optional<consensus::Seq>> read_epoch_end(const kv::Store& store, std::uint64_t epoch);
+Result<consensus::Seq> read_epoch_due(const kv::Store& store);  // the newest; 0: none
+
 Result<std::optional<Bytes>> read_vertex(const kv::Store& store, const Hash32& id);  // its frame
 Result<std::optional<VertexNote>> read_note(const kv::Store& store, const Hash32& id);
 Result<std::optional<consensus::Slot>> read_slot(const kv::Store& store, consensus::Seq seq);

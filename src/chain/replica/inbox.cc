@@ -26,6 +26,7 @@ void Mail::clear() {
   checked.clear();
   ups.clear();
   installed.reset();
+  next_epoch.reset();
   durable = 0;
   compact = kicked = sync_over = false;
 }
@@ -37,10 +38,10 @@ void Inbox::put(Put put) {
   work(lock);
 }
 
-void Inbox::frame(consensus::Index from, std::uint8_t type, consensus::Frame body) {
+void Inbox::frame(PeerNumber from, std::uint8_t type, consensus::Frame body) {
   const bool bulk = is_bulk(type);
   const std::lock_guard lock(mutex_);
-  Held& held = held_[bulk ? 1 : 0][from % consensus::kReplicasMax];
+  Held& held = held_[bulk ? 1 : 0][from % kPeerBins];
   if (held.frames >= kPeerFramesMax || held.bytes + body->size() > kPeerBytesMax) {
     ++dropped_;
     return;
@@ -50,7 +51,7 @@ void Inbox::frame(consensus::Index from, std::uint8_t type, consensus::Frame bod
   (bulk ? mail_.bulk : mail_.votes).push_back({.from = from, .type = type, .body = std::move(body)});
 }
 
-void Inbox::executed(Mail::Executed what) {
+void Inbox::executed(consensus::Reached what) {
   put([&] { mail_.executed.push_back(what); });
 }
 void Inbox::attested(Mail::Attested what) {
@@ -62,7 +63,7 @@ void Inbox::stated(consensus::Statement what) {
 void Inbox::checked(Mail::Checked what) {
   put([&] { mail_.checked.push_back(std::move(what)); });
 }
-void Inbox::up(consensus::Index peer) {
+void Inbox::up(PeerNumber peer) {
   put([&] {
     if (std::ranges::find(mail_.ups, peer) == mail_.ups.end()) mail_.ups.push_back(peer);
   });
@@ -78,6 +79,9 @@ void Inbox::durable(std::uint64_t token) {
 }
 void Inbox::compact() {
   put([&] { mail_.compact = true; });
+}
+void Inbox::next_epoch(NextEpoch next) {
+  put([&] { mail_.next_epoch = std::move(next); });
 }
 void Inbox::kick() {
   put([&] { mail_.kicked = true; });

@@ -17,10 +17,12 @@
 
 #include "base/core/clock.h"
 #include "chain/consensus/replica.h"
+#include "chain/replica/seats.h"
 
 namespace hanse::replica {
 
 constexpr std::size_t kPeerFramesMax = 16'384;  // of one peer, a class
+constexpr std::size_t kPeerBins = 256;          // numbers that are equal modulo it share what follows
 constexpr std::size_t kPeerBytesMax = 16u << 20;
 constexpr int kTurnsInARow = 8;
 
@@ -28,14 +30,9 @@ bool is_bulk(std::uint8_t type);
 
 struct Mail {
   struct Frame {
-    consensus::Index from = 0;
+    PeerNumber from = 0;
     std::uint8_t type = 0;
     consensus::Frame body;
-  };
-  struct Executed {
-    consensus::Seq seq = 0;
-    Hash32 block;
-    bool wants_block = false;
   };
   struct Attested {
     consensus::Seq seq = 0;
@@ -46,19 +43,20 @@ struct Mail {
     consensus::Signature found = consensus::Signature::kBad;
   };
   std::vector<Frame> votes, bulk;
-  std::vector<Executed> executed;
+  std::vector<consensus::Reached> executed;
   std::vector<Attested> attested;
   std::vector<consensus::Statement> stated;
   std::vector<Checked> checked;
-  std::vector<consensus::Index> ups;
+  std::vector<PeerNumber> ups;
   std::optional<consensus::Installed> installed;
+  std::optional<NextEpoch> next_epoch;
   bool sync_over = false;     // nothing was installed
   std::uint64_t durable = 0;  // token; 0 = nothing new
   bool compact = false;
   bool kicked = false;
   bool empty() const {
     return votes.empty() && bulk.empty() && executed.empty() && attested.empty() && stated.empty() && checked.empty() &&
-           ups.empty() && durable == 0 && !compact && !kicked && !installed && !sync_over;
+           ups.empty() && durable == 0 && !compact && !kicked && !installed && !next_epoch && !sync_over;
   }
   void clear();  // keeps the memory
 };
@@ -70,14 +68,15 @@ class Inbox {
   Inbox(Clock& clock, Turn turn) : clock_(clock), turn_(std::move(turn)) {}
 
   // Only kept, until work() or another event: many frames take one turn.
-  void frame(consensus::Index from, std::uint8_t type, consensus::Frame body);
+  void frame(PeerNumber from, std::uint8_t type, consensus::Frame body);
   void work();
 
-  void executed(Mail::Executed what);
+  void executed(consensus::Reached what);
   void attested(Mail::Attested what);
   void stated(consensus::Statement what);
   void checked(Mail::Checked what);
-  void up(consensus::Index peer);
+  void up(PeerNumber peer);
+  void next_epoch(NextEpoch next);
   void installed(consensus::Installed what);
   void sync_over();
   void durable(std::uint64_t token);
@@ -105,7 +104,7 @@ class Inbox {
   struct Held {
     std::size_t frames = 0, bytes = 0;
   };
-  std::array<std::array<Held, consensus::kReplicasMax>, 2> held_{};  // by class and peer
+  std::array<std::array<Held, kPeerBins>, 2> held_{};  // by class and peer
   std::uint64_t dropped_ = 0;
   std::int64_t due_ns_ = 0;     // of the next turn, whatever comes
   std::int64_t asleep_ns_ = 0;  // run() sleeps until then; 0: it does not

@@ -18,10 +18,10 @@ class MemHub : public std::enable_shared_from_this<MemHub> {
  public:
   explicit MemHub(std::size_t count) : ends_(count) {}
 
-  std::unique_ptr<Net> end(consensus::Index self) { return std::make_unique<End>(shared_from_this(), self); }
+  std::unique_ptr<Net> end(PeerNumber self) { return std::make_unique<End>(shared_from_this(), self); }
 
   // As a second process with the replica's key would make itself known to it.
-  void twin(consensus::Index index) {
+  void twin(PeerNumber index) {
     const std::shared_lock lock(mutex_);
     if (ends_[index] != nullptr) ends_[index]->take([index](const Net::Events& e) { e.twin(index); });
   }
@@ -34,11 +34,11 @@ class MemHub : public std::enable_shared_from_this<MemHub> {
     });
   }
   // Cuts a replica off from all others, or joins it again.
-  void cut(consensus::Index index) {
+  void cut(PeerNumber index) {
     const std::unique_lock lock(mutex_);
     cut_.insert(index);
   }
-  void join(consensus::Index index) {
+  void join(PeerNumber index) {
     {
       const std::unique_lock lock(mutex_);
       cut_.erase(index);
@@ -49,7 +49,7 @@ class MemHub : public std::enable_shared_from_this<MemHub> {
  private:
   class End final : public Net {
    public:
-    End(std::shared_ptr<MemHub> hub, consensus::Index self) : hub_(std::move(hub)), self_(self) {}
+    End(std::shared_ptr<MemHub> hub, PeerNumber self) : hub_(std::move(hub)), self_(self) {}
     ~End() override { stop(); }
     Status start(Events events) override {
       events_ = std::move(events);
@@ -61,7 +61,7 @@ class MemHub : public std::enable_shared_from_this<MemHub> {
       hub_->greet(self_);
       return {};
     }
-    Sent send(consensus::Index to, consensus::Type type, const consensus::Frame& body) override {
+    Sent send(PeerNumber to, consensus::Type type, const consensus::Frame& body) override {
       const std::shared_lock lock(hub_->mutex_);
       const auto one = [&](std::size_t peer) {
         if (peer == self_ || !hub_->linked(self_, peer)) return Sent::kDown;
@@ -69,7 +69,7 @@ class MemHub : public std::enable_shared_from_this<MemHub> {
             [from = self_, type, body](const Events& e) { e.frame(from, static_cast<std::uint8_t>(type), body); });
         return Sent::kYes;
       };
-      if (to != consensus::kEveryone) return one(to);
+      if (to != kNobody) return one(to);
       for (std::size_t peer = 0; peer < hub_->ends_.size(); ++peer) one(peer);
       return Sent::kYes;
     }
@@ -86,12 +86,12 @@ class MemHub : public std::enable_shared_from_this<MemHub> {
       if (thread_.joinable()) thread_.join();
     }
 
-    Peer peer(consensus::Index index) const override {
+    Peer peer(PeerNumber index) const override {
       const std::shared_lock lock(hub_->mutex_);
       return {.up = index != self_ && hub_->linked(self_, index)};
     }
     std::uint16_t port() const override { return 0; }
-    Status set_address(consensus::Index, std::string_view) override { return {}; }
+    Status set_address(PeerNumber, std::string_view) override { return {}; }
 
     void take(std::function<void(const Events& events)> what) {
       const std::lock_guard lock(mutex_);
@@ -115,7 +115,7 @@ class MemHub : public std::enable_shared_from_this<MemHub> {
     }
 
     std::shared_ptr<MemHub> hub_;
-    consensus::Index self_;
+    PeerNumber self_;
     Events events_;
     std::mutex mutex_;
     std::condition_variable wake_;
@@ -125,14 +125,14 @@ class MemHub : public std::enable_shared_from_this<MemHub> {
   };
 
   bool linked(std::size_t a, std::size_t b) const {
-    return ends_[a] != nullptr && ends_[b] != nullptr && !cut_.contains(static_cast<consensus::Index>(a)) &&
-           !cut_.contains(static_cast<consensus::Index>(b));
+    return ends_[a] != nullptr && ends_[b] != nullptr && !cut_.contains(static_cast<PeerNumber>(a)) &&
+           !cut_.contains(static_cast<PeerNumber>(b));
   }
-  void greet(consensus::Index index) {
+  void greet(PeerNumber index) {
     const std::shared_lock lock(mutex_);
     for (std::size_t peer = 0; peer < ends_.size(); ++peer) {
       if (peer == index || !linked(index, peer)) continue;
-      const auto other = static_cast<consensus::Index>(peer);
+      const auto other = static_cast<PeerNumber>(peer);
       ends_[peer]->take([index](const Net::Events& e) { e.up(index); });
       ends_[index]->take([other](const Net::Events& e) { e.up(other); });
     }
@@ -140,7 +140,7 @@ class MemHub : public std::enable_shared_from_this<MemHub> {
 
   std::shared_mutex mutex_;
   std::vector<End*> ends_;  // null: not there
-  std::set<consensus::Index> cut_;
+  std::set<PeerNumber> cut_;
 };
 
 }  // namespace hanse::replica

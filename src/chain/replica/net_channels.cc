@@ -7,7 +7,6 @@
 namespace hanse::replica {
 namespace {
 
-using consensus::Index;
 using consensus::Type;
 
 channel::Priority priority_of(Type type) {
@@ -24,7 +23,8 @@ channel::Priority priority_of(Type type) {
     case Type::kFetchSlots:
     case Type::kFetchProposal:
     case Type::kStatement:
-    case Type::kFetchStatement: return channel::Priority::kControl;
+    case Type::kFetchStatement:
+    case Type::kHandover: return channel::Priority::kControl;
     case Type::kVertex:
     case Type::kSlot:
     case Type::kProposal: return channel::Priority::kBulk;
@@ -57,9 +57,9 @@ class ChannelNet final : public Net {
     return {};
   }
 
-  Sent send(Index to, Type type, const consensus::Frame& body) override {
+  Sent send(PeerNumber to, Type type, const consensus::Frame& body) override {
     const auto number = static_cast<std::uint8_t>(type);
-    if (to == consensus::kEveryone) {
+    if (to == kNobody) {
       channels_->broadcast(priority_of(type), number, body);
       return Sent::kYes;
     }
@@ -72,7 +72,7 @@ class ChannelNet final : public Net {
     if (channels_) channels_->stop();
   }
 
-  Peer peer(Index index) const override {
+  Peer peer(PeerNumber index) const override {
     const auto stats = channels_->stats(index);
     if (!stats) return {};
     return {.up = stats->up,
@@ -83,8 +83,11 @@ class ChannelNet final : public Net {
             .dropped = stats->dropped_full + stats->dropped_down,
             .rtt_us = stats->rtt_us};
   }
+  Status meet(PeerNumber number, const crypto::PublicKey& key, std::string_view address) override {
+    return channels_->meet({.index = number, .key = key, .address = std::string(address)});
+  }
   std::uint16_t port() const override { return channels_->port(); }
-  Status set_address(Index peer, std::string_view address) override {
+  Status set_address(PeerNumber peer, std::string_view address) override {
     return channels_->set_peer_address(peer, address);
   }
 

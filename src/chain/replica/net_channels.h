@@ -11,7 +11,7 @@ namespace hanse::replica {
 
 struct ChannelNetParts {  // borrowed, but for the genesis
   const light::Genesis& genesis;
-  consensus::Index self;
+  PeerNumber self;
   const crypto::SecretKey& key;
   Clock& clock;
   Random& random;

@@ -33,6 +33,7 @@ class Pool {
   Status add(const Hash32& id, Bytes tx, const std::optional<AccountId>& payer, std::int64_t now_ns);
   bool pending(const Hash32& id) const { return pending_.contains(id); }
   void done(const Hash32& id) { pending_.erase(id); }
+  void clear() { *this = Pool(limits_); }
 
   // When the next batch is due; nothing: nothing waits.
   std::optional<std::int64_t> due_ns(std::int64_t wanted_ns) const;

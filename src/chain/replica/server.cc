@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "chain/replica/dag.h"
+#include "chain/replica/seats.h"
 
 namespace hanse::replica {
 namespace {
@@ -96,6 +97,17 @@ Status Server::serve(const consensus::ServeProposal& request) {
   TRY(const auto slot, read_slot(store_, request.seq));
   if (slot && !slot->null && consensus::digest_of(slot->proposal) == request.digest)
     net_.send(request.to, consensus::Type::kProposal, shared(consensus::encode(slot->proposal)));
+  return {};
+}
+
+Status Server::serve(const consensus::ServeHandover& request) {
+  TRY(const auto end, read_epoch_end(store_, request.epoch));
+  if (!end || ledger_ == nullptr) return {};
+  TRY(const ledger::View view, ledger_->view());
+  TRY(const auto certificate, certificate_of(view, *end));
+  if (certificate)
+    net_.send(request.to, consensus::Type::kHandover,
+              shared(consensus::encode(consensus::Handover{.epoch = request.epoch, .certificate = *certificate})));
   return {};
 }
 

@@ -11,6 +11,7 @@
 #include <variant>
 
 #include "chain/consensus/replica.h"
+#include "chain/ledger/ledger.h"
 #include "chain/replica/net.h"
 #include "store/kv/kv.h"
 
@@ -22,11 +23,14 @@ constexpr std::size_t kServeBytesMax = 8u << 20;
 
 class Server {
  public:
-  using Request = std::variant<consensus::ServeVertex, consensus::ServeSlots, consensus::ServeProposal>;
+  using Request =
+      std::variant<consensus::ServeVertex, consensus::ServeSlots, consensus::ServeProposal, consensus::ServeHandover>;
 
-  Server(const kv::Store& store, Net& net) : store_(store), net_(net), thread_([this] { run(); }) {}
-  ~Server();  // stop()
-  void ask(Request request);
+  // `ledger`: whose store it is, for what is certified; nothing: no handovers.
+  Server(const kv::Store& store, Net& net, const ledger::Ledger* ledger = nullptr)
+      : store_(store), net_(net), ledger_(ledger), thread_([this] { run(); }) {}
+  ~Server();                  // stop()
+  void ask(Request request);  // its `to` is a PeerNumber
   void stop();
 
   struct Stats {
@@ -39,9 +43,11 @@ class Server {
   Status serve(const consensus::ServeVertex& request);
   Status serve(const consensus::ServeSlots& request);
   Status serve(const consensus::ServeProposal& request);
+  Status serve(const consensus::ServeHandover& request);
 
   const kv::Store& store_;
   Net& net_;
+  const ledger::Ledger* ledger_;
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Request> queue_;

@@ -14,7 +14,7 @@ void Signer::stop() {
 }
 
 void Signer::put(Work work) {
-  const bool check = std::holds_alternative<consensus::CheckStatement>(work);
+  const bool check = std::holds_alternative<Check>(work);
   {
     const std::lock_guard lock(mutex_);
     (check ? checks_ : queue_).push_back(std::move(work));
@@ -44,10 +44,10 @@ Status Signer::carry_out(Work work) {
   } else if (auto* own = std::get_if<consensus::Statement>(&work)) {
     own->signature = oracle_.sign(own->purpose, consensus::statement_message(*own));
     callbacks_.stated(std::move(*own));
-  } else if (auto* check = std::get_if<consensus::CheckStatement>(&work)) {
-    const consensus::Statement& s = check->statement;
-    const bool good = oracle_.verify(s.replica, s.purpose, consensus::statement_message(s), s.signature);
-    callbacks_.checked(std::move(*check), good ? consensus::Signature::kGood : consensus::Signature::kBad);
+  } else if (auto* check = std::get_if<Check>(&work)) {
+    const consensus::Statement& s = check->what.statement;
+    const bool good = check->seats->oracle->verify(s.replica, s.purpose, consensus::statement_message(s), s.signature);
+    callbacks_.checked(std::move(check->what), good ? consensus::Signature::kGood : consensus::Signature::kBad);
   } else if (auto* tx = std::get_if<ledger::Tx>(&work)) {
     callbacks_.bring(std::move(*tx));
   } else {

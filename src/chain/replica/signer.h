@@ -13,6 +13,7 @@
 
 #include "chain/consensus/replica.h"
 #include "chain/ledger/app.h"
+#include "chain/replica/seats.h"
 
 namespace hanse::replica {
 
@@ -33,14 +34,20 @@ class Signer {
 
   void sign(consensus::SignAttest what) { put(what); }
   void state(consensus::Statement what) { put(std::move(what)); }
-  void check(consensus::CheckStatement what) { put(std::move(what)); }
+  // `seats`: of the epoch that it was asked in.
+  void check(consensus::CheckStatement what, std::shared_ptr<const Seats> seats) {
+    put(Check{.what = std::move(what), .seats = std::move(seats)});
+  }
   void bring(ledger::Tx what) { put(std::move(what)); }
   void release(std::uint64_t token) { put(token); }
   void stop();
 
  private:
-  using Work =
-      std::variant<consensus::SignAttest, consensus::Statement, consensus::CheckStatement, ledger::Tx, std::uint64_t>;
+  struct Check {
+    consensus::CheckStatement what;
+    std::shared_ptr<const Seats> seats;
+  };
+  using Work = std::variant<consensus::SignAttest, consensus::Statement, Check, ledger::Tx, std::uint64_t>;
   void put(Work work);
   void run();
   Status carry_out(Work work);

@@ -10,6 +10,7 @@
 #include "base/core/text.h"
 #include "chain/backup/backup.h"
 #include "chain/ledger/accounts.h"
+#include "chain/stake/stake.h"
 #include "cli/rescue/rescue_verbs.h"
 #include "cli/verbs/render.h"
 #include "chain/reputation/reputation.h"
@@ -24,7 +25,8 @@ struct Apps {
   std::unique_ptr<ledger::App> accounts = ledger::make_accounts_app();
   std::unique_ptr<ledger::App> market = auction::make_market_app();
   std::unique_ptr<ledger::App> reputation = reputation::make_reputation_app();
-  std::vector<ledger::App*> list{accounts.get(), market.get(), reputation.get()};
+  std::unique_ptr<ledger::App> stakes = stake::make_stake_app();
+  std::vector<ledger::App*> list{accounts.get(), market.get(), reputation.get(), stakes.get()};
 };
 
 Result<std::unique_ptr<archive::Target>> open_target(const plugin::VerbArgs& args) {

@@ -41,6 +41,7 @@ std::uint16_t Channels::port() const { return core_->port(); }
 bool Channels::is_up(std::uint16_t peer) const { return core_->is_up(peer); }
 Result<PeerStats> Channels::stats(std::uint16_t peer) const { return core_->stats(peer); }
 Totals Channels::totals() const { return core_->totals(); }
+Status Channels::meet(PeerSpec peer) { return core_->meet(std::move(peer)); }
 Status Channels::set_peer_address(std::uint16_t peer, std::string_view address) {
   return core_->set_peer_address(peer, address);
 }
@@ -88,24 +89,50 @@ Status Channels::Core::check_options() const {
 Status Channels::Core::start() {
   TRY_OK(check_options());
   TRY(const detail::Address address, with_context(detail::parse_address(options_.listen), "our own address"));
-  const exec::BackoffLimits redial{.first_ms = options_.timing.redial_first_ms,
-                                   .most_ms = options_.timing.redial_most_ms};
-  for (PeerSpec& spec : options_.peers) {
-    const std::string where = std::move(spec.address);
-    peers_.push_back(std::make_unique<Peer>(std::move(spec), random_, redial));
-    Peer& peer = *peers_.back();
-    if (!where.empty()) {
-      TRY(peer.address, with_context(detail::parse_address(where), text("address of peer {}", peer.index)));
-    }
-    if (by_index_.size() <= peer.index) by_index_.resize(peer.index + 1u, nullptr);
-    by_index_[peer.index] = &peer;
-  }
+  for (PeerSpec& spec : options_.peers) TRY_OK(add_peer(std::move(spec)));
   random_.fill(nonce_.span());
   TRY(tls_, detail::TlsContext::create(*options_.key));
   TRY(listener_, detail::listen_on(address, options_.receive_buffer_bytes));
   TRY_OK(open_loop());
   thread_ = std::thread([this] { run(); });
   return {};
+}
+
+Channels::Core::Peer* Channels::Core::find(std::uint16_t index) const {
+  for (const auto& peer : peers())
+    if (peer->index == index) return peer.get();
+  return nullptr;
+}
+
+Status Channels::Core::add_peer(PeerSpec spec) {
+  const std::string where = std::move(spec.address);
+  auto made = std::make_unique<Peer>(
+      std::move(spec), random_,
+      exec::BackoffLimits{.first_ms = options_.timing.redial_first_ms, .most_ms = options_.timing.redial_most_ms});
+  if (!where.empty()) {
+    TRY(made->address, with_context(detail::parse_address(where), text("address of peer {}", made->index)));
+  }
+  const std::size_t count = peer_count_.load();
+  peers_[count] = std::move(made);
+  peer_count_.store(count + 1, std::memory_order_release);
+  return {};
+}
+
+Status Channels::Core::meet(PeerSpec spec) {
+  const std::lock_guard lock(meeting_);
+  if (Peer* known = find(spec.index); known != nullptr && known->key == spec.key)
+    return spec.address.empty() ? Status() : set_peer_address(spec.index, spec.address);
+  const bool taken = spec.index == options_.self || spec.index == kNobody || find(spec.index) != nullptr ||
+                     spec.key == options_.key->public_key() ||
+                     std::ranges::any_of(peers(), [&](const auto& peer) { return peer->key == spec.key; });
+  if (taken || !mesh_key(spec.key) || peers().size() == kPeersMax)
+    return bad_options(text("found a newcomer of index {} beside {} peers; expected another index and key, and at most "
+                            "{} peers",
+                            spec.index, peers().size(), kPeersMax));
+  const std::string where = std::exchange(spec.address, {});
+  const std::uint16_t index = spec.index;
+  TRY_OK(add_peer(std::move(spec)));
+  return where.empty() ? Status() : set_peer_address(index, where);
 }
 
 void Channels::Core::stop() {
@@ -156,7 +183,7 @@ Status Channels::Core::send(std::uint16_t index, Priority priority, std::uint8_t
 std::size_t Channels::Core::broadcast(Priority priority, std::uint8_t type, const std::shared_ptr<const Bytes>& body) {
   if (!check_frame(type, body)) return 0;
   std::size_t took = 0;
-  for (const auto& peer : peers_) {
+  for (const auto& peer : peers()) {
     if (enqueue(*peer, priority, {.body = body, .type = type}) == Took::kFrame) ++took;
   }
   if (took > 0) wake();

@@ -8,8 +8,8 @@
 //
 // Shapes: a body is 0 to FrameLimits[type] bytes; a type whose limit is 0 is refused on both sides.
 // Threads: one thread inside runs every callback; a callback may call send and broadcast, never stop(), and one that
-// waits makes every peer wait. send, broadcast, stats, set_peer_address, is_up and port are for any thread and never
-// wait for the network. stop() is for the owner's thread, and after it no callback runs.
+// waits makes every peer wait. send, broadcast, stats, set_peer_address, meet, is_up and port are for any thread and
+// never wait for the network. stop() is for the owner's thread, and after it no callback runs.
 // Owns its sockets and thread. Borrows clock, random and the key: they outlive the object.
 // Errors of calls: channel.options (invalid), channel.address (invalid), channel.listen (unavailable), channel.system
 //   (internal), channel.no_peer (not_found), channel.frame (invalid: a type without a limit, or a body over it),
@@ -140,6 +140,9 @@ class Channels {
   Result<PeerStats> stats(std::uint16_t peer) const;
   Totals totals() const;
   Status set_peer_address(std::uint16_t peer, std::string_view address);  // dials at once if it waits
+  // Another peer from now on, or a new address of one that is known by this index and key; peers are never forgotten.
+  // channel.options when index or key are another's, or for the 129th.
+  Status meet(PeerSpec peer);
   void stop();
 
  private:

@@ -210,6 +210,37 @@ TEST(Channel, a_new_address_is_dialed) {
   EXPECT_EQ((*opened)->set_peer_address(7, "127.0.0.1:1").error().id(), "channel.no_peer");
 }
 
+TEST(Channel, a_newcomer_is_met_while_it_runs) {
+  Pair pair;
+  ASSERT_TRUE(pair.open());
+  ASSERT_TRUE(pair.up());
+  Events events;
+  Options third = detail::test_options(200, 0, events);
+  third.key = &detail::test_key(2);
+  third.peers = {{.index = 0, .key = detail::test_key(0).public_key(), .address = {}},
+                 {.index = 1, .key = detail::test_key(1).public_key(), .address = {}}};
+  auto opened = Channels::open(std::move(third));
+  ASSERT_TRUE(opened) << opened.error().str();
+  const crypto::PublicKey key = detail::test_key(2).public_key();
+  const std::string address = detail::local((*opened)->port());
+  EXPECT_EQ(pair.sides[0]->send(200, Priority::kVote, detail::kSmall, detail::body("x")).error().id(),
+            "channel.no_peer");
+  for (const auto& side : pair.sides) ASSERT_TRUE(side->meet({.index = 200, .key = key, .address = address}));
+  ASSERT_TRUE(events.wait([&] { return events.ups.size() == 2; })) << events.all();
+  ASSERT_TRUE(detail::eventually([&] { return pair.sides[0]->is_up(200) && pair.sides[1]->is_up(200); }));
+  EXPECT_EQ(pair.sides[0]->broadcast(Priority::kVote, detail::kSmall, detail::body("hello")), 2u);
+  ASSERT_TRUE(events.wait([&] { return !events.frames.empty(); }));
+  // Known: only its address may be new. Another's index or key, or our own: refused.
+  EXPECT_TRUE(pair.sides[0]->meet({.index = 200, .key = key, .address = address}));
+  EXPECT_TRUE(pair.sides[0]->meet({.index = 200, .key = key, .address = {}}));
+  EXPECT_EQ(pair.sides[0]->meet({.index = 201, .key = key, .address = {}}).error().id(), "channel.options");
+  EXPECT_EQ(pair.sides[0]->meet({.index = 1, .key = key, .address = {}}).error().id(), "channel.options");
+  EXPECT_EQ(pair.sides[0]->meet({.index = 0, .key = detail::test_key(3).public_key(), .address = {}}).error().id(),
+            "channel.options");
+  EXPECT_EQ(pair.sides[0]->meet({.index = 9, .key = detail::test_key(0).public_key(), .address = {}}).error().id(),
+            "channel.options");
+}
+
 TEST(Channel, a_silent_channel_is_kept_by_pings_and_tells_its_round_trip) {
   Pair pair;
   ASSERT_TRUE(pair.open([](Options& o) {

@@ -266,7 +266,7 @@ void Channels::Core::link(LinkKind kind, std::uint64_t token) {
 }
 
 void Channels::Core::take_incoming() {
-  for (const auto& peer : peers_) {
+  for (const auto& peer : peers()) {
     if (!peer->has_incoming.load(std::memory_order_relaxed)) continue;
     move_incoming(*peer);
     if (peer->link != nullptr) pump(*peer->link);
@@ -333,7 +333,7 @@ std::int64_t Channels::Core::scan() {
     if (const auto it = links_.find(id); it != links_.end()) next = std::min(next, scan_link(*it->second));
   }
   scan_at_ns_ = kNever;  // what follows may lower it
-  for (const auto& peer : peers_) next = std::min(next, scan_peer(*peer));
+  for (const auto& peer : peers()) next = std::min(next, scan_peer(*peer));
   if (!listening_) {
     listening_ = now_ns_ >= accept_again_ns_ && watch(listener_.fd.get(), kListenerId, EPOLLIN).has_value();
     if (!listening_) next = std::min(next, std::max(accept_again_ns_, now_ns_ + kNsPerMs));

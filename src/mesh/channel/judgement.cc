@@ -19,7 +19,7 @@ bool Channels::Core::knows_key(Link& link, const crypto::PublicKey& key) {
     return true;
   }
   if (link.outbound) return key == find(link.peer)->key;
-  for (const auto& peer : peers_) {
+  for (const auto& peer : peers()) {
     if (peer->key != key) continue;
     link.peer = peer->index;
     return true;

@@ -6,6 +6,7 @@
 #include "chain/ledger/accounts.h"
 #include "chain/ledger/load_app.h"
 #include "chain/reputation/reputation.h"
+#include "chain/stake/stake.h"
 #include "exchange/auction/market_app.h"
 #include "exchange/market/calls.h"
 #include "exchange/market/events.h"
@@ -56,6 +57,7 @@ Result<std::unique_ptr<Validator>> Validator::open(const light::Genesis& genesis
   apps.push_back(ledger::make_accounts_app());
   apps.push_back(auction::make_market_app());
   apps.push_back(reputation::make_reputation_app());
+  if (genesis.apps.contains(stake::kStakeApp)) apps.push_back(stake::make_stake_app());
   if (genesis.apps.contains(ledger::kLoadApp)) apps.push_back(ledger::make_load_app());
   replica::Chain::Options chain;
   chain.ledger.cache_bytes = v->options_.cache_bytes;
@@ -99,9 +101,7 @@ void Validator::tell(const News& news) {
   if (!listener_) return;
   Json out = Json::object();
   if (news.topic == News::Topic::kView) {
-    out.set("topic", "view")
-        .set("view", news.view)
-        .set("leader", shown(chain_->genesis().validators.validators.at(news.leader).id()));
+    out.set("topic", "view").set("view", news.view).set("leader", shown(chain_->validator_id(news.leader)));
     return listener_("view", out.dump());
   }
   if (news.topic == News::Topic::kEvidence) return listener_("evidence", evidence_news(news).dump());

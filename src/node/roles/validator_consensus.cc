@@ -68,16 +68,15 @@ Result<client::ConsensusInfo> Validator::consensus() {
   const consensus::Facts facts = chain_->facts();
   const light::Genesis& genesis = chain_->genesis();
   const auto fast = chain_->certified(light::Grade::kFast), economic = chain_->certified(light::Grade::kEconomic);
-  const auto& validators = genesis.validators.validators;
   client::ConsensusInfo out{.height = chain_->height(),
                             .finalized = fast ? fast->header.height : Height{0},
                             .economic = economic ? economic->header.height : Height{0},
                             .view = facts.view,
-                            .leader = codec::encode_id(validators.at(facts.leader).id().view()),
+                            .leader = codec::encode_id(chain_->validator_id(facts.leader).view()),
                             .stable = facts.stable,
                             .lag = lag_of(facts),
                             .abstaining = chain_->stats().abstaining,
-                            .validators = static_cast<std::uint32_t>(validators.size()),
+                            .validators = static_cast<std::uint32_t>(chain_->validators().validators.size()),
                             .quorum_bp = genesis.params.quorum_bp,
                             .economic_bp = genesis.params.economic_bp,
                             .not_live = {},
@@ -213,7 +212,7 @@ void Validator::refresh_consensus_metrics(const replica::ChainStats& stats) {
     r.counter(Metric::kConsensusStatements, {kind}).raise_to(total);
   if (const auto out = validators_out()) show(Metric::kConsensusBannedNodes, *out);
   if (const auto newest = chain_->certified()) show(Metric::kConsensusAttestWeight, newest->power_bp);
-  const std::size_t validators = chain_->genesis().validators.validators.size();
+  const std::size_t validators = chain_->validators().validators.size();
   for (consensus::Index i = 0; i < validators; ++i) {
     if (i == chain_->self()) continue;
     const std::string label = text("{}", i);

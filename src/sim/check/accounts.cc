@@ -1,5 +1,7 @@
 #include "sim/check/accounts.h"
 
+#include <algorithm>
+
 #include "base/core/text.h"
 
 namespace hanse::sim {
@@ -30,44 +32,55 @@ void Accounts::fail_rule(std::string_view rule, std::string what) {
 }
 
 bool Accounts::blames_honest(const Fact& fact) const {
-  return fact.replica >= config_.honest.size() || config_.honest[fact.replica];
+  const SafetyEpoch* era = era_of(fact.epoch);
+  return era == nullptr || fact.replica >= era->members.size() || config_.honest[era->members[fact.replica]];
+}
+
+const SafetyEpoch* Accounts::era_of(std::uint64_t epoch) const {
+  const auto at = std::ranges::find(eras_, epoch, &SafetyEpoch::epoch);
+  return at == eras_.end() ? nullptr : &*at;
+}
+
+bool Accounts::signed_by(const Statement& s) const {
+  const SafetyEpoch* era = era_of(s.epoch);
+  return era != nullptr && era->verifier->verify(s.replica, s.purpose, statement_message(s), s.signature);
 }
 
 // Only what its receiver must be able to judge: neither behind what it has settled nor beyond what it looks at.
 void Accounts::delivered(Index self, Index from, Type type, const Frame& body, const Facts& facts) {
-  const auto lies = [&](Index signer) { return signer < config_.honest.size() && !config_.honest[signer]; };
-  if (facts.halted) return;
+  const SafetyEpoch* era = era_of(facts.epoch);
+  if (facts.halted || facts.ended || era == nullptr) return;
+  const auto lies = [&](Index signer) { return signer < era->members.size() && !config_.honest[era->members[signer]]; };
   switch (type) {
     case Type::kAttest: {
       const auto attest = consensus::decode_attest(*body);
-      if (attest && lies(from) && attest->seq > facts.stable) told(self, statement_of(from, *attest));
+      if (attest && lies(from) && attest->seq > facts.stable) told(self, statement_of(from, *attest), facts.epoch);
       return;
     }
     case Type::kStatement: {
       const auto s = consensus::decode_statement(*body);
       if (!s || !lies(s->replica) || s->purpose == Purpose::kVertex || s->purpose == Purpose::kViewChange) return;
-      const bool leads = s->purpose == Purpose::kAttest || s->replica == config_.power->leader(s->view);
+      const bool leads = s->purpose == Purpose::kAttest || s->replica == era->power->leader(s->view);
       if (leads && s->first > facts.stable && s->first + s->ids.size() <= facts.stable + consensus::kSlotWindow &&
           s->view <= facts.view)
-        told(self, *s);
+        told(self, *s, facts.epoch);
       return;
     }
     case Type::kViewChange: {
       const auto vc = consensus::decode_view_change(*body);
-      if (!vc || !lies(vc->replica) || vc->epoch != config_.epoch || vc->view <= facts.view) return;
+      if (!vc || !lies(vc->replica) || vc->epoch != facts.epoch || vc->view <= facts.view) return;
       consensus::View& asked = hosts_[self].asked[vc->replica];
       // One that is refused for its claims or its checkpoint is no statement that anybody takes.
       if (vc->view < asked || vc->checkpoint.seq != 0 || !vc->prepared.empty() || !vc->prepares.empty()) return;
       asked = vc->view;
-      return told(self, statement_of(*vc));
+      return told(self, statement_of(*vc), facts.epoch);
     }
     default: return;
   }
 }
 
-void Accounts::told(Index self, const Statement& s) {
-  if (s.epoch != config_.epoch || !config_.verifier->verify(s.replica, s.purpose, statement_message(s), s.signature))
-    return;
+void Accounts::told(Index self, const Statement& s, std::uint64_t epoch) {
+  if (s.epoch != epoch || !signed_by(s)) return;
   Host& h = hosts_[self];
   for (std::size_t i = 0; i < s.ids.size(); ++i) {
     const Fact place = place_of(s, i);
@@ -82,7 +95,7 @@ void Accounts::accused(Index self, const Evidence& evidence) {
   const auto fact = contradiction(evidence);
   if (!fact) return fail_rule("evidence", text("replica {} accuses without a contradiction", self));
   for (const Statement* s : {&evidence.first, &evidence.second})
-    if (!config_.verifier->verify(s->replica, s->purpose, statement_message(*s), s->signature))
+    if (!signed_by(*s))
       return fail_rule("evidence", text("replica {} accuses with a signature that is not of {}", self, s->replica));
   if (blames_honest(*fact)) fail_rule("slash", text("replica {} can prove two {}", self, name_of(*fact)));
   for (std::size_t i = 0; i < evidence.first.ids.size(); ++i) hosts_[self].accused.insert(place_of(evidence.first, i));

@@ -17,25 +17,24 @@ namespace hanse::sim {
 constexpr std::int64_t kJudgeNs = 20'000'000;  // verifying takes a while
 
 struct AccountsConfig {
-  const consensus::Power* power = nullptr;
-  consensus::Oracle* verifier = nullptr;  // verifies anybody's signatures
-  std::uint64_t epoch = 0;
   std::vector<bool> honest;  // by replica
 };
 
 class Accounts {
  public:
-  explicit Accounts(AccountsConfig config) : config_(std::move(config)), hosts_(config_.power->count()) {}
+  explicit Accounts(AccountsConfig config) : config_(std::move(config)), hosts_(config_.honest.size()) {}
 
   const std::optional<Failure>& failure() const { return failure_; }
 
+  void begin_epoch(SafetyEpoch epoch) { eras_.push_back(std::move(epoch)); }  // in order
   void at(std::int64_t now_ns) { now_ns_ = now_ns; }  // of what follows
 
-  // Of honest replicas only. `facts`: of the receiver, before it takes the frame.
+  // Of honest replicas only; `self` is a replica, `from` a place in the set of its epoch. `facts`: of the receiver,
+  // before it takes the frame.
   void delivered(consensus::Index self, consensus::Index from, consensus::Type type, const consensus::Frame& body,
                  const consensus::Facts& facts);
   void accused(consensus::Index self, const consensus::Evidence& evidence);
-  void restarted(consensus::Index self);  // it forgot, and owes nothing
+  void restarted(consensus::Index self);  // or in another epoch: it forgot, and owes nothing
   void proven(const consensus::Fact& fact);
   void finish();
 
@@ -49,10 +48,13 @@ class Accounts {
     std::set<consensus::Fact> accused;
   };
   void fail_rule(std::string_view rule, std::string what);
-  void told(consensus::Index self, const consensus::Statement& statement);
+  void told(consensus::Index self, const consensus::Statement& statement, std::uint64_t epoch);
+  const SafetyEpoch* era_of(std::uint64_t epoch) const;
+  bool signed_by(const consensus::Statement& statement) const;
   bool blames_honest(const consensus::Fact& fact) const;
 
   AccountsConfig config_;
+  std::vector<SafetyEpoch> eras_;
   std::int64_t now_ns_ = 0;
   std::vector<Host> hosts_;
   std::set<consensus::Fact> landed_;

@@ -26,8 +26,14 @@ constexpr Index kLiar = 3;
 struct AccountsTest : testing::Test {
   consensus::Power power = *consensus::Power::create({2'500, 2'500, 2'500, 2'500}, 6'700, 8'000);
   Plain oracle;
-  Accounts accounts{{.power = &power, .verifier = &oracle, .epoch = 1, .honest = {true, true, true, false}}};
-  consensus::Facts facts;
+  Accounts accounts = begun();
+  consensus::Facts facts{.epoch = 1};
+
+  Accounts begun() {
+    Accounts made{{.honest = {true, true, true, false}}};
+    made.begin_epoch({.epoch = 1, .base = 0, .power = &power, .verifier = &oracle, .members = {0, 1, 2, 3}});
+    return made;
+  }
 
   static Statement attest(Index signer, consensus::Seq slot, std::uint8_t what) {
     Hash32 block;
@@ -89,7 +95,7 @@ TEST_F(AccountsTest, nothing_is_owed_for_bad_signatures_old_slots_other_epochs_o
 TEST_F(AccountsTest, nobody_honest_is_accused_or_punished) {
   accounts.accused(0, consensus::evidence_of(attest(1, 8, 1), attest(1, 8, 2)));
   EXPECT_EQ(rule(), "slash");
-  Accounts others{{.power = &power, .verifier = &oracle, .epoch = 1, .honest = {true, true, true, false}}};
+  Accounts others = begun();
   others.proven({.purpose = Purpose::kAttest, .replica = kLiar, .epoch = 1, .view = 0, .place = 8});
   EXPECT_FALSE(others.failure());
   others.proven({.purpose = Purpose::kAttest, .replica = 2, .epoch = 1, .view = 0, .place = 8});
@@ -99,11 +105,20 @@ TEST_F(AccountsTest, nobody_honest_is_accused_or_punished) {
 TEST_F(AccountsTest, an_accusation_needs_a_contradiction_and_good_signatures) {
   accounts.accused(0, consensus::evidence_of(attest(kLiar, 8, 1), attest(kLiar, 16, 2)));
   EXPECT_EQ(rule(), "evidence");
-  Accounts others{{.power = &power, .verifier = &oracle, .epoch = 1, .honest = {true, true, true, false}}};
+  Accounts others = begun();
   Statement forged = attest(kLiar, 8, 2);
   forged.signature = {1};
   others.accused(0, consensus::evidence_of(attest(kLiar, 8, 1), forged));
   EXPECT_EQ(others.failure()->rule, "evidence");
+}
+
+// In the set of epoch 2 the liar sits in place 0, and replica 0 in place 1.
+TEST_F(AccountsTest, who_is_blamed_is_who_sat_there_in_that_epoch) {
+  accounts.begin_epoch({.epoch = 2, .base = 64, .power = &power, .verifier = &oracle, .members = {3, 0, 1, 2}});
+  accounts.proven({.purpose = Purpose::kAttest, .replica = 0, .epoch = 2, .view = 0, .place = 72});
+  EXPECT_FALSE(accounts.failure());
+  accounts.proven({.purpose = Purpose::kAttest, .replica = 3, .epoch = 2, .view = 0, .place = 72});
+  EXPECT_EQ(accounts.failure()->rule, "slash");
 }
 
 }  // namespace

@@ -7,7 +7,8 @@
 //   memory        a ViewChange claims all that its sender voted above the stable checkpoint; no votes in views given up
 //   available     a Prepare names only tips that its sender holds, or that power >= A acknowledged to it
 //   choice        votes for what a view change decides are for that (sim/check/choice.h computes it again)
-//   window, join, new_view, epoch, cut, lane, time, validity, roots, finality, bounds, evidence, abstain, halt
+//   epoch         every replica ends an epoch at the same slot, which says so, and nothing of it comes behind
+//   window, join, new_view, cut, lane, time, validity, roots, finality, bounds, evidence, abstain, halt
 // Byzantine replicas are watched by nobody. Pure; one thread at a time. Errors: none (a finding is a value).
 #pragma once
 
@@ -28,12 +29,18 @@ struct Failure {
 };
 
 struct SafetyConfig {
-  const consensus::Power* power = nullptr;
-  consensus::Oracle* verifier = nullptr;  // verifies anybody's signatures
-  std::uint64_t epoch = 0;
   std::int64_t timeout_ms_max = 0;
   std::size_t lane_bytes_max = 0;
   std::vector<bool> honest;  // by replica
+};
+
+// One epoch: its set and what it stands on. Places of a set are not replicas: `members` leads from one to the other.
+struct SafetyEpoch {
+  std::uint64_t epoch = 0;
+  consensus::Seq base = 0;
+  const consensus::Power* power = nullptr;
+  consensus::Oracle* verifier = nullptr;  // verifies anybody's signatures of this epoch
+  std::vector<consensus::Index> members = {};
 };
 
 enum class Step : std::uint8_t { kTick, kOther };
@@ -46,12 +53,16 @@ class Safety {
   const std::optional<Failure>& failure() const { return failure_; }
   void fail_rule(std::string_view rule, std::string what);  // what the simulator itself found
 
-  // Of honest replicas only.
+  // Epochs one after the other, each once, before anybody is in it; the first before anything else.
+  void begin_epoch(SafetyEpoch epoch);
+  void entered_epoch(consensus::Index self, std::uint64_t epoch);
+
+  // Of honest replicas only: `self` is a replica, `from` and what frames say are places in the set of its epoch.
   void appended(consensus::Index self, const consensus::Record& record);
   void synced(consensus::Index self, std::size_t records);    // so many of the appended ones are durable now
   void crashed(consensus::Index self, std::size_t survived);  // of those that were not durable
   void damaged(consensus::Index self);  // its journal is gone: its lane may fork, which costs that lane only (5.3)
-  void restarted(consensus::Index self, consensus::Seq executed);
+  void restarted(consensus::Index self, consensus::Seq executed, std::uint64_t epoch);
   void delivered(consensus::Index self, consensus::Index from, consensus::Type type, const consensus::Frame& body);
   // `before` and `after`: the replica's facts around the step that sent it. The stable slot of `after` counts.
   void sent(consensus::Index self, consensus::Type type, const consensus::Frame& body, const consensus::Facts& before,
@@ -72,6 +83,7 @@ class Safety {
   struct Tally;
 
   struct Entered;
+  struct Era;
 
   Hash32 proposal_digest(const consensus::Frame& body, const consensus::PrePrepare& message);
   void sent_frame(consensus::Index self, consensus::Type type, const consensus::Frame& body,
@@ -82,21 +94,28 @@ class Safety {
   void sent_vertex(consensus::Index self, const consensus::Frame& body);
   void count(consensus::Index self, consensus::Index from, std::uint8_t phase, const consensus::Vote& vote);
   void count_new_view(consensus::Index self, const consensus::Frame& body);
+  const Era& era_of(std::uint64_t epoch) const;
+  bool knows(std::uint64_t epoch) const;
+  bool honest_at(const Era& era, consensus::Index place) const;
+  // The cut that slot seq + 1 stands on.
+  const std::vector<consensus::Tip>& cut_after(consensus::Seq seq) const;
   std::uint32_t weight(const Host& h, std::uint8_t phase, consensus::View view, consensus::Seq seq,
                        const Hash32& digest) const;
   bool justified(const Host& h, consensus::Seq seq, const Hash32& digest) const;
   void heard_of(consensus::Index self, consensus::Index from, consensus::Type type, const consensus::Frame& body);
   void check_tips(consensus::Index self, const consensus::Vote& vote);
   void entered(consensus::Index self, const consensus::NewView& message);
-  void check_slot(const consensus::Execute& execute);
+  void check_slot(const Era& era, const consensus::Execute& execute);
+  void check_end(consensus::Index self, const consensus::Execute& execute);
   bool kept(const Host& h, std::uint64_t key, std::string_view what, consensus::Index self);
 
   SafetyConfig config_;
+  std::vector<Era> eras_;
+  std::uint64_t first_epoch_ = 0;
   std::vector<std::unique_ptr<Host>> hosts_;
   std::vector<Agreed> agreed_;
   std::unordered_map<std::uint64_t, Hash32> prepared_;  // (view, seq) -> the digest honest replicas committed to
   std::unordered_set<Hash32> honest_vertices_;
-  consensus::View view_max_ = 0;  // highest view an honest replica asked for
   std::uint64_t checks_ = 0;
   struct Cached {
     consensus::Frame frame;

@@ -18,12 +18,9 @@ class SafetyTest : public testing::Test {
  protected:
   SafetyTest()
       : power(Power::create({2500, 2500, 2500, 2500}, 6'700, 8'000).value()),
-        safety({.power = &power,
-                .verifier = &oracle,
-                .epoch = 1,
-                .timeout_ms_max = 60'000,
-                .lane_bytes_max = 1'000,
-                .honest = {true, true, true, false}}) {}
+        safety({.timeout_ms_max = 60'000, .lane_bytes_max = 1'000, .honest = {true, true, true, false}}) {
+    safety.begin_epoch({.epoch = 1, .base = 0, .power = &power, .verifier = &oracle, .members = {0, 1, 2, 3}});
+  }
 
   std::string rule() const { return safety.failure() ? safety.failure()->rule : ""; }
   static Frame frame(Bytes bytes) { return std::make_shared<const Bytes>(std::move(bytes)); }
@@ -36,10 +33,11 @@ class SafetyTest : public testing::Test {
     return {.epoch = 1, .view = view, .seq = seq, .digest = digest(n)};
   }
   void keep(Index self, RecordType type, const Vote& v) {
-    Bytes claim(48);
-    store_le(claim.data(), v.seq);
-    std::copy(v.digest.data.begin(), v.digest.data.end(), claim.begin() + 8);
-    store_le(claim.data() + 40, v.view);
+    Bytes claim(56);
+    store_le(claim.data(), v.epoch);
+    store_le(claim.data() + 8, v.seq);
+    std::copy(v.digest.data.begin(), v.digest.data.end(), claim.begin() + 16);
+    store_le(claim.data() + 48, v.view);
     safety.appended(self, {.type = type, .payload = frame(claim)});
   }
   void send(Index self, Type type, const Frame& body) { safety.sent(self, type, body, facts, facts); }
@@ -77,6 +75,38 @@ class SafetyTest : public testing::Test {
   Safety safety;
   Facts facts;
 };
+
+TEST_F(SafetyTest, an_epoch_ends_at_one_slot_for_all) {
+  const auto null_slot = [&](Index self, Seq seq, bool end) {
+    for (Index from = 0; from < 3; ++from)
+      hears(self, from, Type::kCommit, {.epoch = 1, .view = 0, .seq = seq, .digest = {}});
+    safety.committed(self, {.seq = seq, .digest = {}, .proposal = {}, .vertices = {}, .cut = {}, .epoch_end = end});
+  };
+  null_slot(0, 1, false);
+  null_slot(0, 2, true);
+  null_slot(1, 1, false);
+  EXPECT_EQ(rule(), "");
+  null_slot(1, 2, false);
+  EXPECT_EQ(rule(), "epoch");
+}
+
+TEST_F(SafetyTest, nothing_of_an_epoch_is_executed_behind_its_end) {
+  for (Index from = 0; from < 3; ++from)
+    for (const Seq seq : {Seq{1}, Seq{2}})
+      hears(0, from, Type::kCommit, {.epoch = 1, .view = 0, .seq = seq, .digest = {}});
+  safety.committed(0, {.seq = 1, .digest = {}, .proposal = {}, .vertices = {}, .cut = {}, .epoch_end = true});
+  safety.begin_epoch({.epoch = 2, .base = 1, .power = &power, .verifier = &oracle, .members = {3, 2, 1, 0}});
+  EXPECT_EQ(rule(), "");
+  safety.committed(0, {.seq = 2, .digest = {}, .proposal = {}, .vertices = {}, .cut = {}});
+  EXPECT_EQ(rule(), "epoch");
+}
+
+TEST_F(SafetyTest, votes_of_another_epoch_are_for_nobody_to_send) {
+  safety.begin_epoch({.epoch = 2, .base = 0, .power = &power, .verifier = &oracle, .members = {3, 2, 1, 0}});
+  safety.entered_epoch(0, 2);
+  prepare(0, vote(1, 7));
+  EXPECT_EQ(rule(), "epoch");
+}
 
 TEST_F(SafetyTest, accepts_a_vote_after_its_record) {
   prepare(1, vote(1, 7));

@@ -56,6 +56,9 @@ App::App(AppConfig config) : config_(config) {
   genesis_.registers.resize(config.keys);
   genesis_.last.resize(config.clients);
   genesis_.hash = spread(0);
+  genesis_.epoch = config.epoch;
+  genesis_.set = config.replicas;
+  genesis_.keys.resize(64);
 }
 
 void App::apply(Block& block, ByteView batch) {
@@ -67,7 +70,9 @@ void App::apply(Block& block, ByteView batch) {
       batch = batch.subspan(tx.number);
       continue;
     }
-    if (!known || tx.client >= config_.clients || tx.key >= config_.keys) continue;
+    if (!known) continue;
+    if (tx.client == kOperator) apply_change(block, tx);
+    if (tx.client >= config_.clients || tx.key >= config_.keys) continue;
     if (tx.number != block.last[tx.client] + 1) {
       ++repeats_;
       continue;
@@ -81,19 +86,38 @@ void App::apply(Block& block, ByteView batch) {
 
 void App::judge(Block& block, ByteView bytes) const {
   const auto evidence = consensus::decode_evidence(bytes);
-  if (!evidence || evidence->first.epoch != config_.epoch) return;
+  if (!evidence || evidence->first.epoch < config_.epoch || evidence->first.epoch > block.epoch) return;
   const auto fact = contradiction(*evidence);
   if (!fact) return;
   const auto at = std::ranges::lower_bound(block.facts, *fact);
   if (at != block.facts.end() && *at == *fact) return;
   for (const consensus::Statement* s : {&evidence->first, &evidence->second})
-    if (!config_.verifier->verify(s->replica, s->purpose, statement_message(*s), s->signature)) return;
+    if (!config_.verifier(s->epoch).verify(s->replica, s->purpose, statement_message(*s), s->signature)) return;
   block.facts.insert(at, *fact);
   block.proven.push_back(*fact);
 }
 
+void App::apply_change(Block& block, const Tx& tx) {
+  if (tx.number <= block.changes || tx.arg == 0 || (tx.arg & ~config_.replicas) != 0) return;
+  block.changes = tx.number;
+  block.next_set = tx.arg;
+  block.next_keys = tx.expected & tx.arg;
+}
+
+// What is said of the epoch before the block's transactions: `set` and `keys` of its end are those of the next one.
+void App::turn(Block& block, const Block& parent, const consensus::Execute& e) {
+  block.epoch = parent.epoch + (parent.ends ? 1 : 0);
+  block.base = parent.ends ? parent.seq : parent.base;
+  block.ends = e.epoch_end;
+  block.set = parent.set;
+  block.keys = parent.keys;
+  block.changes = parent.changes;
+  block.next_set = parent.next_set;
+  block.next_keys = parent.next_keys;
+}
+
 const Block* App::execute(const Block* parent, const consensus::Execute& e) {
-  std::uint64_t key = mix(word(parent->hash), mix(word(e.digest), e.seq));
+  std::uint64_t key = mix(word(parent->hash), mix(word(e.digest), 2 * e.seq + (e.epoch_end ? 1 : 0)));
   for (const auto& v : e.vertices) key = mix(key, word(v.id));
   for (const auto& child : parent->children)
     if (child->key == key) return child.get();
@@ -106,6 +130,7 @@ const Block* App::execute(const Block* parent, const consensus::Execute& e) {
   block->last = parent->last;
   block->facts = parent->facts;
   block->key = key;
+  turn(*block, *parent, e);
   for (const auto& v : e.vertices) {
     vertices_.emplace(v.id, v.frame);
     block->vertices.push_back(v.frame);
@@ -114,7 +139,15 @@ const Block* App::execute(const Block* parent, const consensus::Execute& e) {
   for (const std::uint64_t r : block->registers) key = mix(key, r);
   for (const std::uint32_t n : block->last) key = mix(key, n);
   for (const consensus::Fact& f : block->proven) key = mix(key, mix(mix(f.replica, f.view), f.place));
+  key = mix(mix(key, block->set), mix(block->next_set, block->epoch));
   block->hash = spread(key);
+  if (block->ends) {
+    if (block->next_set != 0) block->set = block->next_set;
+    for (std::size_t i = 0; i < block->keys.size(); ++i) block->keys[i] += block->next_keys >> i & 1;
+    block->next_set = block->next_keys = 0;
+  }
+  block->due = !block->ends &&
+               (block->next_set != 0 || (config_.epoch_slots != 0 && block->seq - block->base >= config_.epoch_slots));
   block->wants_block = config_.wants_blocks && key % 4 == 0;
   auto& children = const_cast<Block*>(parent)->children;  // the tree is ours
   children.push_back(std::move(block));

@@ -1,11 +1,13 @@
 // The application and ledger of a simulated network: registers under keys, and a block per slot whose hash covers the
 // blocks before, the digest and the vertices in their order. Blocks form one tree for the whole network: replicas that
 // execute the same slots the same way share them, so a block costs its work once, and a replica's ledger is a path.
-// A transaction is executed once: each client has one at a time, numbered. Evidence against a replica is a transaction
-// too: the ledger judges it and keeps the fact, once.
+// A transaction is executed once: each client has one at a time, numbered. The operator's transactions name the next
+// validator set; where an epoch ends the newest one named takes over. Evidence against a replica is a transaction too:
+// the ledger judges it and keeps the fact, once.
 // One thread at a time. Errors: none (what a Byzantine batch holds is skipped).
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -26,6 +28,7 @@ struct Tx {
 constexpr std::size_t kTxBytes = 24;
 void encode_tx(Bytes& out, const Tx& tx);
 void encode_evidence_tx(Bytes& out, const consensus::Evidence& evidence);
+constexpr std::uint16_t kOperator = 0xFFFE;  // arg = mask of the next set's replicas, expected = of keys that rotate
 
 struct Block {
   struct Done {
@@ -42,6 +45,15 @@ struct Block {
   std::vector<Done> done;
   bool wants_block = false;
 
+  // Epochs.
+  std::uint64_t epoch = 0;
+  consensus::Seq base = 0;  // where it began
+  bool ends = false, due = false;
+  std::uint64_t set = 0;                      // mask of the epoch's replicas
+  std::vector<std::uint8_t> keys;             // by replica: how often its key was rotated
+  std::uint32_t changes = 0;                  // the newest one executed
+  std::uint64_t next_set = 0, next_keys = 0;  // 0: nothing pending
+
   std::vector<std::uint64_t> registers;
   std::vector<std::uint32_t> last;      // by client: the number of its newest executed transaction
   std::vector<consensus::Fact> facts;   // proven so far, ascending
@@ -53,8 +65,11 @@ struct Block {
 struct AppConfig {
   std::uint32_t clients = 0, keys = 0;
   bool wants_blocks = false;
-  std::uint64_t epoch = 0;
-  consensus::Oracle* verifier = nullptr;  // of anybody's signatures
+  std::uint64_t epoch = 0;                // the first one's number
+  consensus::Seq epoch_slots = 0;         // an epoch is due after so many; 0 = only when its set is to change
+  std::uint64_t replicas = 0;             // mask
+  // Of anybody's signatures in an epoch that is not after the one of the block.
+  std::function<consensus::Oracle&(std::uint64_t epoch)> verifier = {};
 };
 
 class App {
@@ -69,6 +84,8 @@ class App {
  private:
   void apply(Block& block, ByteView batch);
   void judge(Block& block, ByteView evidence) const;
+  void apply_change(Block& block, const Tx& tx);
+  void turn(Block& block, const Block& parent, const consensus::Execute& execute);
 
   AppConfig config_;
   Block genesis_;

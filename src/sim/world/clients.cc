@@ -24,16 +24,22 @@ void World::start_operation(std::uint32_t client) {
 }
 
 void World::submit(std::uint32_t client) {
-  const HostId to =
-      calm_ ? core_[client_dice_.below(core_.size())] : static_cast<HostId>(client_dice_.below(power_.count()));
+  auto to = static_cast<HostId>(client_dice_.below(calm_ ? core_.size() : plan_.n));
+  if (calm_) {
+    to = core_[to];
+    for (const HostId id : core_)  // who only follows takes no transactions
+      if (host(to).facts.follower && !host(id).facts.follower) to = id;
+  }
   push(EventKind::kSubmit, now_ + client_dice_.log_normal(plan_.tuning.delay_us * kUs), to, client,
        clients_[client].number);
   push(EventKind::kRetry, now_ + 3 * plan_.tuning.timeout_ms * kMs, 0, client, clients_[client].number);
 }
 
-void World::arrive(Host& h, std::uint32_t client) {
+void World::arrive(Host& h, std::uint32_t client) { put(h, clients_[client].tx); }
+
+void World::put(Host& h, const Tx& tx) {
   if (!h.up) return;
-  encode_tx(h.pool, clients_[client].tx);
+  encode_tx(h.pool, tx);
   ++h.pool_count;
   flush_soon(h);
 }

@@ -29,6 +29,7 @@ void World::take_statements(Host& h, Effects& e) {
 void World::stated(Host& h) {
   consensus::Statement own = std::move(h.to_state.front());
   h.to_state.pop_front();
+  if (own.epoch != h.era->epoch) return;  // of an epoch that is over
   own.signature = h.oracle->sign(own.purpose, statement_message(own));
   step(h, Step::kOther, [&](Replica& r, consensus::Now now) { return r.stated(now, std::move(own)); });
 }
@@ -37,6 +38,7 @@ void World::checked(Host& h) {
   const consensus::CheckStatement c = std::move(h.to_check.front());
   h.to_check.pop_front();
   const consensus::Statement& s = c.statement;
+  if (s.epoch != h.era->epoch) return;
   const bool good = h.oracle->verify(s.replica, s.purpose, statement_message(s), s.signature);
   step(h, Step::kOther, [&](Replica& r, consensus::Now now) {
     return r.checked(now, c, good ? consensus::Signature::kGood : consensus::Signature::kBad);
@@ -66,8 +68,10 @@ void World::landed(Host& h, const Block& block) {
 
 // What the core can prove now must be on the ledger before the end. What liars do from here on may still be under way.
 void World::owe() {
-  for (const HostId id : core_)
+  for (const HostId id : core_) {
+    if (host(id).place == consensus::kFollower) continue;
     for (const auto& [fact, evidence] : host(id).accusations) host(id).owed.push_back(fact);
+  }
 }
 
 bool World::all_paid() const {

@@ -21,22 +21,15 @@ void World::start(Host& h) {
     if (h.watched) safety_.damaged(h.self);
   }
   const Block& newest = *h.chain.back();
-  consensus::Start start{.executed = newest.seq,
-                         .executed_block = newest.seq == 0 ? Hash32{} : newest.hash,
-                         .cut = newest.cut,
-                         .stable = h.certificates.empty() ? consensus::Certificate{} : h.certificates.back(),
-                         .wants_block = newest.wants_block,
-                         .abstain = h.damaged,
-                         .records = h.journal};
-  const Tuning& t = plan_.tuning;
-  consensus::Config config{.epoch = kEpoch,
-                           .self = h.self,
-                           .power = power_,
-                           .timeout_ms = t.timeout_ms,
-                           .interval_ms = t.interval_ms,
-                           .attest_every = t.attest_every,
-                           .checkpoint_every = t.checkpoint_every,
-                           .slots_in_flight_max = t.slots_in_flight};
+  const Block& base = base_of(h);
+  consensus::Start start;
+  start.executed = newest.seq;
+  start.executed_block = newest.seq == 0 ? Hash32{} : newest.hash;
+  if (newest.seq != base.seq) start.cut = newest.cut;
+  if (!h.certificates.empty()) start.stable = h.certificates.back();
+  start.wants_block = newest.wants_block;
+  start.abstain = h.damaged;
+  start.records = h.journal;
   if (h.damaged) saw(Seen::kAbstains);
   ++h.gen;
   h.token_base = static_cast<std::int64_t>(h.journal.size());
@@ -54,13 +47,10 @@ void World::start(Host& h) {
   h.accusing = false;
   if (h.watched) accounts_.restarted(h.self);
   h.timer_at = INT64_MAX;
-  if (!h.oracle) h.oracle = std::make_unique<HostOracle>(*signatures_, h.self);
-  auto replica = Replica::create(std::move(config), std::move(start), *h.oracle, now_of(h));
-  if (!replica) return safety_.fail_rule("start", text("replica {} does not start: {}", h.self, replica.error().str()));
-  h.replica = std::move(*replica);
-  h.facts = h.replica->facts();
+  make_replica(h, std::move(start), base);
+  if (failed()) return;
   h.up = true;
-  if (h.watched) safety_.restarted(h.self, newest.seq);
+  if (h.watched) safety_.restarted(h.self, newest.seq, h.era->epoch);
   wake(h);
   for (HostId peer = 0; peer < hosts_.size(); ++peer)
     if (peer != h.id) reconnect_soon(h.id, peer, h.dice.between(0, 3) * kMs);
@@ -120,7 +110,7 @@ void World::apply(Host& h, const Facts& before, Effects& e) {
     if (h.watched) safety_.certified(h.self, c);
     consensus::Voters signers;
     for (const auto& s : c.signatures) signers.add(s.replica);
-    if (signers.power(power_) >= power_.economic()) saw(Seen::kEconomic);
+    if (signers.power(*h.era->power) >= h.era->power->economic()) saw(Seen::kEconomic);
     if (c.seq % plan_.tuning.checkpoint_every != 0) continue;
     std::erase_if(h.certificates, [&](const auto& old) { return old.seq == c.seq; });
     if (h.certificates.empty() || h.certificates.back().seq < c.seq) h.certificates.push_back(std::move(c));
@@ -135,18 +125,19 @@ void World::apply(Host& h, const Facts& before, Effects& e) {
       saw(Seen::kVotesAgain);
     }
   }
-  if (e.released) {
+  if (e.released && !e.epoch_ended) {
     h.release = Host::Release{.token = *e.released, .executed = h.facts.executed};
     release(h);
   }
   if (h.watched && h.facts.executed + consensus::kSlotWindow < safety_.agreed() && before.wanted_view == before.view &&
       h.facts.wanted_view > h.facts.view)
     saw(Seen::kViewChangeInCatchUp);
+  if (e.epoch_ended) next_epoch(h, *e.epoch_ended);
 }
 
 void World::send(Host& h, const consensus::Send& s, const Facts& before) {
   const bool ordering = s.type == Type::kPrePrepare || s.type == Type::kPrepare || s.type == Type::kCommit;
-  const std::uint64_t copies = s.to == consensus::kEveryone ? power_.count() - 1 : 1;
+  const std::uint64_t copies = s.to == consensus::kEveryone ? plan_.n - 1u : 1;
   if (ordering && s.body->size() >= 24) {
     const auto seq = load_le<Seq>(s.body->data() + 16);  // all three have it there
     if (seq <= kSlotsSimMax) {
@@ -186,12 +177,13 @@ void World::send(Host& h, const consensus::Send& s, const Facts& before) {
   }
   if (h.watched) safety_.sent(h.self, s.type, s.body, before, h.facts);
   if (s.to != consensus::kEveryone) {
-    if (s.to >= power_.count() || s.to == h.self)
+    const Index to = replica_at(*h.era, s.to);
+    if (to >= plan_.n || to == h.self)
       return safety_.fail_rule("validity", text("replica {} sends to {}", h.self, s.to));
-    if (h.liar) return h.liar->out(s.to, s.type, s.body);
-    return transmit(h, s.to, s.type, s.body);
+    if (h.liar) return h.liar->out(to, s.type, s.body);
+    return transmit(h, to, s.type, s.body);
   }
-  for (Index to = 0; to < power_.count(); ++to) {
+  for (Index to = 0; to < plan_.n; ++to) {
     if (to == h.self) continue;
     if (h.liar) {
       h.liar->out(to, s.type, s.body);
@@ -272,12 +264,16 @@ void World::executed(Host& h) {
     push(EventKind::kLedgerSynced, now_ + h.dice.between(5, 150) * kMs, h.id, x.seq, h.gen);
   }
   if (!h.to_execute.empty()) execute_next(h);
-  step(h, Step::kOther,
-       [&](Replica& r, consensus::Now now) { return r.executed(now, x.seq, block->hash, block->wants_block); });
+  step(h, Step::kOther, [&](Replica& r, consensus::Now now) {
+    return r.executed(now,
+                      {.seq = x.seq, .block = block->hash, .wants_block = block->wants_block, .epoch_due = block->due});
+  });
 }
 
 void World::serve(Host& h, const Effects& e) {
-  const auto reply = [&](Index to, Type type, const Frame& body) {
+  const auto reply = [&](Index place, Type type, const Frame& body) {
+    const Index to = replica_at(*h.era, place);
+    if (to >= plan_.n) return safety_.fail_rule("validity", text("replica {} serves {}", h.self, place));
     if (h.liar) {
       h.liar->out(to, type, body);
     } else {
@@ -292,9 +288,10 @@ void World::serve(Host& h, const Effects& e) {
       if (!frame) break;
       const auto v = consensus::decode_vertex(frame);
       const auto& cut = h.chain.back()->cut;
-      const bool have = v && std::ranges::any_of(cut, [&](const consensus::Tip& t) {
-                          return t.lane == v->vertex.lane && t.height >= v->vertex.height;
-                        });
+      const bool earlier = v && v->vertex.epoch < h.chain.back()->epoch;
+      const bool have = v && (earlier || std::ranges::any_of(cut, [&](const consensus::Tip& t) {
+                                return t.lane == v->vertex.lane && t.height >= v->vertex.height;
+                              }));
       if (!have) break;
       reply(s.to, Type::kVertex, frame);
       if (v->vertex.height <= s.above + 1) break;
@@ -310,6 +307,15 @@ void World::serve(Host& h, const Effects& e) {
         for (const Frame& v : h.chain[seq]->vertices) reply(s.to, Type::kVertex, v);
       reply(s.to, Type::kSlot, consensus::slot_frame(seq, h.chain[seq]->proposal));
     }
+  }
+  for (const consensus::ServeHandover& s : e.serve_handovers) {
+    const auto next = static_cast<std::size_t>(s.epoch + 1 - kEpoch);
+    if (s.epoch < kEpoch || next >= eras_.size()) continue;
+    const auto known = std::ranges::find(h.certificates, eras_[next]->base, &consensus::Certificate::seq);
+    if (known == h.certificates.end()) continue;
+    saw(Seen::kHandovers);
+    reply(s.to, Type::kHandover,
+          std::make_shared<const Bytes>(encode(consensus::Handover{.epoch = s.epoch, .certificate = *known})));
   }
   for (const consensus::ServeProposal& s : e.serve_proposals)
     if (s.seq < h.chain.size() && h.chain[s.seq]->digest == s.digest && h.chain[s.seq]->proposal)

@@ -34,13 +34,20 @@ Liar::Liar(World& world, Host& host, std::uint32_t lies, Dice dice)
 bool Liar::other_face(Index to) const { return (world_.lie_mask_ >> (to % 64) & 1) != 0; }
 
 bool Liar::own_vertex(Type type, const Frame& body) const {
-  return type == Type::kVertex && body->size() >= 10 && load_le<Index>(body->data() + 8) == host_.self;
+  return type == Type::kVertex && body->size() >= 10 && load_le<Index>(body->data() + 8) == host_.place;
 }
 
 void Liar::emit(Index to, Type type, const Frame& body) { world_.transmit(host_, to, type, body); }
 void Liar::emit_all(Type type, const Frame& body) {
-  for (Index to = 0; to < world_.power_.count(); ++to)
+  for (Index to = 0; to < world_.plan_.n; ++to)
     if (to != host_.self) emit(to, type, body);
+}
+
+// Of a lane of the epoch before nothing is left; old frames are kept, to be sent again.
+void Liar::enter() {
+  forks_.clear();
+  faces_.clear();
+  view_ = 0;
 }
 
 void Liar::out(Index to, Type type, const Frame& body) {
@@ -132,7 +139,7 @@ void Liar::spoil(Proposal& p) {
         if (tip.height > 1) tip.height -= 1 + dice_.below(static_cast<std::uint64_t>(tip.height - 1));
       return;
     case 2:  // a tip without a vertex behind it, in a lane that did not move
-      for (Index lane = 0; lane < world_.power_.count(); ++lane)
+      for (Index lane = 0; lane < host_.era->members.size(); ++lane)
         if (std::ranges::find(p.tips, lane, &consensus::Tip::lane) == p.tips.end()) {
           p.tips.push_back({.lane = lane, .height = 1 + dice_.below(40), .id = invented(dice_)});
           break;
@@ -159,7 +166,7 @@ Frame Liar::other_proposal(const Frame& body) {
   const Seq seq = p.seq;
   bool forked = false;
   for (auto& tip : p.tips)
-    if (tip.lane == host_.self)
+    if (tip.lane == host_.place)
       if (const auto fork = forks_.find(tip.height); fork != forks_.end()) {
         tip.id = fork->second.id;
         forked = true;
@@ -200,8 +207,8 @@ void Liar::vote_for(View view, Seq seq, const Digest& digest, Face face) {
   const std::uint64_t key = mix(mix(view, seq), mix(load_le<std::uint64_t>(digest.data.data()), 0));
   if (!voted_.insert(key).second) return;
   world_.saw(Seen::kLies);
-  const Frame vote = frame_of(encode(Vote{.epoch = kEpoch, .view = view, .seq = seq, .digest = digest}));
-  for (Index to = 0; to < world_.power_.count(); ++to) {
+  const Frame vote = frame_of(encode(Vote{.epoch = host_.era->epoch, .view = view, .seq = seq, .digest = digest}));
+  for (Index to = 0; to < world_.plan_.n; ++to) {
     if (to == host_.self || (face == Face::kSecond && !other_face(to)) || (face == Face::kFirst && other_face(to)))
       continue;
     emit(to, Type::kPrepare, vote);
@@ -224,10 +231,10 @@ Frame Liar::other_vertex(const Frame& body) {
   const consensus::VertexFrame made = consensus::make_vertex(std::move(other), batch);
   forks_[v->vertex.height] = {.frame = made.frame, .id = made.id};
   // It stands behind both chains.
-  const consensus::Ack ack{.epoch = kEpoch,
-                           .runs = {{.lane = host_.self, .first_height = v->vertex.height, .ids = {made.id}}}};
+  const consensus::Ack ack{.epoch = host_.era->epoch,
+                           .runs = {{.lane = host_.place, .first_height = v->vertex.height, .ids = {made.id}}}};
   const Frame said = frame_of(encode(ack));
-  for (Index to = 0; to < world_.power_.count(); ++to)
+  for (Index to = 0; to < world_.plan_.n; ++to)
     if (to != host_.self && other_face(to)) emit(to, Type::kAck, said);
   return made.frame;
 }
@@ -235,7 +242,7 @@ Frame Liar::other_vertex(const Frame& body) {
 // What it signs after the fact fits what it told this peer.
 Frame Liar::other_statement(const Frame& body) {
   auto s = consensus::decode_statement(*body);
-  if (!s || s->replica != host_.self) return nullptr;
+  if (!s || s->replica != host_.place || s->epoch != host_.era->epoch) return nullptr;
   bool differs = false;
   for (std::size_t i = 0; i < s->ids.size(); ++i) {
     const auto& doubles = s->purpose == consensus::Purpose::kProposals ? faces_ : forks_;
@@ -256,7 +263,7 @@ void Liar::overhear(Index from, Type type, const Frame& body) {
   if (type == Type::kStatement) {
     if (auto said = consensus::decode_statement(*body)) s = *std::move(said);
   } else if (const auto attest = consensus::decode_attest(*body)) {
-    s = consensus::statement_of(from, *attest);
+    s = consensus::statement_of(world_.place_in(*host_.era, from), *attest);
   }
   if (!s) return;
   if (signed_.size() < kSignedMax) {
@@ -334,7 +341,7 @@ void Liar::forge_claims(ViewChange& vc) {
 
 Frame Liar::other_claims(const Frame& body) {
   auto vc = consensus::decode_view_change(*body);
-  if (!vc || vc->replica != host_.self || vc->view == 0) return nullptr;
+  if (!vc || vc->replica != host_.place || vc->view == 0) return nullptr;
   forge_claims(*vc);
   return frame_of(encode(*vc));
 }
@@ -345,7 +352,7 @@ Frame Liar::other_new_view(const Frame& body) {
   switch (dice_.below(3)) {
     case 0:  // its own view change says something else
       for (ViewChange& vc : m->view_changes)
-        if (vc.replica == host_.self) forge_claims(vc);
+        if (vc.replica == host_.place) forge_claims(vc);
       break;
     case 1:
       if (!m->view_changes.empty())
@@ -354,7 +361,7 @@ Frame Liar::other_new_view(const Frame& body) {
       break;
     default:  // others' words, twisted
       for (ViewChange& vc : m->view_changes)
-        if (vc.replica != host_.self && dice_.chance(5'000)) {
+        if (vc.replica != host_.place && dice_.chance(5'000)) {
           const Bytes signature = vc.signature;
           forge_claims(vc);
           vc.signature = signature;
@@ -377,7 +384,8 @@ Frame Liar::other_slot(const Frame& body) {
   if (!slot) return nullptr;
   if (slot->null || dice_.chance(3'000)) {
     slot->null = !slot->null;
-    slot->proposal = {.epoch = kEpoch, .seq = slot->seq, .leader = host_.self, .time_ms = kWallStartMs, .tips = {}};
+    slot->proposal = {
+        .epoch = host_.era->epoch, .seq = slot->seq, .leader = host_.place, .time_ms = kWallStartMs, .tips = {}};
   } else {
     slot->proposal.time_ms += 7;
   }
@@ -395,8 +403,8 @@ void Liar::act() {
 }
 
 void Liar::huge_view() {
-  ViewChange vc{.epoch = kEpoch,
-                .replica = host_.self,
+  ViewChange vc{.epoch = host_.era->epoch,
+                .replica = host_.place,
                 .view = dice_.chance(5'000) ? View{1} << 40 : view_ + 2 + dice_.below(9),
                 .checkpoint = {},
                 .prepared = {},
@@ -413,13 +421,14 @@ void Liar::replay() {
   Bytes bytes = *old.body;
   const bool stamped = old.type <= Type::kStatus;
   const std::size_t at = old.type == Type::kPrePrepare ? 8 : 0;
-  if (stamped && bytes.size() >= at + 8 && dice_.chance(6'000)) store_le<std::uint64_t>(&bytes[at], kEpoch - 1);
+  if (stamped && bytes.size() >= at + 8 && dice_.chance(6'000))
+    store_le<std::uint64_t>(&bytes[at], host_.era->epoch - 1);
   world_.saw(Seen::kLies);
   emit_all(old.type, frame_of(std::move(bytes)));
 }
 
 void Liar::garbage() {
-  const auto to = static_cast<Index>(dice_.below(world_.power_.count()));
+  const auto to = static_cast<Index>(dice_.below(world_.plan_.n));
   if (to == host_.self) return;
   const auto type = static_cast<Type>(dice_.chance(9'000) ? 1 + dice_.below(consensus::kTypeCount - 1) : 77);
   Bytes bytes(dice_.chance(3'000)
@@ -436,7 +445,7 @@ void Liar::false_words() {
   switch (dice_.below(5)) {
     case 4: return false_evidence();
     case 0:
-      emit_all(Type::kStatus, frame_of(encode(consensus::StatusReport{.epoch = kEpoch,
+      emit_all(Type::kStatus, frame_of(encode(consensus::StatusReport{.epoch = host_.era->epoch,
                                                                       .view = View{1} << 50,
                                                                       .wanted_view = View{1} << 51,
                                                                       .stable = Seq{1} << 40,
@@ -444,14 +453,15 @@ void Liar::false_words() {
                                                                       .abstaining = 0})));
       return;
     case 1:
-      emit_all(Type::kSlot,
-               consensus::slot_frame(
-                   seq, Proposal{.epoch = kEpoch, .seq = seq, .leader = 0, .time_ms = kWallStartMs, .tips = {}}));
+      emit_all(
+          Type::kSlot,
+          consensus::slot_frame(
+              seq, Proposal{.epoch = host_.era->epoch, .seq = seq, .leader = 0, .time_ms = kWallStartMs, .tips = {}}));
       return;
     case 2:
       emit_all(Type::kAck,
-               frame_of(encode(consensus::Ack{.epoch = kEpoch,
-                                              .runs = {{.lane = static_cast<Index>(dice_.below(world_.power_.count())),
+               frame_of(encode(consensus::Ack{.epoch = host_.era->epoch,
+                                              .runs = {{.lane = static_cast<Index>(dice_.below(world_.plan_.n)),
                                                         .first_height = 1 + dice_.below(200),
                                                         .ids = {invented(dice_), invented(dice_)}}}})));
       return;

@@ -8,7 +8,7 @@ namespace hanse::sim::detail {
 using consensus::Type;
 
 HostId World::route(const Host& from, Index to) const {
-  const bool second = twin_of_[to] != 0 && (from.id >= power_.count() || (twin_mask_[to] >> (from.self % 64) & 1) != 0);
+  const bool second = twin_of_[to] != 0 && (from.id >= plan_.n || (twin_mask_[to] >> (from.self % 64) & 1) != 0);
   return second ? twin_of_[to] : static_cast<HostId>(to);
 }
 
@@ -72,7 +72,7 @@ Frame World::damaged(const Frame& body, Dice& dice) const {
 void World::deliver(const Event& e, const Frame& frame) {
   Host& h = host(e.host);
   if (link(e.from, e.host).gen != e.gen || !h.up) return;
-  const Index from = host(e.from).self;
+  const Index from = place_in(*h.era, host(e.from).self);
   const auto type = static_cast<Type>(e.type);
   if (frame->size() > consensus::frame_bytes_max(e.type)) {
     saw(Seen::kOversized);
@@ -81,25 +81,27 @@ void World::deliver(const Event& e, const Frame& frame) {
       return reconnect_soon(e.from, e.host, 50 * kMs);
     }
   }
-  if (h.liar) h.liar->in(from, type, frame);
+  if (h.liar) h.liar->in(host(e.from).self, type, frame);
   const bool stamped = type == Type::kAck || type == Type::kPrepare || type == Type::kCommit || type == Type::kAttest ||
                        type == Type::kViewChange || type == Type::kNewView || type == Type::kStatus ||
-                       type == Type::kVertex;
+                       type == Type::kVertex || type == Type::kHandover || type == Type::kFetchStatement;
   const std::size_t at = type == Type::kPrePrepare ? 8 : 0;
   const bool foreign =
-      (stamped || at == 8) && frame->size() >= at + 8 && load_le<std::uint64_t>(frame->data() + at) != kEpoch;
+      (stamped || at == 8) && frame->size() >= at + 8 && load_le<std::uint64_t>(frame->data() + at) != h.era->epoch;
   if (h.watched && !foreign) safety_.delivered(h.self, from, type, frame);
   accounts_.at(now_);
   if (h.watched && !foreign) accounts_.delivered(h.self, from, type, frame, h.facts);
   const auto refused = [&] {
     const consensus::Counters& c = h.replica->counters();
-    return c.frames_stale + c.frames_malformed + c.frames_dropped + c.frames_denied + c.frames_far;
+    return c.frames_stale + c.frames_malformed + c.frames_other_epoch + c.frames_dropped + c.frames_denied +
+           c.frames_far;
   };
   const std::uint64_t before = foreign ? refused() : 0;
+  const Era* era = h.era;
   step(h, Step::kOther, [&](Replica& r, consensus::Now now) { return r.receive(now, from, e.type, frame); });
-  if (!foreign) return;
+  if (!foreign || era != h.era) return;
   saw(Seen::kOtherEpochs);
-  if (h.watched && !h.facts.halted && refused() == before)
+  if (h.watched && !h.facts.halted && from < h.era->members.size() && !h.facts.ended && refused() == before)
     safety_.fail_rule("epoch", text("replica {} took {} of another epoch", h.self, consensus::type_name(type)));
 }
 
@@ -124,9 +126,11 @@ void World::reconnect_soon(HostId a, HostId b, std::int64_t after_ns) {
 void World::connect(HostId a, HostId b) {
   if (link(a, b).up || !may_connect(a, b)) return;
   link(a, b).up = link(b, a).up = true;
-  const Index x = host(a).self, y = host(b).self;
-  step(host(a), Step::kOther, [&](Replica& r, consensus::Now now) { return r.peer_up(now, y); });
-  step(host(b), Step::kOther, [&](Replica& r, consensus::Now now) { return r.peer_up(now, x); });
+  const auto meet = [&](Host& h, const Host& peer) {
+    step(h, Step::kOther, [&](Replica& r, consensus::Now now) { return r.peer_up(now, place_in(*h.era, peer.self)); });
+  };
+  meet(host(a), host(b));
+  meet(host(b), host(a));
 }
 
 void World::block(HostId a, HostId b, int by) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <charconv>
 
 #include "base/core/text.h"
@@ -14,7 +15,7 @@ namespace {
 constexpr std::array<std::string_view, kFaultKindCount> kNames = {
     "breaks",    "reorder",   "duplicate", "corrupt",   "spikes",     "slow_net", "slow_node",
     "partition", "one_way",   "cut_pair",  "crash",     "power_loss", "damage",   "disk_full",
-    "stall",     "slow_disk", "skew",      "byzantine", "twins"};
+    "stall",     "slow_disk", "skew",      "byzantine", "twins",      "change"};
 
 constexpr std::int64_t kChaosMs = 3'000;  // faults of a drawn plan begin before
 constexpr std::int64_t kForever = kFaultMsMax;
@@ -42,6 +43,7 @@ class Drawing {
     byzantine();
     network();
     processes();
+    changes();
     std::ranges::stable_sort(plan_.faults, {}, &Fault::from_ms);
   }
 
@@ -127,6 +129,27 @@ class Drawing {
     }
   }
 
+  void changes() {
+    if (!dice_.chance(3'000)) return;
+    const std::uint64_t times = 1 + dice_.below(3);
+    for (std::uint64_t i = 0; i < times; ++i) {
+      const std::int64_t at = start();
+      std::uint64_t set = static_cast<std::uint64_t>(mask());
+      const std::uint64_t keys = static_cast<std::uint64_t>(mask());
+      if (i % 2 == 1 || dice_.chance(3'000)) set = ~std::uint64_t{0} >> (64 - plan_.n);
+      if (std::popcount(set) < 3 || bad_power(set) > 3'300) continue;
+      add({FaultKind::kChange, at, at, static_cast<std::int64_t>(set), static_cast<std::int64_t>(keys & set)});
+    }
+  }
+  std::uint32_t bad_power(std::uint64_t set) const {
+    const auto power = power_of_set(plan_, set);
+    std::uint32_t sum = 0;
+    std::size_t place = 0;
+    for (std::size_t i = 0; i < plan_.n; ++i)
+      if ((set >> i & 1) != 0) sum += bad_[i] ? power[place++] : (++place, 0);
+    return sum;
+  }
+
   template <class A, class B>
   void repeat(std::uint64_t chance, FaultKind kind, std::int64_t longest_ms, A a, B b) {
     if (!dice_.chance(chance)) return;
@@ -160,6 +183,7 @@ Tuning draw_tuning(Dice& dice) {
   t.keys = static_cast<std::uint32_t>(1 + dice.below(4));
   t.think_us = dice.between(2'000, 40'000);
   t.wants_blocks = dice.chance(3'000);
+  if (dice.chance(1'200)) t.epoch_slots = static_cast<std::uint64_t>(dice.between(1, 120));
   return t;
 }
 
@@ -199,26 +223,62 @@ bool names_replica(FaultKind kind) {
 
 Status check_faults(const Plan& plan) {
   std::vector<bool> bad(plan.n);
-  std::uint32_t used = 0;
+  const std::uint64_t everybody = ~std::uint64_t{0} >> (64 - plan.n);
+  std::vector<std::uint64_t> sets = {everybody};
   for (const Fault& f : plan.faults) {
     if (names_replica(f.kind) &&
         (f.a < 0 || f.a >= plan.n || (f.kind == FaultKind::kCutPair && (f.b < 0 || f.b >= plan.n))))
       return fail(Kind::kInvalid, "world.plan",
                   text("found replica {} in a fault {}, expected 0 to {}", f.a, fault_name(f.kind), plan.n - 1));
+    if (f.kind == FaultKind::kChange) {
+      sets.push_back(static_cast<std::uint64_t>(f.a));
+      if (sets.back() == 0 || (sets.back() & ~everybody) != 0 || (static_cast<std::uint64_t>(f.b) & ~sets.back()) != 0)
+        return fail(Kind::kInvalid, "world.plan",
+                    text("found a change to set {} with keys {}, expected some of {} replicas", f.a, f.b, plan.n));
+    }
     const bool lost = f.kind == FaultKind::kByzantine || f.kind == FaultKind::kTwins || f.kind == FaultKind::kDamage ||
                       f.kind == FaultKind::kDiskFull;
     if (!lost || bad[static_cast<std::size_t>(f.a)]) continue;
     bad[static_cast<std::size_t>(f.a)] = true;
-    used += plan.power[static_cast<std::size_t>(f.a)];
   }
-  if (used > 3'300)
-    return fail(Kind::kInvalid, "world.plan", text("found power {} that may misbehave, expected at most 3300", used));
+  for (const std::uint64_t set : sets) {
+    const auto power = power_of_set(plan, set);
+    std::uint32_t used = 0;
+    for (std::size_t i = 0, place = 0; i < plan.n; ++i) {
+      if ((set >> i & 1) == 0) continue;
+      used += bad[i] ? power[place] : 0;
+      ++place;
+    }
+    if (used > 3'300)
+      return fail(Kind::kInvalid, "world.plan", text("found power {} that may misbehave, expected at most 3300", used));
+  }
   return {};
 }
 
 }  // namespace
 
 std::string_view fault_name(FaultKind kind) { return kNames[static_cast<std::size_t>(kind)]; }
+
+std::vector<std::uint16_t> power_of_set(const Plan& plan, std::uint64_t mask) {
+  std::vector<std::uint16_t> out;
+  std::uint32_t sum = 0, given = 0;
+  for (std::size_t i = 0; i < plan.n; ++i)
+    if ((mask >> i & 1) != 0) sum += plan.power[i];
+  for (std::size_t i = 0; i < plan.n; ++i) {
+    if ((mask >> i & 1) == 0) continue;
+    out.push_back(static_cast<std::uint16_t>(std::max(1u, plan.power[i] * consensus::kPowerTotal / sum)));
+    given += out.back();
+  }
+  if (out.empty()) return out;
+  out[0] = static_cast<std::uint16_t>(out[0] + consensus::kPowerTotal - given);
+  // Nobody may decide alone, as nobody can where power has a cap.
+  const auto n = static_cast<std::uint32_t>(out.size());
+  const std::uint32_t share = consensus::kPowerTotal / n;
+  if (std::ranges::max(out) <= std::max(3'300u, share + 1)) return out;
+  std::ranges::fill(out, static_cast<std::uint16_t>(share));
+  out[0] = static_cast<std::uint16_t>(out[0] + consensus::kPowerTotal % n);
+  return out;
+}
 
 Result<Plan> make_plan(const PlanOptions& options) {
   Dice dice(options.seed, 1);

@@ -9,9 +9,11 @@
 //   damage        crash, and the journal of A cannot be trusted after it
 //   disk_full     A = replica, for ever                       stall         syncs of replica A take until TO
 //   slow_disk     A = replica, syncs times B                  skew          A = replica, wall clock B ms off
+//   change        A = mask of the next validator set, B = mask of those whose keys rotate with it
 //   byzantine     A = replica, B = mask of Lie                twins         A = replica, B = mask of peers of the
 //   second
-// Byzantine replicas (twins too), damaged journals and full disks together hold at most W - Q of the power.
+// Byzantine replicas (twins too), damaged journals and full disks together hold at most W - Q of the power, in every
+// set.
 // Pure; any thread. Errors: world.plan (invalid: what was found, expected).
 #pragma once
 
@@ -48,8 +50,9 @@ enum class FaultKind : std::uint8_t {
   kSkew,
   kByzantine,
   kTwins,
+  kChange,
 };
-constexpr std::size_t kFaultKindCount = 19;
+constexpr std::size_t kFaultKindCount = 20;
 std::string_view fault_name(FaultKind kind);
 
 struct Fault {
@@ -85,6 +88,7 @@ struct Tuning {
   std::size_t records_max = 400;  // then the journal is compacted
   std::uint32_t clients = 4, keys = 3;
   bool wants_blocks = false, real_crypto = false;
+  std::uint64_t epoch_slots = 0;  // 0: epochs end for a change only
 };
 
 struct Plan {
@@ -104,6 +108,9 @@ struct PlanOptions {
   std::string faults = {};  // "" = from the seed
   bool real_crypto = false;
 };
+// Power of the replicas in the mask, in their order: in proportion to the plan's, nobody's below 1; equal
+// where one would have more than 3300.
+std::vector<std::uint16_t> power_of_set(const Plan& plan, std::uint64_t mask);
 Result<Plan> make_plan(const PlanOptions& options);
 
 std::string fault_list(const std::vector<Fault>& faults);

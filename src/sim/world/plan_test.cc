@@ -61,6 +61,11 @@ TEST(Plan, refuses_what_it_cannot_run) {
   EXPECT_EQ(refused({.n = 4, .faults = "crash:0:1:4:0"}), "world.plan");
   EXPECT_EQ(refused({.n = 4, .faults = "cut_pair:0:1:1:4"}), "world.plan");
   EXPECT_EQ(refused({.n = 4, .faults = "byzantine:0:1:1:1,damage:0:1:2:0"}), "world.plan");
+  EXPECT_EQ(refused({.n = 4, .faults = "change:0:0:16:0"}), "world.plan");
+  EXPECT_EQ(refused({.n = 4, .faults = "change:0:0:0:0"}), "world.plan");
+  EXPECT_EQ(refused({.n = 4, .faults = "change:0:0:7:8"}), "world.plan");
+  EXPECT_EQ(refused({.n = 5, .faults = "byzantine:0:1:1:1,change:0:0:3:0"}), "world.plan");  // half of that set
+  EXPECT_EQ(refused({.n = 5, .faults = "byzantine:0:1:1:1,change:0:0:15:15"}), "");
   std::string many = "crash:0:1:0:0";
   for (std::size_t i = 1; i < kFaultsMax; ++i) many += ",crash:0:1:0:0";
   EXPECT_EQ(refused({.n = 4, .faults = many}), "");

@@ -44,7 +44,11 @@ std::string_view seen_name(Seen seen) {
                                                                "attest_proved",
                                                                "view_change_proved",
                                                                "proposals_proved",
-                                                               "vertex_proved"};
+                                                               "vertex_proved",
+                                                               "epochs",
+                                                               "joins",
+                                                               "leaves",
+                                                               "handovers"};
   return kNames[static_cast<std::size_t>(seen)];
 }
 
@@ -84,19 +88,19 @@ World::World(const Plan& plan, const RunOptions& options, consensus::Power power
       options_(options),
       power_(std::move(power)),
       signatures_(std::move(signatures)),
-      verifier_(*signatures_, 0),
       app_({.clients = plan.tuning.clients,
             .keys = plan.tuning.keys,
             .wants_blocks = plan.tuning.wants_blocks,
             .epoch = kEpoch,
-            .verifier = &verifier_}),
-      safety_({.power = &power_,
-               .verifier = &verifier_,
-               .epoch = kEpoch,
-               .timeout_ms_max = consensus::Config{}.timeout_ms_max,
+            .epoch_slots = plan.tuning.epoch_slots,
+            .replicas = ~std::uint64_t{0} >> (64 - plan.n),
+            .verifier = [this](std::uint64_t epoch) -> consensus::Oracle& {
+              return *eras_[static_cast<std::size_t>(epoch - kEpoch)]->verifier;
+            }}),
+      safety_({.timeout_ms_max = consensus::Config{}.timeout_ms_max,
                .lane_bytes_max = consensus::Config{}.lane_bytes_max,
                .honest = honest_of(plan)}),
-      accounts_({.power = &power_, .verifier = &verifier_, .epoch = kEpoch, .honest = honest_of(plan)}),
+      accounts_({.honest = honest_of(plan)}),
       client_dice_(plan.seed, 4) {}
 
 void World::push(EventKind kind, std::int64_t at, HostId id, std::uint64_t arg, std::uint32_t gen) {
@@ -108,7 +112,8 @@ void World::say(std::string_view line) {
 }
 
 void World::setup() {
-  const std::size_t n = power_.count();
+  const std::size_t n = plan_.n;
+  era_after(*app_.genesis());
   twin_of_.assign(n, 0);
   twin_mask_.assign(n, 0);
   lie_mask_ = Dice(plan_.seed, 6).next();
@@ -195,11 +200,11 @@ void World::handle(const Event& e, const Frame& frame) {
     case EventKind::kSigned: {
       if (!current) return;
       Host& h = host(e.host);
-      if (e.arg >= h.chain.size()) return;
+      if (e.arg >= h.chain.size() || e.arg <= h.era->base) return;  // asked for in an earlier epoch
       if (e.arg % plan_.tuning.checkpoint_every == 0) h.ledger_synced = std::max(h.ledger_synced, e.arg);
-      const Bytes message =
-          consensus::attest_message({.epoch = kEpoch, .seq = e.arg, .block = h.chain[e.arg]->hash, .signature = {}});
-      Bytes signature = signatures_->sign(h.self, consensus::Purpose::kAttest, message);
+      const Bytes message = consensus::attest_message(
+          {.epoch = h.era->epoch, .seq = e.arg, .block = h.chain[e.arg]->hash, .signature = {}});
+      Bytes signature = h.oracle->sign(consensus::Purpose::kAttest, message);
       return step(h, Step::kOther,
                   [&](Replica& r, consensus::Now now) { return r.attested(now, e.arg, std::move(signature)); });
     }
@@ -229,8 +234,9 @@ void World::handle(const Event& e, const Frame& frame) {
     }
     case EventKind::kConnect: return connect(e.host, e.from);
     case EventKind::kFaultBegins:
-      if (!calm_) begin_fault(plan_.faults[e.arg]);
-      return;
+      if (calm_) return;
+      if (plan_.faults[e.arg].kind == FaultKind::kChange) return change_set(e.arg);
+      return begin_fault(plan_.faults[e.arg]);
     case EventKind::kFaultEnds:
       if (!calm_) end_fault(plan_.faults[e.arg]);
       return;
@@ -329,7 +335,8 @@ void World::begin_fault(const Fault& f) {
         reconnect_soon(x, twin_of_[a], kMs);
       }
       return;
-    case FaultKind::kByzantine: return;
+    case FaultKind::kByzantine:
+    case FaultKind::kChange: return;
   }
 }
 
@@ -370,24 +377,39 @@ void World::maybe_calm() {
   if (enough || now_ > kChaosMsMax * kMs + static_cast<std::int64_t>(plan_.slots) * 20 * kMs) calm();
 }
 
-// Honest replicas of power >= Q; those whose state or clock is spoilt only when it cannot be done without them.
+// Honest replicas of power >= Q in every set that may come; those whose state or clock is spoilt only when it cannot be
+// done without them.
 void World::choose_core() {
-  std::uint32_t power = 0;
-  std::vector<HostId> rest;
+  std::vector<std::uint64_t> sets = {app_.genesis()->set};
+  for (const Fault& f : plan_.faults)
+    if (f.kind == FaultKind::kChange) sets.push_back(static_cast<std::uint64_t>(f.a));
+  const auto enough = [&](std::uint64_t members) {
+    return std::ranges::all_of(sets, [&](std::uint64_t set) {
+      const auto power = power_of_set(plan_, set);
+      std::uint32_t sum = 0;
+      for (std::size_t i = 0, place = 0; i < plan_.n; ++i) {
+        if ((set >> i & 1) == 0) continue;
+        sum += (members >> i & 1) != 0 ? power[place] : 0;
+        ++place;
+      }
+      return sum >= power_.quorum();
+    });
+  };
+  std::uint64_t members = 0;
   Dice dice(plan_.seed, 5);
   for (const bool spoilt : {false, true})
     for (const auto& h : hosts_) {
       const bool is_spoilt = h->skew_ms != 0 || h->slowness > 1 || h->sync_factor > 1;
       if (!h->watched || h->lost || h->damaged || is_spoilt != spoilt) continue;
-      if (spoilt && power >= power_.quorum()) continue;
+      if (spoilt && enough(members)) continue;
       core_.push_back(h->id);
-      power += power_.of(h->self);
+      members |= std::uint64_t{1} << h->self;
       if (spoilt) h->skew_ms = 0;
     }
   for (std::size_t i = core_.size(); i-- > 0;) {
-    const std::uint32_t without = power - power_.of(host(core_[i]).self);
-    if (without < power_.quorum() || !dice.chance(4'000)) continue;
-    power = without;
+    const std::uint64_t without = members & ~(std::uint64_t{1} << host(core_[i]).self);
+    if (!enough(without) || !dice.chance(4'000)) continue;
+    members = without;
     core_.erase(core_.begin() + static_cast<std::ptrdiff_t>(i));
   }
 }

@@ -57,8 +57,12 @@ enum class Seen : std::uint8_t {
   kViewChangeProved,
   kProposalsProved,
   kVertexProved,
+  kEpochs,
+  kJoins,
+  kLeaves,
+  kHandovers,
 };
-constexpr std::size_t kSeenCount = 38;
+constexpr std::size_t kSeenCount = 42;
 std::string_view seen_name(Seen seen);
 using Coverage = std::array<std::uint64_t, kSeenCount>;
 

@@ -63,7 +63,8 @@ struct Replica::Core {
   void own(Type type, const Frame& body);  // a frame of ours left: count it
   void halt(std::string why);
   std::int64_t wake() const;
-  bool silent() const { return abstaining || halted; }  // takes no part
+  bool follows() const { return config.self == kFollower; }
+  bool silent() const { return abstaining || halted || ended || follows(); }  // takes no part
   std::int64_t ns() const { return now.mono_ns; }
 
   // ---- replica_lanes.cc: vertices and acks
@@ -80,10 +81,11 @@ struct Replica::Core {
 
   // ---- replica_order.cc: proposals and votes
   SlotState& slot(Seq seq);
-  bool in_window(Seq seq) const { return seq > stable.seq && seq <= stable.seq + kSlotWindow; }
+  bool in_window(Seq seq) const { return seq > stable.seq && seq <= stable.seq + kSlotWindow && !beyond_end(seq); }
   void propose();
   std::optional<std::vector<Tip>> new_tips() const;
   bool needs_empty_slot() const;
+  std::int64_t empty_slot_ns() const { return hurried() ? last_slot_ns : last_slot_ns + config.interval_ms * kNsPerMs; }
   void on_pre_prepare(Index from, const PrePrepare& message);
   void on_vote(Index from, Phase phase, const Vote& vote);
   void accept(SlotState& s, const Digest& digest);
@@ -100,7 +102,7 @@ struct Replica::Core {
   // ---- replica_execute.cc: cuts, attests, checkpoints
   void hand_over();
   bool hand_over_one(Seq seq, SlotState& s);
-  void executed_slot(Seq seq, const Hash32& block, bool wants);
+  void executed_slot(const Reached& reached);
   void sign_attest(Seq seq, const Hash32& block);
   void attest_when_idle();
   void on_attest(Index from, const Attest& attest);
@@ -142,6 +144,7 @@ struct Replica::Core {
   void answers_come();
   void peer_up(Index peer);
   void stop_abstaining();
+  void recover_lane();
   Seq reported() const;
 
   // ---- replica_sync.cc
@@ -170,6 +173,21 @@ struct Replica::Core {
   void watch_signatures();
   void ask_for_signature();
   void give_up_unsigned();
+
+  // ---- replica_epoch.cc: where an epoch ends
+  Seq checkpoint_below(Seq seq) const { return seq / config.checkpoint_every * config.checkpoint_every; }
+  bool beyond_end(Seq seq) const { return end_seq != 0 && seq > end_seq && !mutant(Mutant::kEpochEndIgnored); }
+  bool finishing() const { return end_seq != 0 && handed >= end_seq; }
+  bool hurried() const { return (due || end_seq != 0) && !finishing(); }  // to the end: empty slots without waiting
+  bool settled(Seq seq) const;
+  bool fits_epoch(Seq seq, const Proposal& proposal) const { return proposal.epoch_end == (seq == end_seq); }
+  void settle_end(Seq seq, bool epoch_due);
+  void end_epoch();
+  void on_handover(const Handover& handover);
+  void on_other_epoch(Index from, const StatusReport& status);
+  void receive_from_outside(Index from, Type type, const Frame& body);
+  template <class Message>
+  bool other_epoch(const Message& message);
 
   // ---- replica_recover.cc
   Status restore(const Record& record);
@@ -276,8 +294,17 @@ struct Replica::Core {
   Index catch_up_peer = 0;
   Seq fetched_to = 0;  // the slots asked for end here
   bool abstaining = false, halted = false;
-  bool held = false;      // a state is fetched meanwhile
-  Seq abstain_bound = 0;  // nothing above it can have been voted before the loss; 0 = not known yet
+  bool held = false;  // a state is fetched meanwhile
+
+  // Epoch.
+  Seq end_seq = 0;           // its last slot; 0 = not settled
+  bool due = false;          // said at the newest block
+  bool ended = false;        // reported
+  bool left_behind = false;  // the others are in a later epoch
+  std::int64_t linger_due_ns = kNever;
+
+  bool abstain_heard = false;  // in this epoch
+  Seq abstain_bound = 0;       // nothing above it can have been voted before the loss; 0 = not known yet
   View abstain_view = 0;
 };
 

@@ -23,6 +23,7 @@ Status finish(Reader& r, std::string_view what) {
 
 Bytes encode(const PrepareRecord& record) {
   Writer w;
+  w.num(record.epoch);
   write(w, record.claim);
   if (record.proposal) w.raw(consensus::encode(*record.proposal));
   return w.take();
@@ -30,7 +31,7 @@ Bytes encode(const PrepareRecord& record) {
 
 Result<PrepareRecord> decode_prepare_record(ByteView bytes) {
   Reader r(bytes);
-  PrepareRecord out{.claim = read_claim(r), .proposal = {}};
+  PrepareRecord out{.epoch = r.num<std::uint64_t>(), .claim = read_claim(r), .proposal = {}};
   if (r.ok() && !r.rest().empty()) {
     TRY(out.proposal, decode_proposal(r.rest()));
     r.raw(r.rest().size());
@@ -39,17 +40,18 @@ Result<PrepareRecord> decode_prepare_record(ByteView bytes) {
   return out;
 }
 
-Bytes encode(const Claim& claim) {
+Bytes encode(const PreparedRecord& record) {
   Writer w;
-  write(w, claim);
+  w.num(record.epoch);
+  write(w, record.claim);
   return w.take();
 }
 
-Result<Claim> decode_claim(ByteView bytes) {
+Result<PreparedRecord> decode_prepared_record(ByteView bytes) {
   Reader r(bytes);
-  const Claim claim = read_claim(r);
+  const PreparedRecord out{.epoch = r.num<std::uint64_t>(), .claim = read_claim(r)};
   TRY_OK(finish(r, "prepared record"));
-  return claim;
+  return out;
 }
 
 Bytes encode(const SnapshotRecord& record) {

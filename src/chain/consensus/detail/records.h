@@ -1,5 +1,5 @@
-// The journal's records beside whole frames: Prepare with its proposal, snapshot, claim (proto/records/consensus.md).
-// Private to the room. Errors: consensus.record (corrupt).
+// The journal's records beside whole frames: Prepare with its proposal, snapshot, Prepared
+// (proto/records/consensus.md). Private to the room. Errors: consensus.record (corrupt).
 #pragma once
 
 #include <optional>
@@ -9,14 +9,19 @@
 namespace hanse::consensus::detail {
 
 struct PrepareRecord {
+  std::uint64_t epoch = 0;
   Claim claim;
   std::optional<Proposal> proposal;  // what was voted for; nothing for a null slot or a body not held yet
 };
 Bytes encode(const PrepareRecord& record);
 Result<PrepareRecord> decode_prepare_record(ByteView bytes);
 
-Bytes encode(const Claim& claim);
-Result<Claim> decode_claim(ByteView bytes);
+struct PreparedRecord {
+  std::uint64_t epoch = 0;
+  Claim claim;
+};
+Bytes encode(const PreparedRecord& record);
+Result<PreparedRecord> decode_prepared_record(ByteView bytes);
 
 struct SnapshotRecord {
   std::uint64_t epoch = 0;

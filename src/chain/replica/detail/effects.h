@@ -29,8 +29,10 @@ inline void join(consensus::Effects& all, consensus::Effects more) {
   join(all.serve_vertices, more.serve_vertices);
   join(all.serve_slots, more.serve_slots);
   join(all.serve_proposals, more.serve_proposals);
+  join(all.serve_handovers, more.serve_handovers);
   join(all.notices, more.notices);
   if (more.released) all.released = more.released;
+  if (more.epoch_ended) all.epoch_ended = std::move(more.epoch_ended);
 }
 
 }  // namespace hanse::replica

@@ -1,10 +1,12 @@
 // The inside of Chain, spread over chain.cc (door, answers), chain_open.cc (from disk), chain_run.cc (a turn of the
-// replica) and chain_sync.cc (fetching a state). Private to the room.
+// replica), chain_sync.cc (fetching a state) and chain_epoch.cc (from one set to the next). Private to the room.
 #pragma once
 
 #include <atomic>
 #include <condition_variable>
+#include <deque>
 #include <mutex>
+#include <set>
 #include <thread>
 #include <unordered_map>
 
@@ -36,16 +38,18 @@ struct Chain::Rep {
   Status open_ledger(const std::string& dir, const light::Genesis& genesis, Options& options);
   Result<Trust> open_journal();
   Status new_journal();
-  Result<consensus::Config> config(std::int64_t timeout_ms) const;
+  Status open_seats();
+  Status open_net(const light::Genesis& genesis, Options& options);
+  Result<consensus::Config> config(const Seats& seats) const;
   Result<consensus::Certificate> newest_checkpoint(const consensus::Config& config) const;
   Status start(const Options& options);
   Status certify_alone();
   void start_threads(const Options& options, const consensus::Config& config);
-  bool alone() const { return validators.validators.size() == 1; }
+  bool alone() const { return !net; }
   std::string mark_path() const { return dir + "/" + std::string(kRestoredMark); }
 
   // ---- chain_run.cc
-  std::int64_t turn(const Mail& mail);
+  std::int64_t turn(Mail& mail);
   void handle(const Mail& mail, consensus::Effects& all);
   void cut_batches(consensus::Effects& all);
   void carry_out(consensus::Effects all);
@@ -63,6 +67,13 @@ struct Chain::Rep {
   void bring(ledger::Tx tx);
   void bring_again();
   void show_presence(const consensus::SignAttest& asked, const Bytes& signature);
+
+  // ---- chain_epoch.cc
+  void next_epoch(NextEpoch next);
+  void seat(std::shared_ptr<const Seats> seats);
+  Status meet_members();
+  consensus::Counters all_counters() const;    // of this epoch's replica and those before
+  std::shared_ptr<const Seats> seats() const;  // any thread
 
   // ---- chain.cc
   Status submit_async(const ledger::Tx& tx, Answer answer);
@@ -82,16 +93,20 @@ struct Chain::Rep {
   Random* random = nullptr;
   std::uint32_t segment_bytes = 0;
   std::function<void(const ChainStats&)> on_block;
-  light::ValidatorSet validators;
-  consensus::Index self = 0;
+  std::int64_t timeout_ms = 500;
+  PeerNumber own_number = 0;
   std::string abstain_reason;  // "" = the journal is trusted
   std::unique_ptr<ledger::Ledger> ledger;
   std::unique_ptr<journal::Journal> journal;
-  std::unique_ptr<MlDsaOracle> oracle;
-  std::unique_ptr<Net> net;  // nullptr: alone
+  std::unique_ptr<MlDsaOracle> signs;  // with the key alone: the signer outlives epochs
+  std::unique_ptr<Net> net;            // nullptr: alone
 
   // The turn's: one at a time, see Inbox.
   std::unique_ptr<consensus::Replica> replica;
+  std::optional<Places> places;
+  std::deque<consensus::VertexFrame> again;  // own batches that the epoch before did not order
+  consensus::Counters counted;               // of the replicas before this one
+  std::set<PeerNumber> ups;                  // who was heard of
   std::int64_t batch_due_ns = 0;
   std::int64_t ticked_ns = 0;
   enum class SyncPhase : std::uint8_t { kNone, kHolding, kFetching } sync_phase = SyncPhase::kNone;
@@ -131,6 +146,7 @@ struct Chain::Rep {
     std::vector<Answer> more;  // of the same bytes, submitted again
     std::int64_t since_ns = 0;
   };
+  std::shared_ptr<const Seats> at;
   std::optional<Pool> pool;
   std::unordered_map<Hash32, Waiting> waiting;
   ChainStats stats;

@@ -69,6 +69,7 @@ class Channels::Core final : private FrameSink {
   Result<PeerStats> stats(std::uint16_t peer) const;
   Totals totals() const;
   Status set_peer_address(std::uint16_t peer, std::string_view address);
+  Status meet(PeerSpec spec);
 
  private:
   using Peer = detail::Peer;
@@ -77,7 +78,12 @@ class Channels::Core final : private FrameSink {
   // channel.cc
   Status check_options() const;
   Status check_frame(std::uint8_t type, const std::shared_ptr<const Bytes>& body) const;
-  Peer* find(std::uint16_t index) const { return index < by_index_.size() ? by_index_[index] : nullptr; }
+  // Those there are now; one that is met comes behind them and stays.
+  std::span<const std::unique_ptr<Peer>> peers() const {
+    return {peers_.data(), peer_count_.load(std::memory_order_acquire)};
+  }
+  Peer* find(std::uint16_t index) const;
+  Status add_peer(PeerSpec spec);
   enum class Took : std::uint8_t { kFrame, kDown, kFull };
   Took enqueue(Peer& peer, Priority priority, QueuedFrame frame);
   void wake();
@@ -123,8 +129,9 @@ class Channels::Core final : private FrameSink {
   Options options_;
   Clock& clock_;
   Random& random_;
-  std::vector<std::unique_ptr<Peer>> peers_;
-  std::vector<Peer*> by_index_;
+  std::array<std::unique_ptr<Peer>, kPeersMax> peers_;  // the first peer_count_, never changed
+  std::atomic<std::size_t> peer_count_{0};
+  std::mutex meeting_;  // of those who add
   Nonce nonce_;
   std::atomic<bool> dirty_{false};  // some peer has_incoming
   std::atomic<bool> stopping_{false};

@@ -23,7 +23,8 @@ class Liar {
 
   void out(consensus::Index to, consensus::Type type, const consensus::Frame& body);
   void in(consensus::Index from, consensus::Type type, const consensus::Frame& body);
-  void act();  // now and then, on its own
+  void enter();  // the next epoch
+  void act();    // now and then, on its own
 
  private:
   bool lies(Lie lie) const { return (lies_ & static_cast<std::uint32_t>(lie)) != 0; }

@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 
+#include "base/core/check.h"
 #include "sim/check/accounts.h"
 #include "sim/world/app.h"
 #include "sim/world/detail/liar.h"
@@ -26,9 +27,22 @@ constexpr std::int64_t kWallStartMs = 1'700'000'000'000;
 constexpr std::int64_t kMs = 1'000'000, kUs = 1'000;
 constexpr std::size_t kPoolBytesMax = 64u << 10;  // of evidence and what waits with it
 
+// One epoch: its set, and who sits where.
+struct Era {
+  std::uint64_t epoch = 0;
+  Seq base = 0;
+  std::optional<consensus::Power> power;
+  std::vector<Index> members;  // replicas by place
+  std::vector<Index> places;   // places by replica; kFollower: none
+  std::vector<Index> signers;  // keys by place
+  std::unique_ptr<HostOracle> verifier;
+};
+
 struct Host {
   HostId id = 0;
-  Index self = 0;
+  Index self = 0;  // replica
+  Era* era = nullptr;
+  Index place = 0;                // in the set of its epoch, or kFollower
   bool watched = true;            // honest
   bool up = false, lost = false;  // lost: will not come back
   bool damaged = false;           // its journal cannot be trusted until it votes again
@@ -157,7 +171,17 @@ class World {
   void owe();
   bool all_paid() const;
 
+  // eras.cc
+  Era& era_after(const Block& last);
+  const Block& base_of(const Host& h) const;
+  Index place_in(const Era& era, Index replica) const;
+  Index replica_at(const Era& era, Index place) const;
+  void make_replica(Host& h, consensus::Start start, const Block& base);
+  void next_epoch(Host& h, const consensus::EpochEnd& end);
+  void change_set(std::uint64_t fault);
+
   // clients.cc
+  void put(Host& h, const Tx& tx);
   void start_operation(std::uint32_t client);
   void submit(std::uint32_t client);
   void arrive(Host& h, std::uint32_t client);
@@ -173,12 +197,12 @@ class World {
   const RunOptions& options_;
   consensus::Power power_;
   std::unique_ptr<Signatures> signatures_;
-  HostOracle verifier_;
   App app_;
   Safety safety_;
   Accounts accounts_;
   Queue queue_;
   std::int64_t now_ = 0;
+  std::vector<std::unique_ptr<Era>> eras_;
   std::vector<std::unique_ptr<Host>> hosts_;
   std::vector<Link> links_;
   std::vector<HostId> twin_of_;           // by replica: its second instance, 0 = none
