@@ -57,13 +57,12 @@ void Chain::Rep::next_epoch(NextEpoch next) {
   const auto made = [&]() -> Status {
     TRY(const ledger::View view, ledger->view());
     TRY(const Numbers numbers, read_numbers(ledger->genesis(), view));
-    TRY(auto seats,
-        make_seats({.network = ledger->network(),
-                    .epoch = next.epoch,
-                    .base = next.base,
-                    .base_block = next.base_block,
-                    .set = std::move(next.set)},
-                   key, numbers));
+    TRY(auto seats, make_seats({.network = ledger->network(),
+                                .epoch = next.epoch,
+                                .base = next.base,
+                                .base_block = next.base_block,
+                                .set = std::move(next.set)},
+                               key, numbers));
     TRY(consensus::Config config, this->config(*seats));
     for (consensus::VertexFrame& v : replica->unordered()) again.push_back(std::move(v));
     counted = all_counters();

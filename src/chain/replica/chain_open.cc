@@ -305,20 +305,20 @@ void Chain::Rep::start_threads(const Options& options, const consensus::Config& 
                          .failed = failed});
   signer = std::make_unique<Signer>(
       *signs, Signer::Callbacks{.sync = [this] { return ledger->sync(); },
-                                 .attested =
-                                     [this](const consensus::SignAttest& asked, Bytes signature) {
-                                       show_presence(asked, signature);
-                                       inbox->attested({.seq = asked.seq, .signature = std::move(signature)});
-                                       bring_again();
-                                     },
-                                 .stated = [this](consensus::Statement own) { inbox->stated(std::move(own)); },
-                                 .checked =
-                                     [this](consensus::CheckStatement what, consensus::Signature found) {
-                                       inbox->checked({.what = std::move(what), .found = found});
-                                     },
-                                 .bring = [this](ledger::Tx tx) { bring(std::move(tx)); },
-                                 .release = [this](std::uint64_t token) { recorder->release(token); },
-                                 .failed = failed});
+                                .attested =
+                                    [this](const consensus::SignAttest& asked, Bytes signature) {
+                                      show_presence(asked, signature);
+                                      inbox->attested({.seq = asked.seq, .signature = std::move(signature)});
+                                      bring_again();
+                                    },
+                                .stated = [this](consensus::Statement own) { inbox->stated(std::move(own)); },
+                                .checked =
+                                    [this](consensus::CheckStatement what, consensus::Signature found) {
+                                      inbox->checked({.what = std::move(what), .found = found});
+                                    },
+                                .bring = [this](ledger::Tx tx) { bring(std::move(tx)); },
+                                .release = [this](std::uint64_t token) { recorder->release(token); },
+                                .failed = failed});
   if (net) server = std::make_unique<Server>(ledger->store(), *net, ledger.get());
 }
 

@@ -7,8 +7,9 @@
 // after epoch_slots blocks, or as soon as the set would change. Reputation and uptime come from a StandingOf. Threads:
 // free functions, any. Errors: stake.member (conflict: has joined, or its key has), stake.no_member (not_found),
 // stake.amount (invalid), stake.full (exhausted: members, or amounts on their way back), stake.key (denied: no proof
-// that the sender has it, or not one for validators), stake.address (invalid), stake.record (corrupt), ledger.genesis,
-// ledger.method, ledger.query, those of calls and accounts.
+// that the sender has it, or not one for validators), stake.standing (denied: a key is not changed to lose a bad name),
+// stake.address (invalid), stake.record (corrupt), ledger.genesis, ledger.method, ledger.query, those of calls and
+// accounts.
 #pragma once
 
 #include <functional>

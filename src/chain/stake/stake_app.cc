@@ -291,6 +291,11 @@ class StakeApp final : public ledger::App {
   Status rotate(const ledger::SignedCall& call, const BlockContext& context, State& state) const {
     TRY(const Rotation wanted, decode_rotation(call.args));
     TRY(Member m, need_member(state, call.sender));
+    TRY(const Standing standing, standing_of_(state, m.validator()));
+    if (standing.out || standing.reputation < kStandingMax)
+      return fail(
+          Kind::kDenied, "stake.standing",
+          text("found a reputation of {}, expected {}: a new key begins with it", standing.reputation, kStandingMax));
     TRY_OK(key_is_free(state, wanted.key));
     TRY_OK(check_key(wanted.key, wanted.proof, context.network, call.sender));
     m.key = wanted.key;

@@ -144,6 +144,23 @@ TEST_F(StakeTest, who_leaves_has_the_money_back_after_it_can_answer_no_more) {
   EXPECT_EQ(ledger::read_account(*ledger->view(), pot())->balance.value, 4'000'000u);
 }
 
+TEST_F(StakeTest, a_key_is_not_changed_to_lose_a_bad_name) {
+  open();
+  const auto fresh = TestNet::key(101);
+  const auto rotate = [&] {
+    return outcome(
+        call(1, Method::kRotateKey,
+             encode(Rotation{.key = fresh.public_key(), .proof = prove_key(fresh, net.network(), net.user(1))})));
+  };
+  const AccountId validator = member(*ledger->view(), net.user(1))->value().validator();
+  standings[validator] = {.reputation = kStandingMax, .uptime = kStandingMax, .out = true};
+  EXPECT_EQ(rotate(), "stake.standing");
+  standings[validator] = {.reputation = kStandingMax - 1, .uptime = kStandingMax, .out = false};
+  EXPECT_EQ(rotate(), "stake.standing");
+  standings.clear();
+  EXPECT_EQ(rotate(), "");
+}
+
 TEST_F(StakeTest, a_rotated_key_takes_over_at_the_end_with_the_same_power) {
   rules.churn_bp = 1;  // a rotation is no churn
   open();

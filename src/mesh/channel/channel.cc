@@ -126,9 +126,10 @@ Status Channels::Core::meet(PeerSpec spec) {
                      spec.key == options_.key->public_key() ||
                      std::ranges::any_of(peers(), [&](const auto& peer) { return peer->key == spec.key; });
   if (taken || !mesh_key(spec.key) || peers().size() == kPeersMax)
-    return bad_options(text("found a newcomer of index {} beside {} peers; expected another index and key, and at most "
-                            "{} peers",
-                            spec.index, peers().size(), kPeersMax));
+    return bad_options(
+        text("found a newcomer of index {} beside {} peers; expected another index and key, and at most "
+             "{} peers",
+             spec.index, peers().size(), kPeersMax));
   const std::string where = std::exchange(spec.address, {});
   const std::uint16_t index = spec.index;
   TRY_OK(add_peer(std::move(spec)));

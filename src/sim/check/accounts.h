@@ -27,7 +27,7 @@ class Accounts {
   const std::optional<Failure>& failure() const { return failure_; }
 
   void begin_epoch(SafetyEpoch epoch) { eras_.push_back(std::move(epoch)); }  // in order
-  void at(std::int64_t now_ns) { now_ns_ = now_ns; }  // of what follows
+  void at(std::int64_t now_ns) { now_ns_ = now_ns; }                          // of what follows
 
   // Of honest replicas only; `self` is a replica, `from` a place in the set of its epoch. `facts`: of the receiver,
   // before it takes the frame.

@@ -65,9 +65,9 @@ struct Block {
 struct AppConfig {
   std::uint32_t clients = 0, keys = 0;
   bool wants_blocks = false;
-  std::uint64_t epoch = 0;                // the first one's number
-  consensus::Seq epoch_slots = 0;         // an epoch is due after so many; 0 = only when its set is to change
-  std::uint64_t replicas = 0;             // mask
+  std::uint64_t epoch = 0;         // the first one's number
+  consensus::Seq epoch_slots = 0;  // an epoch is due after so many; 0 = only when its set is to change
+  std::uint64_t replicas = 0;      // mask
   // Of anybody's signatures in an epoch that is not after the one of the block.
   std::function<consensus::Oracle&(std::uint64_t epoch)> verifier = {};
 };

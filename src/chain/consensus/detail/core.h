@@ -279,9 +279,9 @@ struct Replica::Core {
   std::uint64_t unsigned_height = 0;                // own vertices up to it are not signed
   std::map<Seq, Digest> awaited;                    // accepted from the leader of this view, its signature not seen
   std::int64_t unsigned_due_ns = kNever;            // one of those is below the stable checkpoint: ask, or give up
-  Seq unsigned_asked = 0;  // the slot last asked for
-  std::set<Hash32> in_check;  // statements under way, by the hash of their encoding
-  std::map<Index, std::size_t> checking;  // signatures under way, by who sent them
+  Seq unsigned_asked = 0;                           // the slot last asked for
+  std::set<Hash32> in_check;                        // statements under way, by the hash of their encoding
+  std::map<Index, std::size_t> checking;            // signatures under way, by who sent them
   std::size_t shows_left = kShowsMax;
   std::set<std::pair<Seq, Index>> shown_attests, accused_attests;
 
