@@ -1,9 +1,8 @@
 // Reputation: how validators answer for what they signed (consensus.md 5.4 "accountability", 1.2). The one table of it,
 // in integers, on the ledger: what a node suspects by itself changes nothing here.
 //   score    0 to 10000, a validator starts with 10000 and is given back a twentieth of what is missing each epoch
-//   out      whoever falls below 3000, or equivocates, has no power for at least 4 epochs and until it asks to be let
-//   in
-//            again, with 5000 or what it has by then
+//   out      whoever falls below 3000, or equivocates, has no power for at least 4 epochs and until it asks to be
+//            let in again, with 5000 or what it has by then
 //   slash    a part of the stake is due; the application that holds stakes takes the records in order
 // Evidence (consensus/statement.h) is a transaction, judged with the keys of the validator set of its epoch, at most
 // kEvidenceEpochsMax epochs later, each fact once, whoever brings it.
@@ -11,12 +10,12 @@
 // Application 3. Genesis section: an empty map. Layouts of transactions, state keys, queries and events:
 // proto/records/reputation.md. Needs the application accounts for the nonces of calls.
 // Threads: free functions, any. Errors: reputation.body (invalid), reputation.evidence_epoch (invalid: too old),
-// reputation.evidence_early (unavailable: of an epoch without a block yet), reputation.signer (invalid: no
-// such validator), reputation.signature (denied), reputation.evidence_known (conflict: punished before),
-// reputation.testimony (invalid: of another epoch, purpose or
-// place), reputation.testimony_known (conflict: counted before), reputation.not_out (conflict: nothing to be let in
-// from), reputation.out_until (denied: too early), reputation.record (corrupt), ledger.genesis, ledger.method,
-// ledger.query, those of statements (consensus.evidence, consensus.frame) and of calls.
+// reputation.evidence_early (unavailable: of an epoch without a block yet), reputation.signer (invalid: no such
+// validator), reputation.signature (denied), reputation.evidence_known (conflict: punished before),
+// reputation.testimony (invalid: of another epoch, purpose or place), reputation.testimony_known (conflict: counted
+// before), reputation.not_out (conflict: nothing to be let in from), reputation.out_until (denied: too early),
+// reputation.record (corrupt), ledger.genesis, ledger.method, ledger.query, those of statements (consensus.evidence,
+// consensus.frame) and of calls.
 #pragma once
 
 #include "chain/consensus/statement.h"
