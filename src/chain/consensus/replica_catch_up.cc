@@ -31,15 +31,15 @@ void Replica::Core::on_status(Index from, const StatusReport& status) {
   if (leapt) give_back(from);  // what it could not place before, it can now
   // It came into this epoch after us: what we wrote meanwhile it dropped.
   if (first && config.base > 0) give_back(from);
-  if (resent_ns.contains(from) && ns() - resent_ns[from] < config.status_ms * kNsPerMs / 2) return;
-  resent_ns[from] = ns();
+  if (answered_ns.contains(from) && ns() - answered_ns[from] < config.status_ms * kNsPerMs / 2) return;
+  answered_ns[from] = ns();
   if (status.abstaining != 0) give_back(from);
   if (status.view < view && power.leader(view) == config.self && last_new_view)
     send(from, Type::kNewView, last_new_view);
   if (status.wanted_view > view && power.leader(status.wanted_view) == from)
     for (const ViewChange* vc : changes_for(status.wanted_view))
       if (vc->replica != from) send(from, Type::kViewChange, std::make_shared<const Bytes>(encode(*vc)));
-  if (status.view == view && stuck) resend_votes(from, status.executed);
+  if (status.view == view && stuck) resend_votes(from);
   if (stuck || status.stable < stable.seq)
     for (const auto& [seq, attest] : own_attests)
       if (seq > status.stable && attests.contains(seq) && attests[seq].by.contains(config.self))
@@ -60,7 +60,7 @@ Seq Replica::Core::reported() const {
 
 void Replica::Core::peer_up(Index peer) {
   reports.erase(peer);
-  resent_ns.erase(peer);
+  answered_ns.erase(peer);
   send_status(peer);
   if (silent()) return;
   if (change_sent()) send(peer, Type::kViewChange, own_change);

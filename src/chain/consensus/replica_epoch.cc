@@ -62,8 +62,8 @@ template bool Replica::Core::other_epoch(const FetchStatement&);
 
 // Who is behind gets the certificate that leads on; who is ahead hears that we are behind.
 void Replica::Core::on_other_epoch(Index from, const StatusReport& status) {
-  if (resent_ns.contains(from) && ns() - resent_ns[from] < config.status_ms * kNsPerMs / 2) return;
-  resent_ns[from] = ns();
+  if (answered_ns.contains(from) && ns() - answered_ns[from] < config.status_ms * kNsPerMs / 2) return;
+  answered_ns[from] = ns();
   if (status.epoch < config.epoch) {
     out.serve_handovers.push_back({.to = from, .epoch = status.epoch});
   } else if (from < power.count()) {

@@ -243,8 +243,13 @@ void Replica::Core::decide_slot(Seq seq, SlotState& s, const Digest& digest) {
   if (digest.is_zero()) ++counters.slots_null;
 }
 
-void Replica::Core::resend_votes(Index to, Seq above) {
+// Not only what the peer has not executed: it may have to prepare a slot again for somebody who is behind it.
+void Replica::Core::resend_votes(Index to) {
   if (changing() || silent()) return;
+  const std::int64_t heard_lately = ns() - 10 * config.status_ms * kNsPerMs;
+  Seq above = done;
+  for (const auto& [peer, at_ns] : answered_ns)
+    if (at_ns >= heard_lately && reports.contains(peer)) above = std::min(above, reports[peer].executed);
   for (const auto& [seq, s] : slots.all()) {
     if (seq <= std::max(above, stable.seq) || !s.accepted) continue;
     const Proposal* body = s.body(*s.accepted);

@@ -157,6 +157,12 @@ TEST(World, regressions) {
        .faults =
            "byzantine:0:3600000:2:2113,byzantine:0:3600000:4:2061,partition:453:1704:30:0,partition:1575:2710:11:0,"
            "crash:2396:3443:0:0,partition:2829:3174:27:0,slow_node:2862:3600000:0:9"});
+  run({.seed = 3'758,
+       .n = 7,
+       .faults = "twins:0:3600000:1:68,reorder:0:3600000:4539:0,corrupt:0:3600000:255:0,spikes:0:3600000:231:950,"
+                 "twins:600:1871:1:72,partition:1516:1927:103:0,crash:1622:1998:5:0,crash:1690:2731:6:0,"
+                 "partition:1798:2806:8:0,partition:2040:2298:58:0,twins:2186:3472:1:41,crash:2735:3722:6:0,"
+                 "partition:2787:2862:115:0"});
 }
 
 }  // namespace

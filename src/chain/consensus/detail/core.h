@@ -96,7 +96,7 @@ struct Replica::Core {
   bool reaches(const Ballot& ballot, Phase phase, const Digest& digest) const;
   void tally(Seq seq, SlotState& s);
   void decide_slot(Seq seq, SlotState& s, const Digest& digest);
-  void resend_votes(Index to, Seq above);
+  void resend_votes(Index to);
   void vote_from_self(const Vote& vote, Phase phase);
 
   // ---- replica_execute.cc: cuts, attests, checkpoints
@@ -287,7 +287,7 @@ struct Replica::Core {
 
   // Peers.
   std::map<Index, StatusReport> reports;
-  std::map<Index, std::int64_t> resent_ns;
+  std::map<Index, std::int64_t> answered_ns;
   std::int64_t status_due_ns = 0;
   std::int64_t catch_up_due_ns = kNever;
   std::int64_t catch_up_wait_ms = 0;
