@@ -102,7 +102,12 @@ Certificate read_certificate(Reader& r) {
 }
 
 void write(Writer& w, const ViewChange& vc) {
-  w.raw(view_change_body(vc));
+  w.num(vc.epoch);
+  w.num(vc.replica);
+  w.num(vc.view);
+  write(w, vc.checkpoint);
+  write(w, vc.prepared);
+  write(w, vc.prepares);
   w.bytes(vc.signature);
 }
 
@@ -273,12 +278,13 @@ Bytes encode(const Attest& attest) {
   return w.take();
 }
 
-Bytes view_change_body(const ViewChange& vc) {
+Bytes view_change_claims(const ViewChange& vc) {
   Writer w;
   w.num(vc.epoch);
   w.num(vc.replica);
   w.num(vc.view);
-  write(w, vc.checkpoint);
+  w.num(vc.checkpoint.seq);
+  w.fixed(vc.checkpoint.block);
   write(w, vc.prepared);
   write(w, vc.prepares);
   return w.take();
@@ -413,6 +419,19 @@ Result<ViewChange> decode_view_change(ByteView body) {
   Reader r(body);
   ViewChange vc = read_view_change(r);
   return finish(r, std::move(vc), "view_change");
+}
+
+Result<ViewChange> decode_view_change_claims(ByteView claims) {
+  Reader r(claims);
+  ViewChange vc;
+  vc.epoch = r.num<std::uint64_t>();
+  vc.replica = r.num<Index>();
+  vc.view = r.num<View>();
+  vc.checkpoint.seq = r.num<Seq>();
+  vc.checkpoint.block = r.fixed<Hash32>();
+  vc.prepared = read_claims(r, false);
+  vc.prepares = read_claims(r, true);
+  return finish(r, std::move(vc), "view_change_claims");
 }
 
 Result<NewView> decode_new_view(ByteView body) {

@@ -120,6 +120,8 @@ struct PrePrepare {
   Proposal proposal;
 };
 
+enum class Phase : std::uint8_t { kPrepare, kCommit };
+
 struct Vote {  // Prepare and Commit
   std::uint64_t epoch = 0;
   View view = 0;
@@ -162,7 +164,10 @@ struct ViewChange {
       prepares;  // Qs: per slot and digest the latest view in which Prepare was sent; (seq, digest) ascending
   Bytes signature;
 };
-Bytes view_change_body(const ViewChange& vc);  // what the signature covers, by its hash
+// What the signature covers, by its hash: everything but the signatures, as the checkpoint's prove themselves.
+Bytes view_change_claims(const ViewChange& vc);
+constexpr std::size_t kViewChangeClaimsBytesMax = 2 * kClaimsMax * 48 + 128;
+Result<ViewChange> decode_view_change_claims(ByteView claims);
 
 struct NewView {
   std::uint64_t epoch = 0;

@@ -40,8 +40,9 @@ enum class Mutant : std::uint8_t {
   kSignedBeforeDurable,  // statements are signed before what they are about is safe
   kStatementUnchecked,   // statements are believed without their signature
   kEvidenceDropped,      // two statements that exclude each other are noticed and not told
+  kClaimsForgotten,      // a view change leaves out what was executed
 };
-constexpr std::size_t kMutantCount = 30;
+constexpr std::size_t kMutantCount = 31;
 constexpr std::array<std::string_view, kMutantCount> kMutantNames = {"none",
                                                                      "quorum-by-heads",
                                                                      "quorum-one-less",
@@ -71,7 +72,8 @@ constexpr std::array<std::string_view, kMutantCount> kMutantNames = {"none",
                                                                      "express-by-quorum",
                                                                      "signed-before-durable",
                                                                      "statement-unchecked",
-                                                                     "evidence-dropped"};
+                                                                     "evidence-dropped",
+                                                                     "claims-forgotten"};
 
 #ifdef HANSE_MUTANTS
 inline Mutant planted_mutant = Mutant::kNone;

@@ -279,11 +279,17 @@ void Replica::Core::own(Type type, const Frame& body) {
       return;
     case Type::kPrepare:
       ++counters.prepares_sent;
-      if (const auto vote = decode_vote(*body)) vote_from_self(*vote, Phase::kPrepare);
+      if (const auto vote = decode_vote(*body)) {
+        vote_from_self(*vote, Phase::kPrepare);
+        seal_later(Phase::kPrepare, *vote);
+      }
       return;
     case Type::kCommit:
       ++counters.commits_sent;
-      if (const auto vote = decode_vote(*body)) vote_from_self(*vote, Phase::kCommit);
+      if (const auto vote = decode_vote(*body)) {
+        vote_from_self(*vote, Phase::kCommit);
+        seal_later(Phase::kCommit, *vote);
+      }
       return;
     case Type::kAttest:
       if (const auto attest = decode_attest(*body)) {
@@ -325,6 +331,7 @@ void Replica::Core::tick() {
   if (status_due_ns <= ns()) {
     if (power.count() > 1) send_status(kEveryone);
     shows_left = kShowsMax;
+    if (!work_waits()) seal_votes();
     status_due_ns = ns() + config.status_ms * kNsPerMs * (work_waits() || changing() ? 1 : 5);
     courtesy();
   }

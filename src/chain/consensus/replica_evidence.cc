@@ -2,8 +2,9 @@
 #include "base/crypto/hash.h"
 #include "chain/consensus/detail/core.h"
 
-// Signed statements and evidence (consensus.md 5.2, 5.3 "forks", 5.4 "accountability"). Nothing here is waited for by a
-// vote: what is signed is signed after it left, and what is verified is verified on the driver's signing thread.
+// Signed statements, seals of votes, and evidence (consensus.md 5.2, 5.3 "forks", 5.4 "accountability"). Nothing here
+// is waited for by a vote: what is signed is signed after it left, and what is verified is verified on the driver's
+// signing thread.
 
 namespace hanse::consensus {
 namespace {
@@ -18,6 +19,14 @@ Fact Replica::Core::proposal_at(View of, Seq seq) const {
 
 Fact Replica::Core::vertex_at(const Tip& tip) const {
   return {.purpose = Purpose::kVertex, .replica = tip.lane, .epoch = config.epoch, .view = 0, .place = tip.height};
+}
+
+Fact Replica::Core::vote_at(Index from, Phase phase, const Vote& vote) const {
+  return {.purpose = Purpose::kVotes,
+          .replica = from,
+          .epoch = config.epoch,
+          .view = vote.view,
+          .place = vote_place(vote.seq, phase)};
 }
 
 // ---- own statements ------------------------------------------------------------------------------------------------
@@ -58,6 +67,32 @@ void Replica::Core::sign_marks() {
   }
 }
 
+// Votes are not signed when they leave. The seal that follows makes their sender answer for them.
+void Replica::Core::seal_later(Phase phase, const Vote& vote) {
+  if (power.count() == 1) return;
+  if (unsealed.size() == kStatementIdsMax) seal_votes();
+  unsealed.emplace(std::pair(vote.view, vote_place(vote.seq, phase)), vote_id(vote.digest));
+}
+
+void Replica::Core::seal_votes() {
+  for (auto it = unsealed.begin(); it != unsealed.end();) {
+    const auto [of, first] = it->first;
+    Statement seal{.purpose = Purpose::kVotes,
+                   .replica = config.self,
+                   .epoch = config.epoch,
+                   .view = of,
+                   .first = first,
+                   .ids = {},
+                   .signature = {}};
+    for (; it != unsealed.end() && it->first.first == of && it->first.second - first < kStatementIdsMax; ++it) {
+      seal.ids.resize(it->first.second - first + 1);
+      seal.ids.back() = it->second;
+    }
+    out.states.push_back(std::move(seal));
+  }
+  unsealed.clear();
+}
+
 void Replica::Core::stated(Statement statement) {
   if (statement.epoch != config.epoch) return;
   ++counters.statements_sent;
@@ -81,6 +116,10 @@ void Replica::Core::on_statement(Index from, const Statement& s) {
     case Purpose::kProposals:
       near = s.replica == power.leader(s.view) && s.view <= view + 1 && s.first + kSlotWindow > stable.seq &&
              s.first + s.ids.size() <= stable.seq + 2 * kSlotWindow;
+      break;
+    case Purpose::kVotes:
+      near = s.view <= view + 1 && s.first / 2 + kSlotWindow > stable.seq &&
+             (s.first + s.ids.size()) / 2 <= stable.seq + 2 * kSlotWindow;
       break;
     case Purpose::kVertex: {
       const std::uint64_t cut = lanes->cut(s.replica).height;
@@ -116,6 +155,8 @@ void Replica::Core::checked(const CheckStatement& what, Signature found) {
   const Statement& s = what.statement;
   ++counters.statements_received;
   heard(std::make_shared<const Statement>(s));
+  if (s.purpose == Purpose::kVotes)
+    if (const auto change = changes.find(s.replica); change != changes.end()) judge_claims(change->second);
   if (s.purpose != Purpose::kProposals || s.view != view || s.epoch != config.epoch) return;
   for (std::size_t i = 0; i < s.ids.size(); ++i)
     if (const auto it = awaited.find(s.first + i); it != awaited.end() && it->second == s.ids[i]) awaited.erase(it);
@@ -132,6 +173,15 @@ void Replica::Core::heard(const Witness::Said& said) {
   if (found.show) show(*found.show);
 }
 
+void Replica::Core::asked(const ViewChange& vc) {
+  heard(std::make_shared<const Statement>(statement_of(vc)));
+  judge_claims(vc);
+}
+
+void Replica::Core::judge_claims(const ViewChange& vc) {
+  if (const auto evidence = witness.concealed(vc)) accuse(*evidence);
+}
+
 void Replica::Core::hearsay(const Fact& place, const Hash32& id) {
   if (power.count() == 1 || (place.purpose == Purpose::kVertex && place.place % kVertexSignedEvery != 0)) return;
   if (const Witness::Said doubted = witness.hearsay(place, id)) show(*doubted);
@@ -145,8 +195,10 @@ void Replica::Core::accuse(const Evidence& evidence) {
   out.notices.push_back({.kind = NoticeKind::kEvidence,
                          .replica = fact->replica,
                          .number = fact->place,
-                         .text = text("two signed statements of {} at {} in view {}", purpose_name(fact->purpose),
-                                      fact->place, fact->view)});
+                         .text = evidence.claims.empty()
+                                     ? text("two signed statements of {} at {} in view {}", purpose_name(fact->purpose),
+                                            fact->place, fact->view)
+                                     : text("the view change {} conceals votes", fact->view)});
 }
 
 // To everybody, as somebody was told something else. A rate: hearsay costs its teller little.

@@ -60,10 +60,11 @@ TEST(Evidence, proposals_and_every_eighth_vertex_are_signed_and_nobody_is_accuse
   order(c, 80);
   const Counters& leader = c.nodes[0].replica->counters();
   const Counters& writer = c.nodes[1].replica->counters();
-  EXPECT_GE(leader.statements_sent, leader.proposals_sent / kStatementIdsMax);
-  EXPECT_LE(leader.statements_sent, leader.proposals_sent / 8 + 2);  // not one a slot
-  EXPECT_EQ(writer.statements_sent, 80 / kVertexSignedEvery);
-  EXPECT_EQ(c.nodes[2].replica->counters().statements_received, leader.statements_sent + writer.statements_sent);
+  EXPECT_GE(c.nodes[0].said[Purpose::kProposals], leader.proposals_sent / kStatementIdsMax);
+  EXPECT_LE(c.nodes[0].said[Purpose::kProposals], leader.proposals_sent / 8 + 2);  // not one a slot
+  EXPECT_EQ(c.nodes[1].said[Purpose::kVertex], 80 / kVertexSignedEvery);
+  EXPECT_EQ(c.nodes[2].replica->counters().statements_received,
+            leader.statements_sent + writer.statements_sent + c.nodes[3].replica->counters().statements_sent);
   EXPECT_EQ(leader.statements_shown + writer.statements_shown, 0u);
   c.advance_ms(5'000);
   for (const auto& node : c.nodes) {
@@ -183,12 +184,90 @@ TEST(Evidence, signatures_under_way_and_places_far_away_are_bounded) {
   EXPECT_EQ(r.counters().frames_far, far + 1);
 }
 
+TEST(Evidence, votes_are_sealed_at_checkpoints_and_when_it_gets_quiet) {
+  TestCluster c = TestCluster::equal_powers(4);
+  for (int n = 0; n < 32; ++n) {
+    ASSERT_TRUE(c.submit(1, text("{}", n)));
+    c.run();
+  }
+  EXPECT_EQ(c.nodes[2].said[Purpose::kVotes], 1u);  // 32 slots, two phases
+  ASSERT_TRUE(c.submit(1, "and"));
+  c.run();
+  EXPECT_EQ(c.nodes[2].said[Purpose::kVotes], 1u);
+  c.advance_ms(5'000);
+  EXPECT_EQ(c.nodes[2].said[Purpose::kVotes], 2u);
+  c.advance_ms(60'000);
+  EXPECT_EQ(c.nodes[2].said[Purpose::kVotes], 2u);  // nothing new to seal
+  for (const auto& node : c.nodes) EXPECT_TRUE(node.evidence.empty());
+}
+
+Statement votes_of(Index replica, Seq seq, const Hash32& prepared) {
+  return signed_by(replica, {.purpose = Purpose::kVotes,
+                             .replica = 0,
+                             .epoch = 0,
+                             .view = 0,
+                             .first = vote_place(seq, Phase::kPrepare),
+                             .ids = {prepared},
+                             .signature = {}});
+}
+
+TEST(Evidence, two_seals_and_a_vote_that_differs_from_its_seal) {
+  TestCluster c = TestCluster::equal_powers(4);
+  c.inject(3, 1, Type::kStatement, encode(votes_of(3, 5, id(1))));
+  c.inject(3, 1, Type::kPrepare, encode(Vote{.epoch = 0, .view = 0, .seq = 5, .digest = id(2)}));
+  EXPECT_EQ(c.nodes[1].replica->counters().statements_shown, 1u);
+  EXPECT_EQ(accusers(c, 3, Purpose::kVotes), 0u);
+  c.inject(2, 1, Type::kStatement, encode(votes_of(3, 5, id(2))));
+  EXPECT_EQ(accusers(c, 3, Purpose::kVotes), 1u);
+  const std::uint64_t far = c.nodes[1].replica->counters().frames_far;
+  c.inject(3, 1, Type::kStatement, encode(votes_of(3, 2 * kSlotWindow + 1, id(1))));
+  EXPECT_EQ(c.nodes[1].replica->counters().frames_far, far + 1);
+}
+
+TEST(Evidence, a_view_change_that_conceals_sealed_votes_whichever_comes_first) {
+  ViewChange vc;
+  vc.replica = 3;
+  vc.view = 1;
+  vc.signature = TestOracle(3).sign(Purpose::kViewChange, view_change_message(vc));
+  for (const bool votes_first : {true, false}) {
+    TestCluster c = TestCluster::equal_powers(4);
+    if (votes_first) c.inject(3, 1, Type::kStatement, encode(votes_of(3, 5, id(1))));
+    c.inject(3, 1, Type::kViewChange, encode(vc));
+    if (!votes_first) c.inject(3, 1, Type::kStatement, encode(votes_of(3, 5, id(1))));
+    EXPECT_EQ(accusers(c, 3, Purpose::kViewChange), 1u) << votes_first;
+    c.inject(3, 1, Type::kStatement, encode(votes_of(3, 6, id(1))));
+    EXPECT_EQ(c.nodes[1].evidence.size(), 1u);  // once a view
+  }
+}
+
+// Views come and go, a replica restarts from its journal: what it claims covers what it voted.
+TEST(Evidence, an_honest_view_change_conceals_nothing) {
+  TestCluster c = TestCluster::equal_powers(4);
+  order(c, 9);
+  for (int view = 1; view < 6; ++view) {
+    const Index down = c.nodes[1].replica->facts().leader;
+    c.crash(down);
+    ASSERT_TRUE(c.submit(static_cast<Index>((down + 1) % 4), "more"));
+    c.advance_ms(10'000);
+    c.restart(down);
+    for (Index peer = 0; peer < 4; ++peer) {
+      if (peer == down) continue;
+      c.take(down, c.nodes[down].replica->peer_up(c.now(), peer));
+      c.take(peer, c.nodes[peer].replica->peer_up(c.now(), down));
+    }
+    c.advance_ms(10'000);
+  }
+  EXPECT_GE(c.nodes[1].replica->facts().view, 5u);
+  EXPECT_GE(c.nodes[2].said[Purpose::kVotes], 3u);
+  for (const auto& node : c.nodes) EXPECT_TRUE(node.evidence.empty());
+}
+
 // Whatever of its lane it may have signed before, it signs no other.
 TEST(Evidence, a_lane_whose_journal_was_lost_is_signed_again_only_above_a_window) {
   TestCluster c = TestCluster::equal_powers(4);
   for (int n = 0; n < 16; ++n) ASSERT_TRUE(c.submit(3, text("{}", n)));
   c.run();
-  EXPECT_EQ(c.nodes[3].replica->counters().statements_sent, 2u);
+  EXPECT_EQ(c.nodes[3].said[Purpose::kVertex], 2u);
   c.crash(3);
   Start start;
   start.abstain = true;
@@ -214,9 +293,9 @@ TEST(Evidence, a_lane_whose_journal_was_lost_is_signed_again_only_above_a_window
   c.restart(3);
   c.advance_ms(1'000);
   write(kLaneWindow / 2);
-  EXPECT_EQ(c.nodes[3].replica->counters().statements_sent, 0u);
+  EXPECT_EQ(c.nodes[3].said[Purpose::kVertex], 2u);
   write(kVertexSignedEvery);
-  EXPECT_EQ(c.nodes[3].replica->counters().statements_sent, 1u);
+  EXPECT_EQ(c.nodes[3].said[Purpose::kVertex], 3u);
   for (const auto& node : c.nodes) EXPECT_TRUE(node.evidence.empty());
 }
 

@@ -102,6 +102,7 @@ void Replica::Core::executed_slot(const Reached& reached) {
     sign_run();
     sign_attest(seq, block);
   }
+  if (seq % config.checkpoint_every == 0) seal_votes();
   idle_at_ns = ns() + config.idle_attest_ms * kNsPerMs;
   collect(seq);
   slots.forget_through(std::min(stable.seq, done));

@@ -186,6 +186,7 @@ void Replica::Core::on_vote(Index from, Phase phase, const Vote& vote) {
     ++counters.frames_denied;  // its proposal is its vote
     return;
   }
+  hearsay(vote_at(from, phase, vote), vote_id(vote.digest));
   SlotState& s = slot(vote.seq);
   (vote.view == view ? s.now : s.next).add(power, phase, from, vote.digest);
   if (vote.view == view && s.accepted && *s.accepted != vote.digest) hearsay(proposal_at(view, vote.seq), vote.digest);

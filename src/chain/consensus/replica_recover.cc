@@ -132,11 +132,13 @@ void Replica::Core::resume() {
         accept(s, claim.digest);
         s.prepare_sent = true;
         s.now.add(power, Phase::kPrepare, config.self, claim.digest);
+        seal_later(Phase::kPrepare, {.epoch = config.epoch, .view = view, .seq = seq, .digest = claim.digest});
       }
     if (s.prepared && s.prepared->view == view) {
       accept(s, s.prepared->digest);
       s.commit_sent = true;
       s.now.add(power, Phase::kCommit, config.self, s.prepared->digest);
+      seal_later(Phase::kCommit, {.epoch = config.epoch, .view = view, .seq = seq, .digest = s.prepared->digest});
     }
     if (seq <= done) s.handed = true;
     if (s.accepted && power.leader(view) != config.self)

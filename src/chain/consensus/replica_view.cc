@@ -52,6 +52,7 @@ void Replica::Core::watch_progress() {
 
 void Replica::Core::start_view_change(View asked) {
   if (silent()) return;
+  seal_votes();
   wanted_view = asked;
   ++counters.view_changes;
   ViewChange vc{.epoch = config.epoch,
@@ -63,6 +64,7 @@ void Replica::Core::start_view_change(View asked) {
                 .signature = {}};
   for (const auto& [seq, s] : slots.all()) {
     if (seq <= stable.seq || seq > stable.seq + kSlotWindow) continue;
+    if (mutant(Mutant::kClaimsForgotten) && seq <= done) continue;
     if (s.prepared) vc.prepared.push_back(*s.prepared);
     vc.prepares.insert(vc.prepares.end(), s.prepares.begin(), s.prepares.end());
   }
@@ -77,8 +79,7 @@ void Replica::Core::start_view_change(View asked) {
 bool Replica::Core::valid(const ViewChange& vc) {
   if (vc.epoch != config.epoch || vc.replica >= power.count()) return false;
   if (const auto known = changes.find(vc.replica); known != changes.end() && known->second.view == vc.view &&
-                                                   known->second.signature == vc.signature &&
-                                                   view_change_body(known->second) == view_change_body(vc))
+                                                   encode(known->second) == encode(vc))
     return true;
   const auto in_range = [&](const Claim& c) {
     return c.seq > vc.checkpoint.seq && c.seq <= vc.checkpoint.seq + kSlotWindow && c.view < vc.view;
@@ -97,14 +98,14 @@ void Replica::Core::on_view_change(Index, const ViewChange& vc) {
     return;
   }
   if (known != changes.end() && vc.view == known->second.view) {
-    if (view_change_body(known->second) == view_change_body(vc) || !valid(vc)) return;
-    return heard(std::make_shared<const Statement>(statement_of(vc)));
+    if (view_change_claims(known->second) == view_change_claims(vc) || !valid(vc)) return;
+    return asked(vc);
   }
   if (!valid(vc)) {
     ++counters.frames_denied;
     return;
   }
-  heard(std::make_shared<const Statement>(statement_of(vc)));
+  asked(vc);
   stabilise(vc.checkpoint);
   changes[vc.replica] = vc;
   join_others();
@@ -182,7 +183,7 @@ void Replica::Core::on_new_view(Index from, const NewView& message, const Frame&
     return;
   }
   for (const ViewChange* vc : set)
-    if (vc->replica != config.self) heard(std::make_shared<const Statement>(statement_of(*vc)));
+    if (vc->replica != config.self) asked(*vc);
   last_new_view = body;
   persist(RecordType::kNewView, body);
   stabilise(decision->stable->checkpoint);

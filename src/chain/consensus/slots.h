@@ -11,8 +11,6 @@
 
 namespace hanse::consensus {
 
-enum class Phase : std::uint8_t { kPrepare, kCommit };
-
 // The votes of one view for one slot.
 class Ballot {
  public:

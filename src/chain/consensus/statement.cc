@@ -30,18 +30,21 @@ void write(Writer& w, const Statement& s) {
 
 // Only what somebody could have signed in this form: one way to name a place.
 void check_form(Reader& r, const Statement& s) {
-  const bool known = s.purpose >= Purpose::kAttest && s.purpose <= Purpose::kVertex;
-  const bool has_view = s.purpose == Purpose::kViewChange || s.purpose == Purpose::kProposals;
+  const bool known = s.purpose >= Purpose::kAttest && s.purpose <= Purpose::kVotes;
+  const bool runs = s.purpose == Purpose::kProposals || s.purpose == Purpose::kVotes;
+  const bool has_view = s.purpose == Purpose::kViewChange || runs;
   const bool has_place = s.purpose != Purpose::kViewChange;
   if (!known || s.replica >= kReplicasMax) {
-    r.refuse(text("found purpose {} of replica {}, expected 1 to 4 and below {}", static_cast<int>(s.purpose),
+    r.refuse(text("found purpose {} of replica {}, expected 1 to 5 and below {}", static_cast<int>(s.purpose),
                   s.replica, kReplicasMax));
-  } else if (s.ids.empty() || (s.purpose != Purpose::kProposals && s.ids.size() != 1)) {
+  } else if (s.ids.empty() || (!runs && s.ids.size() != 1)) {
     r.refuse(text("found {} ids in a statement of {}, expected 1", s.ids.size(), purpose_name(s.purpose)));
   } else if ((!has_view && s.view != 0) || has_place != (s.first != 0) ||
              s.first > std::numeric_limits<std::uint64_t>::max() - kStatementIdsMax ||
              (s.purpose == Purpose::kVertex && s.first % kVertexSignedEvery != 0)) {
     r.refuse(text("found view {} and place {}, which {} does not have", s.view, s.first, purpose_name(s.purpose)));
+  } else if (s.purpose == Purpose::kVotes && (s.first < 2 || s.ids.front().is_zero() || s.ids.back().is_zero())) {
+    r.refuse(text("found votes from place {} on, expected a vote at both ends", s.first));
   }
 }
 
@@ -67,7 +70,7 @@ std::unexpected<Error> no_contradiction(std::string_view what) {
 }  // namespace
 
 std::string_view purpose_name(Purpose purpose) {
-  constexpr std::string_view kNames[] = {"none", "attest", "view_change", "proposals", "vertex"};
+  constexpr std::string_view kNames[] = {"none", "attest", "view_change", "proposals", "vertex", "votes"};
   const auto n = static_cast<std::size_t>(purpose);
   return n < std::size(kNames) ? kNames[n] : kNames[0];
 }
@@ -75,9 +78,10 @@ std::string_view purpose_name(Purpose purpose) {
 std::string_view purpose_context(Purpose purpose) {
   switch (purpose) {
     case Purpose::kAttest: return "hanse/attest/2";
-    case Purpose::kViewChange: return "hanse/view-change/2";
+    case Purpose::kViewChange: return "hanse/view-change/3";
     case Purpose::kProposals: return "hanse/proposals/1";
     case Purpose::kVertex: return "hanse/vertex-signed/1";
+    case Purpose::kVotes: return "hanse/votes/1";
   }
   check(false, "a purpose has a context");
   return {};
@@ -130,7 +134,7 @@ Statement statement_of(const ViewChange& vc) {
           .epoch = vc.epoch,
           .view = vc.view,
           .first = 0,
-          .ids = {crypto::blake3("hanse/view-change/2", {view_change_body(vc)})},
+          .ids = {crypto::blake3("hanse/view-change/3", {view_change_claims(vc)})},
           .signature = vc.signature};
 }
 
@@ -138,13 +142,36 @@ Bytes view_change_message(const ViewChange& vc) { return statement_message(state
 
 Evidence evidence_of(Statement a, Statement b) {
   if (encode(b) < encode(a)) std::swap(a, b);
-  return {.first = std::move(a), .second = std::move(b)};
+  return {.first = std::move(a), .second = std::move(b), .claims = {}};
+}
+
+Evidence evidence_of(const ViewChange& vc, Statement votes) {
+  Evidence e = evidence_of(statement_of(vc), std::move(votes));
+  e.claims = view_change_claims(vc);
+  return e;
+}
+
+Hash32 vote_id(const Digest& digest) {
+  if (!digest.is_zero()) return digest;
+  Hash32 nothing;
+  nothing.data.fill(0xFF);
+  return nothing;
+}
+
+bool conceals(const ViewChange& vc, View view, std::uint64_t place, const Hash32& id) {
+  const Seq seq = place / 2;
+  if (id.is_zero() || view >= vc.view || seq <= vc.checkpoint.seq) return false;
+  const auto about = [&](const Claim& c) { return c.seq == seq && vote_id(c.digest) == id && c.view >= view; };
+  if (place == vote_place(seq, Phase::kPrepare)) return std::ranges::none_of(vc.prepares, about);
+  return std::ranges::none_of(
+      vc.prepared, [&](const Claim& c) { return about(c) || (c.seq == seq && c.view > view); });
 }
 
 Bytes encode(const Evidence& evidence) {
   Writer w;
   write(w, evidence.first);
   write(w, evidence.second);
+  w.bytes(evidence.claims);
   return w.take();
 }
 
@@ -153,13 +180,40 @@ Result<Evidence> decode_evidence(ByteView bytes) {
   Evidence e;
   e.first = read_statement(r);
   e.second = read_statement(r);
+  e.claims = to_bytes(r.bytes(kViewChangeClaimsBytesMax));
   TRY_OK(r.finish("evidence"));
   return e;
+}
+
+// Of a view change, first as its purpose is the lower number, and votes.
+static Result<Fact> concealment(const Evidence& evidence) {
+  const Statement& asked = evidence.first;
+  const Statement& votes = evidence.second;
+  if (asked.purpose != Purpose::kViewChange || votes.purpose != Purpose::kVotes || asked.replica != votes.replica ||
+      asked.epoch != votes.epoch)
+    return no_contradiction(text("found claims beside statements of {} by {} and of {} by {}, expected a view change "
+                                 "and votes of one signer and epoch",
+                                 purpose_name(asked.purpose), asked.replica, purpose_name(votes.purpose),
+                                 votes.replica));
+  TRY(const ViewChange vc, decode_view_change_claims(evidence.claims));
+  if (vc.epoch != asked.epoch || vc.replica != asked.replica || vc.view != asked.view ||
+      statement_of(vc).ids != asked.ids)
+    return no_contradiction("found claims that are not those of the view change");
+  for (std::size_t i = 0; i < votes.ids.size(); ++i)
+    if (conceals(vc, votes.view, votes.first + i, votes.ids[i]))
+      return Fact{.purpose = Purpose::kViewChange,
+                  .replica = asked.replica,
+                  .epoch = asked.epoch,
+                  .view = asked.view,
+                  .place = kConcealed};
+  return no_contradiction(
+      text("found nothing from place {} on that the view change {} conceals", votes.first, asked.view));
 }
 
 Result<Fact> contradiction(const Evidence& evidence) {
   const Statement& a = evidence.first;
   const Statement& b = evidence.second;
+  if (!evidence.claims.empty()) return concealment(evidence);
   if (a.purpose != b.purpose || a.replica != b.replica || a.epoch != b.epoch || a.view != b.view)
     return no_contradiction(
         text("found statements of {} by {} and of {} by {}, expected one signer, purpose, epoch and "
@@ -168,7 +222,8 @@ Result<Fact> contradiction(const Evidence& evidence) {
   const std::uint64_t from = std::max(a.first, b.first);
   const std::uint64_t end = std::min(a.first + a.ids.size(), b.first + b.ids.size());
   for (std::uint64_t place = from; place < end; ++place)
-    if (a.ids[place - a.first] != b.ids[place - b.first])
+    if (const Hash32 &x = a.ids[place - a.first], &y = b.ids[place - b.first];
+        x != y && !x.is_zero() && !y.is_zero())
       return Fact{.purpose = a.purpose, .replica = a.replica, .epoch = a.epoch, .view = a.view, .place = place};
   return no_contradiction(text("found nothing that statements of {} from {} and {} on say differently",
                                purpose_name(a.purpose), a.first, b.first));

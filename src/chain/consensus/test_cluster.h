@@ -46,7 +46,8 @@ class TestCluster {
     bool up = true;
     bool sync = true;    // records become durable at once
     bool sign = true;    // attests are signed at once
-    bool states = true;  // proposals and vertices are signed at once; otherwise never
+    bool states = true;  // proposals, vertices and votes are signed at once; otherwise never
+    std::map<Purpose, std::size_t> said;
     std::vector<Evidence> evidence;
     std::vector<SignAttest> unsigned_attests;
     std::uint64_t token = 0;
@@ -264,6 +265,7 @@ class TestCluster {
     for (Evidence& found : e.evidence) node.evidence.push_back(std::move(found));
     for (Statement& s : e.states) {
       if (!node.states) continue;
+      ++node.said[s.purpose];
       s.signature = node.oracle->sign(s.purpose, statement_message(s));
       take(i, node.replica->stated(now(), std::move(s)));
     }

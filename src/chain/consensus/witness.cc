@@ -1,12 +1,21 @@
 #include "chain/consensus/witness.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace hanse::consensus {
 namespace {
 
 Fact place_of(const Statement& s, std::size_t i) {
   return {.purpose = s.purpose, .replica = s.replica, .epoch = s.epoch, .view = s.view, .place = s.first + i};
+}
+
+std::size_t places_max(Purpose purpose) {
+  switch (purpose) {
+    case Purpose::kViewChange: return kWitnessViewsMax;
+    case Purpose::kVotes: return kWitnessVotesMax;
+    default: return kWitnessPlacesMax;
+  }
 }
 
 const Hash32& id_at(const Statement& s, std::uint64_t place) { return s.ids[place - s.first]; }
@@ -25,7 +34,7 @@ Witness::Place* Witness::make(const Fact& place) {
   Places& places = signers_[{place.purpose, place.replica}];
   const Key key{place.view, place.place};
   if (const auto it = places.find(key); it != places.end()) return &it->second;
-  if (places.size() >= (place.purpose == Purpose::kViewChange ? kWitnessViewsMax : kWitnessPlacesMax)) {
+  if (places.size() >= places_max(place.purpose)) {
     if (key < places.begin()->first) return nullptr;
     places.erase(places.begin());
   }
@@ -35,9 +44,9 @@ Witness::Place* Witness::make(const Fact& place) {
 Witness::Heard Witness::add(const Said& said) {
   Heard out;
   for (std::size_t i = 0; i < said->ids.size(); ++i) {
-    Place* const place = make(place_of(*said, i));
-    if (place == nullptr) continue;
     const Hash32& id = said->ids[i];
+    Place* const place = id.is_zero() ? nullptr : make(place_of(*said, i));
+    if (place == nullptr) continue;
     if (place->said && id_at(*place->said, said->first + i) != id) {
       if (!place->proven && !out.evidence) out.evidence = evidence_of(*place->said, *said);
       place->proven = true;
@@ -71,9 +80,23 @@ Witness::Said Witness::hearsay(const Fact& fact, const Hash32& id) {
   return nullptr;
 }
 
+std::optional<Evidence> Witness::concealed(const ViewChange& vc) {
+  const auto votes = signers_.find({Purpose::kVotes, vc.replica});
+  if (votes == signers_.end()) return std::nullopt;
+  for (const auto& [key, place] : votes->second) {
+    const auto& [view, at] = key;
+    if (view >= vc.view) break;
+    if (!place.said || !conceals(vc, view, at, id_at(*place.said, at))) continue;
+    Place* const change = make(place_of(statement_of(vc), 0));
+    if (change == nullptr || std::exchange(change->conceals, true)) return std::nullopt;
+    return evidence_of(vc, *place.said);
+  }
+  return std::nullopt;
+}
+
 bool Witness::known(const Statement& statement) const {
   for (std::size_t i = 0; i < statement.ids.size(); ++i)
-    if (!said(place_of(statement, i), statement.ids[i])) return false;
+    if (!statement.ids[i].is_zero() && !said(place_of(statement, i), statement.ids[i])) return false;
   return true;
 }
 

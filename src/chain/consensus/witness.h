@@ -3,8 +3,8 @@
 // tells each half its own story is found only when the halves compare.
 // Statements are given in after their signatures were found good; what others say (a vote, an Ack, a second proposal)
 // is hearsay: it never accuses anybody, it only makes this replica show what it holds, once a place.
-// Limits: kWitnessPlacesMax places of each signer and purpose (view changes: kWitnessViewsMax), the lowest go first;
-// kWitnessOthersMax other ids a place. Pure; one thread at a time. Errors: none.
+// Limits: kWitnessPlacesMax places of each signer and purpose (view changes kWitnessViewsMax, votes kWitnessVotesMax),
+// the lowest go first; kWitnessOthersMax other ids a place. Pure; one thread at a time. Errors: none.
 #pragma once
 
 #include <array>
@@ -18,6 +18,7 @@ namespace hanse::consensus {
 
 constexpr std::size_t kWitnessPlacesMax = 128;
 constexpr std::size_t kWitnessViewsMax = 16;  // of view changes, each with a signature of its own
+constexpr std::size_t kWitnessVotesMax = 1'024;
 constexpr std::size_t kWitnessOthersMax = 4;
 
 class Witness {
@@ -31,6 +32,8 @@ class Witness {
   Heard add(const Said& said);
   // Somebody says that there is `id` at this place of the fact's signer.
   Said hearsay(const Fact& place, const Hash32& id);
+  // Votes that this view change, whose signature was found good, leaves out; once a view.
+  std::optional<Evidence> concealed(const ViewChange& vc);
 
   bool known(const Statement& statement) const;  // the same, place by place: nothing to check again
   bool said(const Fact& place, const Hash32& id) const;
@@ -41,7 +44,7 @@ class Witness {
   struct Place {
     Said said;
     std::array<Hash32, kWitnessOthersMax> others{};  // hearsay; zero = free
-    bool shown = false, proven = false;
+    bool shown = false, proven = false, conceals = false;
   };
   using Key = std::pair<View, std::uint64_t>;
   using Places = std::map<Key, Place>;

@@ -60,9 +60,12 @@ void Accounts::delivered(Index self, Index from, Type type, const Frame& body, c
     case Type::kStatement: {
       const auto s = consensus::decode_statement(*body);
       if (!s || !lies(s->replica) || s->purpose == Purpose::kVertex || s->purpose == Purpose::kViewChange) return;
-      const bool leads = s->purpose == Purpose::kAttest || s->replica == era->power->leader(s->view);
-      if (leads && s->first > facts.stable && s->first + s->ids.size() <= facts.stable + consensus::kSlotWindow &&
-          s->view <= facts.view)
+      const bool votes = s->purpose == Purpose::kVotes;
+      const consensus::Seq first = votes ? s->first / 2 : s->first;
+      const consensus::Seq end = votes ? (s->first + s->ids.size() + 1) / 2 : s->first + s->ids.size();
+      const bool fits = votes ? s->view == facts.view
+                              : s->purpose == Purpose::kAttest || s->replica == era->power->leader(s->view);
+      if (fits && first > facts.stable && end <= facts.stable + consensus::kSlotWindow && s->view <= facts.view)
         told(self, *s, facts.epoch);
       return;
     }
@@ -83,6 +86,7 @@ void Accounts::told(Index self, const Statement& s, std::uint64_t epoch) {
   if (s.epoch != epoch || !signed_by(s)) return;
   Host& h = hosts_[self];
   for (std::size_t i = 0; i < s.ids.size(); ++i) {
+    if (s.ids[i].is_zero()) continue;
     const Fact place = place_of(s, i);
     const auto [it, fresh] = h.told.emplace(place, s.ids[i]);
     if (fresh || it->second == s.ids[i]) continue;

@@ -245,8 +245,11 @@ Frame Liar::other_statement(const Frame& body) {
   if (!s || s->replica != host_.place || s->epoch != host_.era->epoch) return nullptr;
   bool differs = false;
   for (std::size_t i = 0; i < s->ids.size(); ++i) {
-    const auto& doubles = s->purpose == consensus::Purpose::kProposals ? faces_ : forks_;
-    const std::uint64_t key = s->purpose == consensus::Purpose::kProposals ? mix(s->view, s->first + i) : s->first;
+    if (s->ids[i].is_zero()) continue;
+    const auto& doubles = s->purpose == consensus::Purpose::kVertex ? forks_ : faces_;
+    std::uint64_t key = s->first + i;
+    if (s->purpose == consensus::Purpose::kVotes) key /= 2;
+    if (s->purpose != consensus::Purpose::kVertex) key = mix(s->view, key);
     const auto it = doubles.find(key);
     if (it == doubles.end()) continue;
     differs = differs || it->second.id != s->ids[i];

@@ -45,6 +45,8 @@ std::string_view seen_name(Seen seen) {
                                                                "view_change_proved",
                                                                "proposals_proved",
                                                                "vertex_proved",
+                                                               "votes_proved",
+                                                               "concealment_proved",
                                                                "epochs",
                                                                "joins",
                                                                "leaves",
@@ -483,8 +485,9 @@ void World::finish() {
   if (!failed() && accounts_.failure()) safety_.fail_rule(accounts_.failure()->rule, accounts_.failure()->what);
   for (const consensus::Fact& f : accounts_.landed()) {
     constexpr Seen kProved[] = {Seen::kAttestProved, Seen::kViewChangeProved, Seen::kProposalsProved,
-                                Seen::kVertexProved};
-    saw(kProved[static_cast<std::size_t>(f.purpose) - 1]);
+                                Seen::kVertexProved, Seen::kVotesProved};
+    const bool concealed = f.purpose == consensus::Purpose::kViewChange && f.place == consensus::kConcealed;
+    saw(concealed ? Seen::kConcealmentProved : kProved[static_cast<std::size_t>(f.purpose) - 1]);
     outcome_.proved.push_back(f);
   }
   if (!failed()) {

@@ -57,12 +57,14 @@ enum class Seen : std::uint8_t {
   kViewChangeProved,
   kProposalsProved,
   kVertexProved,
+  kVotesProved,
+  kConcealmentProved,
   kEpochs,
   kJoins,
   kLeaves,
   kHandovers,
 };
-constexpr std::size_t kSeenCount = 42;
+constexpr std::size_t kSeenCount = 44;
 std::string_view seen_name(Seen seen);
 using Coverage = std::array<std::uint64_t, kSeenCount>;
 

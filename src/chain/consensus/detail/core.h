@@ -157,13 +157,18 @@ struct Replica::Core {
   void sign_later(const Vote& proposal);
   void sign_run();
   void sign_marks();
+  void seal_later(Phase phase, const Vote& vote);
+  void seal_votes();
   void stated(Statement statement);
   void on_statement(Index from, const Statement& statement);
   void checked(const CheckStatement& what, Signature found);
   void on_fetch_statement(Index from, const FetchStatement& fetch);
   void heard(const Witness::Said& said);
+  void asked(const ViewChange& vc);
+  void judge_claims(const ViewChange& vc);
   void hearsay(const Fact& place, const Hash32& id);
   Fact proposal_at(View of, Seq seq) const;
+  Fact vote_at(Index from, Phase phase, const Vote& vote) const;
   Fact vertex_at(const Tip& tip) const;
   void accuse(const Evidence& evidence);
   void show(const Statement& statement);
@@ -275,6 +280,7 @@ struct Replica::Core {
   // Accountability.
   Witness witness;
   Statement unsigned_run;                           // own proposals to be signed together
+  std::map<std::pair<View, std::uint64_t>, Hash32> unsealed;  // own votes that left, by vote_place()
   std::deque<std::pair<std::uint64_t, Tip>> marks;  // own vertices to be signed, by the token of their record
   std::uint64_t unsigned_height = 0;                // own vertices up to it are not signed
   std::map<Seq, Digest> awaited;                    // accepted from the leader of this view, its signature not seen
