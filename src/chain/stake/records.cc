@@ -274,6 +274,37 @@ Bytes encode_members(const std::vector<Member>& members) {
   return w.take();
 }
 
+Bytes encode(const Slashed& s) {
+  codec::CborWriter w;
+  w.map(4);
+  w.key(0);
+  w.bytes(s.owner.view());
+  w.key(1);
+  w.bytes(s.validator.view());
+  w.key(2);
+  w.u64(s.amount.value);
+  w.key(3);
+  w.u64(s.number);
+  return w.take();
+}
+
+Result<Slashed> decode_slashed(ByteView bytes) {
+  codec::CborReader r(bytes, {.size_max = 256, .depth_max = 2});
+  Slashed s;
+  TRY_OK(r.enter_map("slashed", 4));
+  TRY_OK(expect(r, 0));
+  TRY_OK(r.fixed("owner", s.owner));
+  TRY_OK(expect(r, 1));
+  TRY_OK(r.fixed("validator", s.validator));
+  TRY_OK(expect(r, 2));
+  TRY(s.amount.value, r.u64("amount"));
+  TRY_OK(expect(r, 3));
+  TRY(s.number, r.u64("number"));
+  TRY_OK(r.leave());
+  TRY_OK(r.finish());
+  return s;
+}
+
 Result<std::vector<Member>> decode_members(ByteView bytes) {
   codec::CborReader r(bytes, {.size_max = kRecordBytesMax, .depth_max = 6});
   const auto read = [&]() -> Result<std::vector<Member>> {

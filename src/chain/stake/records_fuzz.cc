@@ -14,6 +14,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     std::abort();
   if (const auto address = stake::decode_address(bytes); address && !equal(stake::encode_address(*address), bytes))
     std::abort();
+  if (const auto slashed = stake::decode_slashed(bytes); slashed && !equal(stake::encode(*slashed), bytes))
+    std::abort();
   if (const auto all = stake::decode_members(bytes); all && !equal(stake::encode_members(*all), bytes)) std::abort();
   if (const auto start = stake::decode_stake_genesis(bytes);
       start && !equal(stake::encode_stake_genesis(start->first, start->second), bytes))

@@ -1,7 +1,8 @@
 // Stake: who may be a validator. Accounts put money behind a key, and where an epoch ends the application names the
 // next epoch's set: power by power.h, at most churn_bp of it moving at once. A move that does not fit goes on in the
 // next epochs. What leaves is given back `unbond_epochs` later than it stopped counting, so that it can answer for what
-// it signed. Money: stakes lie on an account that nobody has the key of (pot()), so accounts' total stays true. Members
+// it signed: where an epoch ends what reputation says is due of a stake, and of what is on its way back, goes to
+// forfeited(). Money: stakes lie on pot(); nobody has the key of either account, so accounts' total stays true. Members
 // are named by the account that pays, so a key can change: the new one counts from the next epoch on. Application 4,
 // methods below. Genesis section and state: proto/records/stake.md. It needs the application accounts. An epoch is due
 // after epoch_slots blocks, or as soon as the set would change. Reputation and uptime come from a StandingOf. Threads:
@@ -68,6 +69,16 @@ Result<Standing> standing_by_reputation(const ledger::StateReader& state, const 
 
 std::unique_ptr<ledger::App> make_stake_app(StandingOf standing_of = standing_by_reputation);
 const AccountId& pot();
+const AccountId& forfeited();
+
+// The data of the event "stake.slashed".
+struct Slashed {
+  AccountId owner, validator;
+  Amount amount;
+  std::uint64_t number = 0;  // of reputation's record
+};
+Bytes encode(const Slashed& slashed);
+Result<Slashed> decode_slashed(ByteView bytes);
 
 // Genesis: the validators of block 0, each with what stands behind it, taken from its owner's balance.
 Bytes encode_stake_genesis(const StakeParams& params, const std::vector<Member>& members);

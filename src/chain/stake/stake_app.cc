@@ -16,7 +16,9 @@ using ledger::State;
 using ledger::StateReader;
 
 constexpr std::string_view kMemberPrefix = "stake/m";
-constexpr std::string_view kNamePrefix = "stake/k";  // validator -> owner, of the epoch's set
+// validator -> owner, and the last epoch in which the key serves: as long as evidence about it is taken.
+constexpr std::string_view kNamePrefix = "stake/k";
+constexpr std::string_view kSlashedKey = "stake/slashed";  // the next of reputation's records to be taken
 constexpr std::string_view kParamsKey = "stake/params";
 constexpr std::string_view kNumberKey = "stake/number";  // the last one given
 constexpr std::string_view kEpochKey = "stake/epoch";
@@ -38,7 +40,28 @@ Bytes name_key(const AccountId& validator) {
   append(key, validator.view());
   return key;
 }
-void put_name(State& state, const Member& m) { state.put(name_key(m.validator()), m.owner.view()); }
+void put_name(State& state, const Member& m, std::uint64_t epoch) {
+  Bytes value = to_bytes(m.owner.view());
+  append_be(value, epoch);
+  state.put(name_key(m.validator()), value);
+}
+Result<std::optional<AccountId>> owner_of(const StateReader& state, const AccountId& validator) {
+  TRY(const auto name, state.get(name_key(validator)));
+  AccountId owner;
+  if (!name || name->size() != 40 || !AccountId::from(ByteView(*name).first(32), owner))
+    return std::optional<AccountId>();
+  return std::optional(owner);
+}
+
+Result<std::uint64_t> read_slashed(const StateReader& state) {
+  TRY(const auto bytes, state.get(as_bytes(kSlashedKey)));
+  return bytes && bytes->size() == 8 ? load_be<std::uint64_t>(bytes->data()) : std::uint64_t{0};
+}
+
+Amount part_of(Amount whole, std::uint32_t bp) {
+  return Amount{static_cast<std::uint64_t>(static_cast<unsigned __int128>(whole.value) * bp / 10'000)};
+}
+
 
 // Where the epoch began, and whether the set is to change.
 struct Epoch {
@@ -160,7 +183,7 @@ class StakeApp final : public ledger::App {
         return fail(Kind::kInvalid, "ledger.genesis", text("found {} leaving in the genesis", m.owner));
       TRY_OK(pay_in(state, m.owner, m.stake));
       put_member(state, m);
-      put_name(state, m);
+      put_name(state, m, 0);
     }
     return {};
   }
@@ -182,6 +205,7 @@ class StakeApp final : public ledger::App {
     ledger::EndResult out;
     TRY(Epoch epoch, read_epoch(state));
     if (context.epoch_end) {
+      TRY_OK(slash(state, out.events));
       TRY(out.next_set, next_set(context, state, epoch));
       epoch.from = context.height.value;
       put_epoch(state, epoch);
@@ -313,6 +337,37 @@ class StakeApp final : public ledger::App {
     return {};
   }
 
+  // ---- what is due
+  Status slash(State& state, std::vector<ledger::Event>& events) const {
+    TRY(std::uint64_t next, read_slashed(state));
+    TRY(const auto due, reputation::slashed(state, next));
+    for (const reputation::Slash& s : due) {
+      next = s.number + 1;
+      TRY(const auto owner, owner_of(state, s.validator));
+      TRY(auto m, owner ? member(state, *owner) : Result<std::optional<Member>>(std::nullopt));
+      if (!m) continue;  // it took everything back before anybody brought the evidence
+      const auto take = [&](Amount& from) {
+        const Amount part = part_of(from, s.stake_bp);
+        from.value -= part.value;
+        return part.value;
+      };
+      Amount lost{take(m->stake)};
+      for (Return& back : m->returns) lost.value += take(back.amount);
+      if (lost.value == 0) continue;
+      TRY_OK(ledger::debit(state, pot(), lost));
+      TRY_OK(ledger::credit(state, forfeited(), lost));
+      put_member(state, *m);
+      events.push_back(
+          {.topic = "stake.slashed",
+           .data = encode(Slashed{.owner = m->owner, .validator = s.validator, .amount = lost, .number = s.number})});
+    }
+    if (due.empty()) return {};
+    Bytes value;
+    append_be(value, next);
+    state.put(as_bytes(kSlashedKey), value);
+    return {};
+  }
+
   // ---- the next set
   Result<light::ValidatorSet> next_set(const BlockContext& context, const State& state, Epoch& epoch) const {
     hanse::check(context.validators != nullptr, "a block has a validator set");
@@ -340,10 +395,10 @@ class StakeApp final : public ledger::App {
                                               const State& state) const {
     for (std::size_t i = 0; i < all.size(); ++i)
       if (all[i].key == key) return std::optional(i);
-    TRY(const auto owner, state.get(name_key(crypto::account_id(key))));
+    TRY(const auto owner, owner_of(state, crypto::account_id(key)));
     if (!owner) return std::optional<std::size_t>();
     for (std::size_t i = 0; i < all.size(); ++i)
-      if (equal(all[i].owner.view(), *owner)) return std::optional(i);
+      if (all[i].owner == *owner) return std::optional(i);
     return std::optional<std::size_t>();
   }
 
@@ -372,19 +427,21 @@ class StakeApp final : public ledger::App {
     return light::sorted_set(std::move(out));
   }
 
-  // What is due goes back; who has left altogether is forgotten. The keys of the next set keep their owner's name, so
-  // that a key which is rotated meanwhile is still known for who it was.
+  // What is due goes back; who has left altogether is forgotten. Keys keep their owner's name while evidence about them
+  // is taken, so that one which is rotated meanwhile is still known for who it was.
   Status settle(const BlockContext& context, const light::ValidatorSet& next, State& state) const {
     TRY(const auto all, members(state));
     std::vector<Bytes> old_names;
-    TRY_OK(state.scan(as_bytes(kNamePrefix), {}, [&](ByteView key, ByteView) {
-      old_names.push_back(to_bytes(key));
+    TRY_OK(state.scan(as_bytes(kNamePrefix), {}, [&](ByteView key, ByteView value) {
+      const bool old = value.size() != 40 ||
+                       load_be<std::uint64_t>(value.data() + 32) + reputation::kEvidenceEpochsMax < context.epoch + 1;
+      if (old) old_names.push_back(to_bytes(key));
       return true;
     }));
     for (const Bytes& name : old_names) state.erase(name);
     for (Member m : all) {
       const bool serves = std::ranges::find(next.validators, m.key, &light::Validator::key) != next.validators.end();
-      if (serves) put_name(state, m);
+      if (serves) put_name(state, m, context.epoch + 1);
       bool changed = false;
       while (!m.returns.empty() && m.returns.front().epoch <= context.epoch && !(m.leaving && serves)) {
         TRY_OK(pay_back(state, m, m.returns.front().amount));
@@ -408,6 +465,11 @@ class StakeApp final : public ledger::App {
 const AccountId& pot() {
   static const AccountId kPot{crypto::blake3("hanse/stake-pot/1", {}).data};
   return kPot;
+}
+
+const AccountId& forfeited() {
+  static const AccountId kForfeited{crypto::blake3("hanse/stake-forfeited/1", {}).data};
+  return kForfeited;
 }
 
 Result<std::vector<Member>> members(const StateReader& state) {

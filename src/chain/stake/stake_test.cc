@@ -192,35 +192,90 @@ TEST_F(StakeTest, standing_counts_and_who_is_out_has_no_power) {
   EXPECT_EQ(light::set_hash(end_epoch()), light::set_hash(next));  // somebody has to
 }
 
-TEST_F(StakeTest, who_is_proved_to_have_signed_twice_has_no_power_in_the_next_epoch) {
-  const auto judge = reputation::make_reputation_app();
-  net.genesis.apps[reputation::kReputationApp] = reputation::encode_reputation_genesis();
-  net.genesis.apps[kStakeApp] = encode_stake_genesis(rules, {founder(0), founder(1), founder(2), founder(3)});
-  app = make_stake_app();
-  auto opened = ledger::Ledger::open(dir.path() + "/store", net.genesis, {accounts.get(), app.get(), judge.get()}, {});
-  ASSERT_TRUE(opened) << opened.error().str();
-  ledger = std::move(*opened);
-  const auto secret = TestNet::key(202);
-  const auto& all = net.genesis.validators.validators;
-  const auto liar = std::ranges::find(all, secret.public_key(), &light::Validator::key) - all.begin();
-  const auto attest = [&](std::uint8_t what) {
+// With reputation as it judges evidence.
+struct Judged : StakeTest {
+  std::unique_ptr<ledger::App> judge = reputation::make_reputation_app();
+
+  void SetUp() override {
+    net.genesis.apps[reputation::kReputationApp] = reputation::encode_reputation_genesis();
+    net.genesis.apps[kStakeApp] = encode_stake_genesis(rules, {founder(0), founder(1), founder(2), founder(3)});
+    app = make_stake_app();
+    auto opened =
+        ledger::Ledger::open(dir.path() + "/store", net.genesis, {accounts.get(), app.get(), judge.get()}, {});
+    ASSERT_TRUE(opened) << opened.error().str();
+    ledger = std::move(*opened);
+    block({});
+  }
+  // Of founder 2, in epoch 0.
+  consensus::Statement attest(std::uint64_t slot, std::uint8_t what) const {
+    const auto secret = TestNet::key(202);
+    const auto& all = net.genesis.validators.validators;
+    const auto liar = std::ranges::find(all, secret.public_key(), &light::Validator::key) - all.begin();
     consensus::Statement s{.purpose = consensus::Purpose::kAttest,
                            .replica = static_cast<consensus::Index>(liar),
                            .epoch = 0,
                            .view = 0,
-                           .first = 8,
+                           .first = slot,
                            .ids = {crypto::blake3("hanse/test/1", {ByteView(&what, 1)})},
                            .signature = {}};
     Bytes message = to_bytes(net.network().view());
     append(message, consensus::statement_message(s));
     s.signature = secret.sign(consensus::purpose_context(s.purpose), message);
     return s;
-  };
-  block({});
-  const auto judged = block({reputation::evidence_tx(consensus::evidence_of(attest(1), attest(2)))});
-  ASSERT_EQ(judged.results.at(0).error_id, "");
-  end_epoch();
+  }
+  void prove(std::uint64_t slot) {
+    const auto judged = block({reputation::evidence_tx(consensus::evidence_of(attest(slot, 1), attest(slot, 2)))});
+    ASSERT_EQ(judged.results.at(0).error_id, "");
+  }
+  std::uint64_t lying_on(const AccountId& account) {
+    return ledger::read_account(*ledger->view(), account)->balance.value;
+  }
+};
+
+TEST_F(Judged, who_is_proved_to_have_signed_twice_loses_power_and_a_part_of_the_stake) {
+  prove(8);
+  EXPECT_EQ(member(*ledger->view(), net.user(2))->value().stake.value, 1'000'000u);  // until the epoch ends
+  const ledger::Executed last = block({}, true);
+  const auto told = std::ranges::find(last.events, "stake.slashed", &ledger::Event::topic);
+  ASSERT_NE(told, last.events.end());
+  const auto slashed = decode_slashed(told->data);
+  ASSERT_TRUE(slashed) << slashed.error().str();
+  EXPECT_EQ(slashed->owner, net.user(2));
+  EXPECT_EQ(slashed->validator, founder(2).validator());
+  EXPECT_EQ(slashed->amount.value, 300'000u);
+  EXPECT_EQ(member(*ledger->view(), net.user(2))->value().stake.value, 700'000u);
+  EXPECT_EQ(lying_on(pot()), 3'700'000u);
+  EXPECT_EQ(lying_on(forfeited()), 300'000u);
   EXPECT_EQ(power(end_epoch(), 202), 0);
+  EXPECT_EQ(lying_on(forfeited()), 300'000u);  // once
+  prove(16);
+  end_epoch();
+  EXPECT_EQ(lying_on(forfeited()), 300'000u + 210'000u);
+}
+
+TEST_F(Judged, what_is_on_its_way_back_is_answered_with_too) {
+  EXPECT_EQ(outcome(call(2, Method::kLeave, encode_nothing())), "");
+  end_epoch();
+  end_epoch();
+  prove(8);
+  end_epoch();
+  EXPECT_EQ(lying_on(forfeited()), 300'000u);
+  end_epoch();
+  end_epoch();
+  EXPECT_EQ(balance(2), kFunds - 300'000);
+}
+
+TEST_F(Judged, a_key_that_was_changed_still_answers_for_its_owner) {
+  const auto fresh = TestNet::key(101);
+  EXPECT_EQ(outcome(call(2, Method::kRotateKey,
+                         encode(Rotation{.key = fresh.public_key(),
+                                         .proof = prove_key(fresh, net.network(), net.user(2))}))),
+            "");
+  end_epoch();
+  end_epoch();
+  prove(8);  // two epochs later, the last in which it is taken
+  end_epoch();
+  EXPECT_EQ(member(*ledger->view(), net.user(2))->value().stake.value, 700'000u);
 }
 
 TEST_F(StakeTest, an_epoch_of_a_fixed_length_is_due_after_so_many_blocks) {
