@@ -189,6 +189,39 @@ TEST(Channel, comes_up_again_after_the_other_side_ended) {
   EXPECT_EQ(pair.sides[0]->stats(1)->connects, 2u);
 }
 
+TEST(Channel, who_knocks_is_dialed_at_once) {
+  Pair pair;
+  ASSERT_TRUE(pair.open([](Options& o) { o.timing.redial_first_ms = o.timing.redial_most_ms = 3'600'000; }));
+  ASSERT_TRUE(pair.up());
+  const std::string address = detail::local(pair.sides[1]->port());
+  pair.sides[1].reset();
+  ASSERT_TRUE(pair.events[0].wait([&] { return pair.events[0].downs.size() == 1; }));
+  Events again;
+  Options o = detail::test_options(1, 2, again);
+  o.listen = address;
+  o.peers[0].address = detail::local(pair.sides[0]->port());
+  auto second = Channels::open(std::move(o));
+  ASSERT_TRUE(second) << second.error().str();
+  ASSERT_TRUE(again.wait([&] { return again.ups.size() == 1; })) << again.all() << pair.events[0].all();
+  EXPECT_TRUE(again.empty(&Events::refused)) << again.all();
+  EXPECT_TRUE(pair.events[0].empty(&Events::refused)) << pair.events[0].all();
+}
+
+TEST(Channel, a_twin_of_the_highest_index_is_found_when_it_knocks) {
+  Pair pair;
+  ASSERT_TRUE(pair.open());
+  ASSERT_TRUE(pair.up());
+  Events events;
+  Options o = detail::test_options(1, 2, events);
+  o.peers[0].address = detail::local(pair.sides[0]->port());
+  const auto twin = Channels::open(std::move(o));
+  ASSERT_TRUE(twin);
+  ASSERT_TRUE(pair.events[0].wait([&] { return !pair.events[0].twins.empty(); })) << pair.events[0].all();
+  EXPECT_EQ(pair.events[0].first_twin(), 1);
+  EXPECT_TRUE(pair.sides[0]->is_up(1)) << "the first process keeps its channel";
+  EXPECT_TRUE(events.empty(&Events::ups));
+}
+
 TEST(Channel, a_new_address_is_dialed) {
   Pair pair;
   Events events;

@@ -164,14 +164,19 @@ Channels::Core::Link* Channels::Core::add_link(detail::Fd fd, bool outbound) {
   return link;
 }
 
+// The higher index only knocks: the lower, whose own dialing may be backing off, then dials at once.
 void Channels::Core::dial(Peer& peer) {
   peer.dial_at_ns = now_ns_ + peer.backoff.next_ms() * kNsPerMs;
   scan_at_ns_ = std::min(scan_at_ns_, peer.dial_at_ns);
   auto fd = detail::dial(*peer.address, options_.receive_buffer_bytes);
-  if (!fd) return note_refusal(peer.index, fd.error());
+  if (!fd) {
+    if (peer.index > options_.self) note_refusal(peer.index, fd.error());
+    return;
+  }
   Link* link = add_link(std::move(*fd), true);
   if (link == nullptr) return;
   link->peer = peer.index;
+  link->knock = peer.index < options_.self;
   peer.dialing = link;
 }
 
@@ -369,7 +374,7 @@ std::int64_t Channels::Core::scan_peer(Peer& peer) {
     drop(first, silent("no answer while a second connection waited", options_.timing.twin_answer_ms));
   }
   if (peer.waiting != nullptr) return peer.waiting_until_ns;
-  if (peer.index < options_.self || !peer.address || peer.link != nullptr || peer.dialing != nullptr) return kNever;
+  if (!peer.address || peer.link != nullptr || peer.dialing != nullptr) return kNever;
   if (now_ns_ < peer.dial_at_ns) return peer.dial_at_ns;
   dial(peer);
   return kNever;

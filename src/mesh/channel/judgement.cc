@@ -53,7 +53,7 @@ Status Channels::Core::judge_hello(Link& link, const Hello& hello) {
   if (hello.to != options_.self)
     return fail(Kind::kDenied, "channel.wrong_identity",
                 text("the peer wants index {}, this is index {}", hello.to, options_.self));
-  if (!link.outbound && hello.from > options_.self)
+  if (!link.outbound && hello.from > options_.self && !find(link.peer)->address)
     return fail(
         Kind::kCorrupt, "channel.bad_hello",
         text("found a connection from index {} to {}, expected the lower index to dial", hello.from, options_.self));
@@ -76,7 +76,18 @@ bool Channels::Core::judge(Link& link) {
     return false;
   }
   link.nonce = hello->nonce;
-  return admit(link, *find(link.peer));
+  Peer& peer = *find(link.peer);
+  link.knock = link.outbound == (peer.index < options_.self);
+  if (!link.knock || (!link.outbound && peer.link != nullptr && peer.link->nonce != link.nonce))
+    return admit(link, peer);
+  knocked(link, peer);
+  return false;
+}
+
+// Ours was heard and answered, or a higher index asks to be dialed.
+void Channels::Core::knocked(Link& link, Peer& peer) {
+  if (!link.outbound && peer.link == nullptr) peer.dial_at_ns = now_ns_;
+  remove(link);
 }
 
 bool Channels::Core::admit(Link& link, Peer& peer) {
@@ -149,7 +160,9 @@ void Channels::Core::note_refusal(std::uint16_t index, const Error& why) {
 
 void Channels::Core::refuse(Link& link, const Error& why) {
   const std::uint16_t index = link.own_key && !link.outbound ? options_.self : link.peer;
+  const bool quiet = link.knock && link.outbound;  // who dials tells what is wrong
   remove(link);
+  if (quiet) return;
   note_refusal(index, why);
 }
 
@@ -174,7 +187,10 @@ void Channels::Core::drop(Link& link, const Error& why) {
   remove(link);
   logging::log_info("channel down", {{"peer", peer.index}, {"id", why.id()}, {"reason", why.message()}});
   if (options_.callbacks.on_down) options_.callbacks.on_down(peer.index, why);
-  if (Link* next = std::exchange(peer.waiting, nullptr); next != nullptr && !stopping_) come_up(*next, peer);
+  Link* next = std::exchange(peer.waiting, nullptr);
+  if (next == nullptr || stopping_) return;
+  if (next->knock) return knocked(*next, peer);
+  come_up(*next, peer);
 }
 
 void Channels::Core::remove(Link& link) {

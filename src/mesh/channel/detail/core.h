@@ -44,7 +44,7 @@ struct Peer {
   // inside
   std::optional<Address> address;
   Link* link = nullptr;     // up
-  Link* dialing = nullptr;  // not up yet
+  Link* dialing = nullptr;  // not up yet; to a lower index it is a knock
   Link* waiting = nullptr;  // holds the key of `link` and waits for the judgement on it
   std::uint64_t twin_token = 0;
   std::int64_t waiting_until_ns = 0;
@@ -118,6 +118,7 @@ class Channels::Core final : private FrameSink {
   bool judge(Link& link);  // the hello is whole; false: the link is gone
   Status judge_hello(Link& link, const Hello& hello);
   bool admit(Link& link, Peer& peer);
+  void knocked(Link& link, Peer& peer);  // the link is gone
   void say_hello(Link& link);
   void come_up(Link& link, Peer& peer);
   void found_twin(Peer& peer);

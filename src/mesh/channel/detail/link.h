@@ -29,6 +29,7 @@ struct Link {
   std::unique_ptr<TlsSession> tls;
   std::uint16_t peer = kNobody;  // by key: known once TLS has checked it (and before, when we dialed)
   bool own_key = false;          // the peer proved our own key
+  bool knock = false;            // from the higher index: asks to be dialed and never comes up
   Bytes hello;                   // what has come of it
   Nonce nonce;                   // of the peer's process, from its hello
   std::int64_t began_ns = 0, up_ns = 0, heard_ns = 0, pinged_ns = 0;
