@@ -45,6 +45,17 @@ class Load(Lab):
         self.assertEqual((killed["acknowledged"], killed["lost"], killed["failed"]), (1200, 0, 0), killed)
         self.assertGreater(killed["gap_after_kill_ms"], 0)
 
+    def test_a_killed_leader_with_a_filled_store_comes_back(self):
+        done = run("hanse-bench", "restart", "--dir", self.folder, "--vertices", "3000", "--rounds", "1",
+                   "--seconds", "3", "--json")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        figures = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertGreaterEqual(figures[0]["value"], 3000, figures)
+        self.assertGreater(figures[1]["value"], 3, "blocks")
+        self.assertIn("its next transaction final", figures[-1]["name"])
+        self.assertGreater(figures[-1]["value"], 0)
+        self.assertEqual(os.listdir(self.folder), [])
+
     def test_other_networks_have_no_load_application(self):
         net = self.up(providers=0)
         done = run("hanse-bench", "load", "--dir", net, "--seconds", "1")

@@ -70,7 +70,8 @@ struct ChainStats {
 
 struct NetworkOptions {
   std::string listen = "127.0.0.1:0";
-  std::map<AccountId, std::string> addresses;  // of the other validators; needed where our number is the lower, else to be met sooner
+  // Of the other validators; needed where our number is the lower, elsewhere we are met sooner.
+  std::map<AccountId, std::string> addresses;
   PeerNumber number = 0;  // of our key, where the ledger here does not know it yet (stake::Member); 0: it does
 };
 

@@ -32,14 +32,15 @@ Status Pool::add(const Hash32& id, Bytes tx, const std::optional<AccountId>& pay
 std::optional<std::int64_t> Pool::due_ns(std::int64_t wanted_ns) const {
   if (queue_.empty()) return std::nullopt;
   const std::int64_t oldest_ns = queue_.front().since_ns;
-  return bytes_ >= kBatchBytesGoal ? oldest_ns : std::clamp(wanted_ns, oldest_ns, oldest_ns + kBatchWaitNs);
+  const bool full = bytes_ >= kBatchBytesGoal || queue_.size() >= limits_.batch_txs_max;
+  return full ? oldest_ns : std::clamp(wanted_ns, oldest_ns, oldest_ns + kBatchWaitNs);
 }
 
 std::optional<Pool::Batch> Pool::take() {
   if (queue_.empty()) return std::nullopt;
   BatchWriter writer;
   writer.reserve(std::min(consensus::kBatchBytesMax, kBatchHeaderBytes + bytes_ + queue_.size() * kTxHeaderBytes));
-  while (!queue_.empty() && writer.fits(queue_.front().tx.size())) {
+  while (!queue_.empty() && writer.count() < limits_.batch_txs_max && writer.fits(queue_.front().tx.size())) {
     const Waiting& first = queue_.front();
     writer.add(first.tx);
     bytes_ -= first.tx.size();

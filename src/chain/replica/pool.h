@@ -1,10 +1,10 @@
 // Pool: transactions that wait for a batch of their own, first in first out, and the ids of those on their way. Pure:
 // no clock, thread or disk; the driver says what time it is and when the lane is idle. A batch is due at once when none
-// of the own vertices waits for its slot (Lane::kIdle); otherwise at kBatchBytesGoal, or when the oldest has waited
-// kBatchWaitNs. So one transaction alone does not wait, and many share a vertex. An id is pending from add() to done();
-// the same transaction is not taken twice meanwhile. Limits: PoolLimits for what waits; what is on its way is bounded
-// by the lane's window. Threads: one at a time. Errors: ledger.pool_full (exhausted), ledger.account_full (exhausted),
-// ledger.tx_pending (conflict), ledger.tx_too_large (exhausted).
+// of the own vertices waits for its slot (Lane::kIdle); otherwise at kBatchBytesGoal or batch_txs_max, or when the
+// oldest has waited kBatchWaitNs. So one transaction alone does not wait, and many share a vertex. An id is pending
+// from add() to done(); the same transaction is not taken twice meanwhile. Limits: PoolLimits for what waits; what is
+// on its way is bounded by the lane's window. Threads: one at a time. Errors: ledger.pool_full (exhausted),
+// ledger.account_full (exhausted), ledger.tx_pending (conflict), ledger.tx_too_large (exhausted).
 #pragma once
 
 #include <deque>
@@ -23,6 +23,7 @@ struct PoolLimits {
   std::size_t txs_max = 20'000;
   std::size_t bytes_max = 64u << 20;
   std::size_t per_account_max = 4'096;
+  std::size_t batch_txs_max = ~std::size_t{0};  // of one batch; small ones make many vertices, for measuring
 };
 
 class Pool {

@@ -46,6 +46,17 @@ TEST_F(PoolTest, a_full_batch_is_due_at_once) {
   EXPECT_EQ(pool.due_ns(5'000), 1'000);
 }
 
+TEST_F(PoolTest, a_batch_of_the_most_transactions_is_due_at_once_and_no_larger) {
+  limits.batch_txs_max = 2;
+  Pool pool(limits);
+  ASSERT_TRUE(add(pool, tx_of(1)));
+  EXPECT_EQ(pool.due_ns(5'000), 5'000);
+  for (const std::uint8_t n : {2, 3}) ASSERT_TRUE(add(pool, tx_of(n)));
+  EXPECT_EQ(pool.due_ns(5'000), 1'000);
+  EXPECT_EQ(pool.take()->count, 2u);
+  EXPECT_EQ(pool.take()->count, 1u);
+}
+
 TEST_F(PoolTest, batches_keep_the_order_and_fit_a_vertex) {
   Pool pool(limits);
   constexpr std::uint8_t kTxs = 40;

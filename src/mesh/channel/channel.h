@@ -3,8 +3,9 @@
 // A frame is a type (u8) and a body. Frames of one priority arrive in the order they were sent and at most once; a
 // frame of a higher priority overtakes the others at chunks of 16 KiB, so a vote waits for at most 64 KiB of bulk that
 // was handed to the system before it. A connection that is lost loses what its queues held: protocols retransmit.
-// The lower index dials the higher; the higher, where it has an address of the lower, knocks to be dialed at once. TLS 1.3 with X25519MLKEM768 alone, both sides prove their ML-DSA keys as raw public
-// keys (RFC 7250); a peer is who its key is, before any byte of it is read. Bytes: proto/records/channel.md.
+// The lower index dials the higher; the higher, where it has an address of the lower, knocks to be dialed at once.
+// TLS 1.3 with X25519MLKEM768 alone, both sides prove their ML-DSA keys as raw public keys (RFC 7250); a peer is who
+// its key is, before any byte of it is read. Bytes: proto/records/channel.md.
 //
 // Shapes: a body is 0 to FrameLimits[type] bytes; a type whose limit is 0 is refused on both sides.
 // Threads: one thread inside runs every callback; a callback may call send and broadcast, never stop(), and one that

@@ -1,14 +1,9 @@
 #include "node/load/chain_run.h"
 
-#include <cerrno>
+#include <poll.h>
+
 #include <cstdlib>
 #include <cstring>
-#include <fcntl.h>
-#include <poll.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <filesystem>
 
 #include "base/core/clock.h"
@@ -17,88 +12,18 @@
 #include "chain/ledger/load_app.h"
 #include "node/client/client.h"
 #include "node/load/load.h"
-
-extern char** environ;
+#include "node/load/program.h"
 
 namespace hanse::load {
 namespace {
 
 using codec::Json;
 
-constexpr double kStepSeconds = 5;         // of each rate that is tried
-constexpr double kStepFactor = 1.35;       // from one rate to the next
-constexpr double kKeptUp = 0.97;           // share of a rate that must be answered in its time
-constexpr double kSearchP99MsMax = 2'000;  // a queue that grows is not a rate that is held
-constexpr std::size_t kOutputMax = 1 << 20;
-constexpr std::int64_t kBackWaitMs = 60'000;
+constexpr double kStepSeconds = 5;            // of each rate that is tried
+constexpr double kStepFactor = 1.35;          // from one rate to the next
+constexpr double kKeptUp = 0.97;              // share of a rate that must be answered in its time
+constexpr double kSearchP99MsMax = 2'000;     // a queue that grows is not a rate that is held
 constexpr std::int64_t kViewTimeoutMs = 500;  // hansed's default consensus.timeout_ms
-
-std::string own_folder() {
-  std::error_code ignored;
-  return std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path().string();
-}
-
-class Child {
- public:
-  // Standard output is kept, standard error is ours.
-  Status start(const std::string& program, const std::vector<std::string>& args) {
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) return failed("pipe");
-    posix_spawn_file_actions_t actions;
-    ::posix_spawn_file_actions_init(&actions);
-    ::posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-    name_ = program;
-    const std::string path = own_folder() + "/" + program;
-    std::vector<char*> argv = {const_cast<char*>(path.c_str())};  // const: posix_spawn's old signature
-    for (const std::string& arg : args) argv.push_back(const_cast<char*>(arg.c_str()));
-    argv.push_back(nullptr);
-    const int code = ::posix_spawn(&pid_, path.c_str(), &actions, nullptr, argv.data(), environ);
-    ::posix_spawn_file_actions_destroy(&actions);
-    ::close(ends[1]);
-    out_ = ends[0];
-    if (code == 0) return {};
-    ::close(out_);
-    errno = code;
-    return failed("start");
-  }
-
-  Result<std::string> wait(int code_most = 0) {
-    std::string text_out;
-    char buffer[4096];
-    ssize_t n = 0;
-    while ((n = ::read(out_, buffer, sizeof buffer)) > 0 || (n < 0 && errno == EINTR))
-      if (n > 0 && text_out.size() < kOutputMax) text_out.append(buffer, static_cast<std::size_t>(n));
-    ::close(out_);
-    int status = 0;
-    while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
-    }
-    if (WIFEXITED(status) && WEXITSTATUS(status) <= code_most) return text_out;
-    return fail(Kind::kUnavailable, "load.program",
-                text("{} ended with status {}: {}", name_, status, text_out.substr(0, 500)));
-  }
-
- private:
-  std::unexpected<Error> failed(std::string_view what) {
-    return fail(Kind::kUnavailable, "load.program", text("{} {}: {}", what, name_, std::strerror(errno)));
-  }
-  std::string name_;
-  pid_t pid_ = -1;
-  int out_ = -1;
-};
-
-Result<std::string> call(const std::string& program, const std::vector<std::string>& args, int code_most = 0) {
-  Child child;
-  TRY_OK(child.start(program, args));
-  return child.wait(code_most);
-}
-
-Result<double> number(const Json& object, std::string_view key) {
-  const Json* value = object.find(key);
-  if (value == nullptr) return fail(Kind::kUnavailable, "load.program", text("found no {} in {}", key, object.dump()));
-  if (value->type() == Json::Type::kDouble) return value->as_double(key);
-  TRY(const std::uint64_t whole, value->as_u64(key));
-  return static_cast<double>(whole);
-}
 
 class Tour {
  public:
@@ -250,25 +175,12 @@ class Tour {
     const std::int64_t began = clock.mono_ns();
     Child up;
     TRY_OK(up.start("hanse", {"up", "--dir", net_, "--detach", "--quiet"}));
-    Status back = wait_for_answer(began);
+    Status back = wait_for_answer(net_, killed_, began);
     const double took_ms = static_cast<double>(clock.mono_ns() - began) / 1e6;
     TRY_OK(up.wait());
     TRY_OK(std::move(back));
     show("killed validator started again: its next transaction final", took_ms, "ms", 2'000, "limit, ms");
     return {};
-  }
-
-  Status wait_for_answer(std::int64_t began) {
-    Clock& clock = system_clock();
-    ledger::Tx tx{.app = ledger::kLoadApp, .body = Bytes(256)};
-    system_random().fill(tx.body);
-    for (;;) {
-      auto client = client::Client::connect(socket_of(net_, killed_), {.deadline_ms = kBackWaitMs});
-      if (client && (*client)->submit(tx)) return {};
-      if (clock.mono_ns() - began > kBackWaitMs * 1'000'000)
-        return fail(Kind::kTimeout, "load.program", text("found no answer of {} in {} ms", killed_, kBackWaitMs));
-      ::poll(nullptr, 0, 2);
-    }
   }
 
   void show(std::string name, double value, std::string unit, double floor, std::string what) {

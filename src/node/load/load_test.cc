@@ -11,6 +11,7 @@
 #include "node/client/client.h"
 #include "node/load/chain_run.h"
 #include "node/load/floor.h"
+#include "node/load/restart_run.h"
 
 namespace hanse::load {
 namespace {
@@ -54,6 +55,12 @@ TEST(Load, says_that_a_folder_holds_no_network_or_none_that_runs) {
 
 TEST(ChainRun, says_that_it_cannot_make_its_folder) {
   const auto r = run_chain({.dir = "/nowhere"}, [](const Figure&) {});
+  ASSERT_FALSE(r);
+  EXPECT_EQ(r.error().id(), "load.program");
+}
+
+TEST(RestartRun, says_that_it_cannot_make_its_folder) {
+  const auto r = run_restart({.dir = "/nowhere"}, [](const Figure&) {}, [](const std::string&) {});
   ASSERT_FALSE(r);
   EXPECT_EQ(r.error().id(), "load.program");
 }

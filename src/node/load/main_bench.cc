@@ -8,6 +8,7 @@
 #include "node/load/chain_run.h"
 #include "node/load/floor.h"
 #include "node/load/load.h"
+#include "node/load/restart_run.h"
 
 namespace hanse::load {
 namespace {
@@ -23,6 +24,10 @@ constexpr std::string_view kHelp =
     "killed\n"
     "          leader and a restart, and removes it\n"
     "          [--dir DIR=.] [--seconds S=10] [--sustain S=60] [--rate-max R=40000] [--keep]\n"
+    "  restart makes such a network with many finalized vertices in its stores, and measures how long a leader that "
+    "is\n"
+    "          killed under load is away when it starts with a cold page cache\n"
+    "          [--dir DIR=.] [--vertices N=1000000] [--rounds R=3] [--seconds S=9] [--keep]\n"
     "Latency counts from the moment a transaction was meant to be sent. Figures are of this machine and this minute: "
     "read\n"
     "them beside the floor and the raw fdatasync that are printed with them.\n";
@@ -56,7 +61,8 @@ const std::vector<Command>& commands() {
   static const std::vector<Command> all = {
       {"floor", {"seconds", "nodes", "window", "dir"}, {"no-sync", "json"}},
       {"load", {"dir", "node", "rate", "seconds", "warmup", "size"}, {"kill-leader", "no-economic", "json"}},
-      {"chain", {"dir", "seconds", "sustain", "rate-max"}, {"keep", "json"}}};
+      {"chain", {"dir", "seconds", "sustain", "rate-max"}, {"keep", "json"}},
+      {"restart", {"dir", "vertices", "rounds", "seconds"}, {"keep", "json"}}};
   return all;
 }
 
@@ -145,6 +151,28 @@ Result<int> load_command(const Arguments& args) {
   return report.lost > 0 || report.failed > 0 ? 1 : 0;
 }
 
+void show(const Figure& f, const Arguments& args) {
+  say(args.has("json") ? to_json(f).dump() + "\n"
+                       : text("{:<58} {:>12.3f} {:<6} {:>9.3f} x {} ({:.3f})\n", f.name, f.value, f.unit, f.ratio(),
+                              f.floor_what, f.floor));
+}
+
+Result<int> restart_command(const Arguments& args) {
+  RestartRunOptions options;
+  options.dir = args.get("dir", ".");
+  TRY(const double vertices, args.number("vertices", static_cast<double>(options.vertices)));
+  TRY(const double rounds, args.number("rounds", static_cast<double>(options.rounds)));
+  TRY(options.seconds, args.number("seconds", options.seconds));
+  options.vertices = static_cast<std::uint64_t>(vertices);
+  options.rounds = static_cast<std::uint64_t>(rounds);
+  options.keep = args.has("keep");
+  TRY(const bool good,
+      run_restart(
+          options, [&](const Figure& f) { show(f, args); },
+          [](const std::string& line) { std::fwrite((line + "\n").data(), 1, line.size() + 1, stderr); }));
+  return good ? 0 : 1;
+}
+
 Result<int> chain_command(const Arguments& args) {
   ChainRunOptions options;
   options.dir = args.get("dir", ".");
@@ -152,11 +180,7 @@ Result<int> chain_command(const Arguments& args) {
   TRY(options.sustain_seconds, args.number("sustain", options.sustain_seconds));
   TRY(options.rate_max, args.number("rate-max", options.rate_max));
   options.keep = args.has("keep");
-  TRY(const bool good, run_chain(options, [&](const Figure& f) {
-        say(args.has("json") ? to_json(f).dump() + "\n"
-                             : text("{:<58} {:>12.3f} {:<6} {:>9.3f} x {} ({:.3f})\n", f.name, f.value, f.unit,
-                                    f.ratio(), f.floor_what, f.floor));
-      }));
+  TRY(const bool good, run_chain(options, [&](const Figure& f) { show(f, args); }));
   return good ? 0 : 1;
 }
 
@@ -169,6 +193,7 @@ Result<int> run(int argc, char** argv) {
   TRY(const Arguments args, read_arguments(argc, argv));
   if (args.command == "floor") return floor_command(args);
   if (args.command == "load") return load_command(args);
+  if (args.command == "restart") return restart_command(args);
   return chain_command(args);
 }
 
