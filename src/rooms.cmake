@@ -84,7 +84,7 @@ room(node/load 6 USES codec crypto ledger light reputation replica auction clien
 program(hanse-bench node/load/main_bench.cc ROOMS load)
 room(node/daemon 6 USES codec crypto config logging telemetry exec kv blob ledger light replica market
      gxf runtime flow client api roles
-     TEST_USES ledger reputation TEST_NEEDS hansed hanse-worker kind_echo)
+     TEST_USES ledger reputation TEST_NEEDS hansed hanse-worker hanse-backup kind_echo)
 program(hansed node/daemon/main_hansed.cc ROOMS daemon)
 
 # 7 sim: the same consensus objects in a world of faults
@@ -98,8 +98,8 @@ program(hanse-sim-mutants sim/world/main_mutants.cc ROOMS world FLAVOUR mutants)
 
 # 8 cli
 room(cli/rescue 8 USES codec plugin)
-room(cli/inspect 8 USES codec plugin crypto journal light consensus ledger reputation client)
-room(cli/verbs 8 USES codec plugin rescue crypto gxf market light ledger reputation runtime receipt client roles
+room(cli/inspect 8 USES codec plugin crypto journal light consensus ledger reputation stake client)
+room(cli/verbs 8 USES codec plugin rescue crypto gxf market light ledger reputation stake runtime receipt client roles
      inspect world
      LIBS CLI11::CLI11)
 program(hanse cli/verbs/main_hanse.cc ROOMS verbs)

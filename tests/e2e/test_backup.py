@@ -2,8 +2,10 @@
 import json
 import os
 import re
+import select
 import subprocess
 import unittest
+import urllib.request
 
 from lab import BIN, ROOT, Lab, run
 
@@ -55,6 +57,68 @@ class Backup(Lab):
         self.assertEqual(self.backup("prune", "--target", target, "--retention-days", 0)["deleted"], [])
         self.backup("delete", "--target", target, "--id", made["id"])
         self.refused(1, "backup.not_found", "hanse", "backup", "verify", "--genesis", genesis, "--target", target)
+
+    def wait_for(self, net, wanted):
+        """The node's health once `wanted` holds for its backups."""
+        for _ in range(600):
+            health = self.ok("hanse", "node", "health", "--node", f"unix:{net}/validator-0/api.sock")
+            if health["backup"] and wanted(health["backup"]):
+                return health
+            select.select([], [], [], 0.1)
+        self.fail(f"after a minute: {health}")
+
+    def http(self, net, path):
+        with open(os.path.join(net, "validator-0/data/ready"), encoding="utf-8") as f:
+            port = json.load(f)["http_port"]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as reply:
+            return reply.read().decode()
+
+    def running_with_backups(self, target, more=""):
+        net = self.up()
+        self.assertEqual(run("hanse", "down", "--dir", net).returncode, 0)
+        with open(os.path.join(net, "validator-0/node.toml"), "a", encoding="utf-8") as f:
+            f.write(f'\n[backup]\ntarget = "{target}"\n{more}')
+        self.ok("hanse", "up", "--dir", net, "--detach")
+        return net
+
+    def test_a_running_node_makes_bases_and_sends_its_blocks(self):
+        target = "dir:" + self.path("backups")
+        net = self.running_with_backups(target, "interval_s = 3\nblocks_interval_s = 1\nretention_days = 0\n")
+        first = self.wait_for(net, lambda b: b["last_id"])["backup"]
+        self.assertGreater(first["bytes"], 0)
+        self.assertGreater(first["duration_ms"], 0)
+        second = self.wait_for(net, lambda b: b["last_id"] not in ("", first["last_id"]))
+        self.assertTrue(second["ready"], second)
+        self.assertEqual((second["backup"]["failures"], second["backup"]["failure"]), (0, None), second)
+        listed = self.backup("list", "--target", target)["backups"]
+        self.assertEqual([one["readable"] for one in listed], [True] * len(listed))
+        self.assertLessEqual(len(listed), 2, "older bases are pruned")
+        metrics = self.http(net, "/metrics")
+        self.assertRegex(metrics, r'hanse_backup_runs_total\{what="base",result="ok"\} [1-9]')
+        self.assertRegex(metrics, r"hanse_backup_last_success_time_seconds 1[0-9.e+]+")
+        self.assertRegex(metrics, r"hanse_backup_size_bytes [1-9]")
+        self.assertEqual(os.listdir(os.path.join(net, "validator-0/data/backup")), [])
+        restored = self.backup("restore", "--genesis", os.path.join(net, "genesis.cbor"), "--target", target, "--into",
+                               self.path("new"))
+        block = json.loads(self.http(net, f"/api/v1/blocks/{restored['height']}"))
+        self.assertGreater(restored["height"], 0)
+        self.assertEqual((restored["block"], restored["state_root"]), (block["hash"], block["state_root"]))
+        # A node that starts again goes on where it was.
+        self.assertEqual(run("hanse", "down", "--dir", net).returncode, 0)
+        self.ok("hanse", "up", "--dir", net, "--detach")
+        self.assertNotEqual(self.wait_for(net, lambda b: True)["backup"]["last_id"], "")
+
+    def test_a_target_that_fails_is_tried_again_and_hurts_nobody(self):
+        file = self.write("occupied", "a file where a folder should be")
+        net = self.running_with_backups("dir:" + file + "/backups")
+        failed = self.wait_for(net, lambda b: b["failures"] > 1)
+        self.assertTrue(failed["ready"] and failed["live"], failed)
+        self.assertEqual(failed["backup"]["last_id"], "")
+        self.assertIn("core.fs", failed["backup"]["failure"]["id"])
+        self.assertRegex(self.http(net, "/metrics"), r'hanse_backup_runs_total\{what="base",result="failed"\} [1-9]')
+        os.remove(file)
+        os.mkdir(file)
+        self.wait_for(net, lambda b: b["last_id"] and b["failures"] == 0 and b["failure"] is None)
 
     def test_hanse_says_when_its_other_program_is_missing(self):
         alone = self.path("hanse")

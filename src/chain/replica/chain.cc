@@ -288,6 +288,8 @@ ChainStats Chain::stats() const {
   if (r.syncer) {
     out.sync = r.syncer->stats();
     const Snapshots::Stats given = r.snapshots->stats();
+    out.sync_phase = r.sync_phase_shown;
+    out.fetch_ns_last = r.fetch_ns_last;
     out.snapshot_answers = given.answered;
     out.snapshot_bytes = given.bytes;
   }
@@ -329,6 +331,7 @@ Status Chain::responds(std::int64_t within_ms) const {
 }
 
 Status Chain::audit() const { return rep_->ledger->audit(); }
+Status Chain::checkpoint(const std::string& path) const { return rep_->ledger->checkpoint(path); }
 
 Status Chain::health() const {
   {

@@ -62,6 +62,8 @@ struct ChainStats {
   std::uint64_t served = 0, serve_refused = 0;             // requests for the past
   std::uint64_t synced = 0;                                // states that were fetched and installed
   sync::Stats sync;                                        // of fetching one
+  std::uint8_t sync_phase = 0;                             // 0 none, 1 waiting for the executor, 2 fetching
+  std::int64_t fetch_ns_last = 0;                          // from the lag that was seen to the installed state
   std::uint64_t snapshot_answers = 0, snapshot_bytes = 0;  // given to those that fetch
   std::size_t backlog_bytes = 0;                           // decided and not executed
   consensus::Facts facts;
@@ -140,9 +142,10 @@ class Chain {
   Result<light::ValidatorSet> valset(std::uint64_t epoch) const;  // Ledger::valset
   // Whether the replica takes a turn within so long: replica.stuck (unavailable), or ledger.halted.
   Status responds(std::int64_t within_ms) const;
-  Status audit() const;   // Ledger::audit: reads all of the state
-  Status health() const;  // ledger.halted, ledger.abstaining or the store's background error
-  void stop();            // lets the block being made end; what waits is answered ledger.stopped
+  Status audit() const;                              // Ledger::audit: reads all of the state
+  Status checkpoint(const std::string& path) const;  // Ledger::checkpoint: a copy of the store as it is now
+  Status health() const;                             // ledger.halted, ledger.abstaining or the store's background error
+  void stop();  // lets the block being made end; what waits is answered ledger.stopped
 
  private:
   struct Rep;

@@ -54,7 +54,8 @@ void Chain::Rep::watch_lag(const Mail& mail, consensus::Effects& all) {
       const bool lags = f.reported > f.executed + sync_lag && sync_again_ns <= clock->mono_ns();
       if (!lags && !sync_wanted) return;
       sync_wanted = false;
-      sync_phase = SyncPhase::kHolding;
+      show_sync(SyncPhase::kHolding);
+      sync_began_ns = clock->mono_ns();
       return join(all, replica->hold(now()));
     }
     case SyncPhase::kHolding: {
@@ -62,19 +63,25 @@ void Chain::Rep::watch_lag(const Mail& mail, consensus::Effects& all) {
       if (f.committed != f.executed) return;
       const auto view = ledger->view();
       if (!view || view->height().value != f.executed) return;  // the executor is about to say more
-      sync_phase = SyncPhase::kFetching;
+      show_sync(SyncPhase::kFetching);
       return syncer->begin(view->height(), light::header_hash(view->header()));
     }
     case SyncPhase::kFetching:
       if (mail.installed) {
-        sync_phase = SyncPhase::kNone;
+        show_sync(SyncPhase::kNone);
+        fetch_ns_last = clock->mono_ns() - sync_began_ns;
         return join(all, replica->installed(now(), *mail.installed));
       }
       if (!mail.sync_over) return;
-      sync_phase = SyncPhase::kNone;
+      show_sync(SyncPhase::kNone);
       sync_again_ns = clock->mono_ns() + kSyncPauseNs;
       return join(all, replica->resume(now()));
   }
+}
+
+void Chain::Rep::show_sync(SyncPhase phase) {
+  sync_phase = phase;
+  sync_phase_shown = static_cast<std::uint8_t>(phase);
 }
 
 // On the Syncer's thread; the change itself on the executor's, which owns the ledger.

@@ -10,6 +10,7 @@
 #include "base/core/text.h"
 #include "chain/backup/backup.h"
 #include "chain/ledger/accounts.h"
+#include "chain/ledger/load_app.h"
 #include "chain/stake/stake.h"
 #include "cli/rescue/rescue_verbs.h"
 #include "cli/verbs/render.h"
@@ -26,7 +27,8 @@ struct Apps {
   std::unique_ptr<ledger::App> market = auction::make_market_app();
   std::unique_ptr<ledger::App> reputation = reputation::make_reputation_app();
   std::unique_ptr<ledger::App> stakes = stake::make_stake_app();
-  std::vector<ledger::App*> list{accounts.get(), market.get(), reputation.get(), stakes.get()};
+  std::unique_ptr<ledger::App> load = ledger::make_load_app();
+  std::vector<ledger::App*> list{accounts.get(), market.get(), reputation.get(), stakes.get(), load.get()};
 };
 
 Result<std::unique_ptr<archive::Target>> open_target(const plugin::VerbArgs& args) {

@@ -30,6 +30,18 @@ constexpr std::int64_t kWatchWaitMs = 250;  // how often a quiet watch looks whe
 std::string to_string(ByteView v) { return std::string(as_text(v)); }
 
 // Counts what runs; a place is free again when the Seat ends.
+void put_backup(wire::BackupState& to, const client::BackupInfo& from) {
+  to.set_target(from.target);
+  to.set_running(from.running);
+  to.set_last_id(from.last_id);
+  to.set_last_success_ms(from.last_success_ms);
+  to.set_duration_ms(from.duration_ms);
+  to.set_bytes(from.bytes);
+  to.set_height(from.height.value);
+  to.set_failures(from.failures);
+  if (from.failure) client::put_error(*to.mutable_failure(), *from.failure);
+}
+
 class Seats {
  public:
   explicit Seats(std::uint32_t max) : max_(max) {}
@@ -154,6 +166,7 @@ class Service final : public wire::Node::WithCallbackMethod_SubmitStream<wire::N
       reply->set_economic_bp(info.economic_bp);
       if (info.not_live) client::put_error(*reply->mutable_not_live(), *info.not_live);
       if (info.not_ready) client::put_error(*reply->mutable_not_ready(), *info.not_ready);
+      if (info.backup) put_backup(*reply->mutable_backup(), *info.backup);
       return {};
     });
   }

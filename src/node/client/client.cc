@@ -33,6 +33,22 @@ Status take_fixed(const std::string& bytes, std::string_view what, Fixed& out) {
               text("found {} bytes for the {}, expected {}", bytes.size(), what, Fixed::kSize));
 }
 
+Result<BackupInfo> take_backup(const wire::BackupState& from) {
+  BackupInfo out;
+  out.target = from.target();
+  out.running = from.running();
+  out.last_id = from.last_id();
+  out.last_success_ms = from.last_success_ms();
+  out.duration_ms = from.duration_ms();
+  out.bytes = from.bytes();
+  out.height = Height{from.height()};
+  out.failures = from.failures();
+  if (from.has_failure()) {
+    TRY(out.failure, take_error(from.failure()));
+  }
+  return out;
+}
+
 class RandomUnderLock final : public Random {
  public:
   explicit RandomUnderLock(Random& random) : random_(random) {}
@@ -122,6 +138,9 @@ class GrpcClient final : public Client {
     }
     if (reply.has_not_ready()) {
       TRY(out.not_ready, take_error(reply.not_ready()));
+    }
+    if (reply.has_backup()) {
+      TRY(out.backup, take_backup(reply.backup()));
     }
     return out;
   }

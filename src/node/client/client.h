@@ -44,6 +44,18 @@ struct LedgerEvent {
   ledger::Event event;
 };
 
+struct BackupInfo {    // of a node that makes backups by itself
+  std::string target;  // without secrets
+  bool running = false;
+  std::string last_id;               // of the newest base; "" before the first
+  std::int64_t last_success_ms = 0;  // Unix time
+  std::int64_t duration_ms = 0;
+  std::uint64_t bytes = 0;       // of the newest base on the target
+  Height height;                 // newest block on the target
+  std::uint64_t failures = 0;    // since the last success
+  std::optional<Error> failure;  // why the newest run failed
+};
+
 struct ConsensusInfo {
   Height height;     // newest block
   Height finalized;  // newest block with a certificate
@@ -56,6 +68,7 @@ struct ConsensusInfo {
   std::uint32_t validators = 0;
   std::uint32_t quorum_bp = 0, economic_bp = 0;
   std::optional<Error> not_live, not_ready;  // why not; nothing: it is
+  std::optional<BackupInfo> backup;          // nothing: it makes none
 };
 
 struct CertifiedBlock {

@@ -13,6 +13,7 @@
 #include "base/telemetry/metrics.h"
 #include "node/api/http_server.h"
 #include "node/api/stream_server.h"
+#include "node/daemon/backup_role.h"
 #include "node/daemon/folder.h"
 #include "node/daemon/provider_role.h"
 #include "node/daemon/version.h"
@@ -118,6 +119,7 @@ class Process final : public Daemon, public api::Probe {
     provider_.reset();
     if (grpc_) grpc_->stop(kGraceMs);
     grpc_.reset();
+    if (backup_) backup_->stop();
     if (validator_) validator_->stop();
     validator_.reset();
     blobs_.reset();
@@ -166,9 +168,26 @@ class Process final : public Daemon, public api::Probe {
                                             .journal_segment_bytes = settings_.journal_segment_bytes,
                                             .network = std::move(network),
                                             .timeout_ms = settings_.consensus.timeout_ms,
+                                            .sync_lag = settings_.consensus.sync_lag,
+                                            .sync_bytes_per_s = settings_.consensus.sync_bytes_per_s,
+                                            .snapshot_every = settings_.consensus.snapshot_every,
+                                            .snapshot_bytes_per_s = settings_.consensus.snapshot_bytes_per_s,
                                             .version = std::string(version()),
                                             .roles = settings_.role_names}));
+    TRY_OK(begin_backup());
     TRY(grpc_, api::GrpcServer::start(*validator_, settings_.grpc));
+    return {};
+  }
+
+  Status begin_backup() {
+    if (settings_.backup.target.empty()) return {};
+    TRY(backup_,
+        BackupRole::start({.settings = settings_.backup,
+                           .genesis_file = settings_.genesis_file,
+                           .dir = folder_->path("backup"),
+                           .state_file = folder_->path("backup.json"),
+                           .checkpoint = [this](const std::string& to) { return validator_->checkpoint(to); }}));
+    validator_->say_backup([this] { return backup_->info(); });
     return {};
   }
 
@@ -214,6 +233,7 @@ class Process final : public Daemon, public api::Probe {
   NetworkId network_;
   std::unique_ptr<blob::BlobStore> blobs_;
   std::unique_ptr<roles::Validator> validator_;
+  std::unique_ptr<BackupRole> backup_;  // borrows the validator
   std::unique_ptr<api::GrpcServer> grpc_;
   std::unique_ptr<api::HttpServer> http_, metrics_;
   std::unique_ptr<api::StreamServer> stream_;

@@ -132,12 +132,34 @@ Status read_consensus(const Config& c, ConsensusSettings& out) {
     out.peers.push_back(std::move(peer));
   }
   out.timeout_ms = number<std::int64_t>(c, "consensus.timeout_ms");
+  out.sync_lag = c.number("consensus.sync_lag");
+  out.sync_bytes_per_s = c.number("consensus.sync_bytes_per_s");
+  out.snapshot_every = c.number("consensus.snapshot_every");
+  if (out.snapshot_every % consensus::Config{}.checkpoint_every != 0)
+    return c.refuse("consensus.snapshot_every",
+                    text("a multiple of {}, the distance of checkpoints", consensus::Config{}.checkpoint_every));
+  out.snapshot_bytes_per_s = c.number("consensus.snapshot_bytes_per_s");
+  out.number = number<replica::PeerNumber>(c, "consensus.number");
   out.quorum_bp = number<std::uint32_t>(c, "consensus.quorum_bp");
   out.economic_bp = number<std::uint32_t>(c, "consensus.economic_bp");
   out.signature_algorithm = c.text("crypto.signature_algorithm");
   if (!out.signature_algorithm.empty() && out.signature_algorithm != "mldsa65" && out.signature_algorithm != "mldsa87")
     return c.refuse("crypto.signature_algorithm", "mldsa65, mldsa87 or nothing");
   return {};
+}
+
+// A folder's path is taken from the file's folder, as every path is.
+void read_backup(const Config& c, const std::string& base, BackupSettings& out) {
+  constexpr std::string_view kDir = "dir:";
+  const std::string_view target = c.text("backup.target");
+  const bool folder = !target.contains("://");
+  const std::string_view path = target.starts_with(kDir) ? target.substr(kDir.size()) : target;
+  if (!target.empty()) out.target = folder ? text("{}{}", kDir, from_base(path, base)) : std::string(target);
+  out.interval_ms = number<std::int64_t>(c, "backup.interval_s") * 1'000;
+  out.blocks_interval_ms = number<std::int64_t>(c, "backup.blocks_interval_s") * 1'000;
+  out.retention_days = c.number("backup.retention_days");
+  out.verify = c.flag("backup.verify");
+  out.program = from_base(c.text("backup.program"), base);
 }
 
 std::unexpected<Error> contradicts(std::string_view key, std::string_view found, std::string_view genesis) {
@@ -154,7 +176,7 @@ Result<std::optional<replica::NetworkOptions>> validator_network(const Consensus
     return contradicts("consensus.quorum_bp", text("{}", settings.quorum_bp), text("{}", params.quorum_bp));
   if (settings.economic_bp != 0 && settings.economic_bp != params.economic_bp)
     return contradicts("consensus.economic_bp", text("{}", settings.economic_bp), text("{}", params.economic_bp));
-  replica::NetworkOptions out{.listen = settings.listen, .addresses = {}};
+  replica::NetworkOptions out{.listen = settings.listen, .addresses = {}, .number = settings.number};
   for (const auto& peer : settings.peers) out.addresses[peer.account] = peer.address;
   std::size_t known = 0;
   for (const auto& validator : genesis.validators.validators) {
@@ -207,6 +229,9 @@ Result<Settings> settings_of(const Config& c, const std::string& base) {
   TRY(out.metrics, port_of(c, "metrics.address"));
   TRY_OK(read_consensus(c, out.consensus));
   TRY_OK(read_provider(c, base, out.offer));
+  read_backup(c, base, out.backup);
+  if (!out.backup.target.empty() && !out.validator)
+    return c.refuse("backup.target", "nothing without the role validator: there is no ledger");
   TRY_OK(read_logging(c, base, out.log));
   return out;
 }

@@ -40,6 +40,8 @@ struct ConsensusSettings {
   };
   std::vector<Peer> peers;
   std::int64_t timeout_ms = 0;
+  std::uint64_t sync_lag = 0, sync_bytes_per_s = 0, snapshot_every = 0, snapshot_bytes_per_s = 0;
+  replica::PeerNumber number = 0;  // 0: the ledger or the genesis file says it
   // What the operator expects of the genesis file; 0 or "" = nothing.
   std::uint32_t quorum_bp = 0, economic_bp = 0;
   std::string signature_algorithm;
@@ -48,6 +50,15 @@ struct ConsensusSettings {
 // address, and every assertion must hold: config.bad_value (invalid) names the key.
 Result<std::optional<replica::NetworkOptions>> validator_network(const ConsensusSettings& settings,
                                                                  const light::Genesis& genesis, const AccountId& self);
+
+struct BackupSettings {
+  std::string target;  // "" = none
+  std::int64_t interval_ms = 0;
+  std::int64_t blocks_interval_ms = 0;  // 0 = with bases only
+  std::uint64_t retention_days = 0;
+  bool verify = true;
+  std::string program;  // "" = hanse-backup beside hansed
+};
 
 struct Settings {
   std::string key_file;
@@ -66,6 +77,7 @@ struct Settings {
   std::string metrics;    // one more address for /metrics and /health; "" = none
   ConsensusSettings consensus;
   ProviderSettings offer;
+  BackupSettings backup;
   logging::Options log;
 };
 

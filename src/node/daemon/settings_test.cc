@@ -36,17 +36,46 @@ TEST(Settings, read_regions_and_precisions_by_name) {
 }
 
 TEST(Settings, refuse_what_a_single_key_cannot_tell) {
-  for (const char* bad :
-       {"roles.enabled=", "roles.enabled=validator", "roles.enabled=gateway", "roles.enabled=king",
-        "roles.enabled=provider,provider", "provider.region=64", "provider.region=Atlantis",
-        "provider.precisions=int8,fp4", "provider.precisions=", "provider.node=10.0.0.1:5", "api.http=0.0.0.0:80",
-        "api.grpc=unix:x.sock", "metrics.address=localhost", "storage.journal_segment_bytes=16385", "storage.path="}) {
+  for (const char* bad : {"roles.enabled=", "roles.enabled=validator", "roles.enabled=gateway", "roles.enabled=king",
+                          "roles.enabled=provider,provider", "provider.region=64", "provider.region=Atlantis",
+                          "provider.precisions=int8,fp4", "provider.precisions=", "provider.node=10.0.0.1:5",
+                          "api.http=0.0.0.0:80", "api.grpc=unix:x.sock", "metrics.address=localhost",
+                          "storage.journal_segment_bytes=16385", "storage.path=", "consensus.snapshot_every=1000"}) {
     const auto s = settings({bad});
     ASSERT_FALSE(s) << bad;
     EXPECT_EQ(s.error().id(), "config.bad_value") << bad;
     EXPECT_NE(s.error().message().find("flag "), std::string_view::npos) << s.error().message();
   }
   EXPECT_FALSE(settings({text("api.socket={}", std::string(120, 's'))}));
+}
+
+TEST(Settings, tell_where_and_how_often_backups_are_made) {
+  const auto s = settings({"backup.target=dir:kept", "backup.interval_s=7", "backup.verify=false"});
+  ASSERT_TRUE(s) << s.error().str();
+  EXPECT_EQ(s->backup.target, "dir:/srv/net/kept");
+  EXPECT_EQ(s->backup.interval_ms, 7'000);
+  EXPECT_EQ(s->backup.blocks_interval_ms, 600'000);
+  EXPECT_FALSE(s->backup.verify);
+  EXPECT_EQ(settings({"backup.target=kept"})->backup.target, "dir:/srv/net/kept");
+  EXPECT_EQ(settings({"backup.target=s3://b/p?region=r"})->backup.target, "s3://b/p?region=r");
+  EXPECT_EQ(settings({})->backup.target, "");
+  const auto no_ledger = settings({"backup.target=dir:kept", "roles.enabled=provider"});
+  ASSERT_FALSE(no_ledger);
+  EXPECT_EQ(no_ledger.error().id(), "config.bad_value");
+}
+
+TEST(Settings, take_the_limits_of_state_sync_and_the_number_of_a_joiner) {
+  const auto s = settings({"consensus.sync_lag=128", "consensus.snapshot_every=64", "consensus.number=130"});
+  ASSERT_TRUE(s) << s.error().str();
+  EXPECT_EQ(s->consensus.sync_lag, 128u);
+  EXPECT_EQ(s->consensus.snapshot_every, 64u);
+  EXPECT_EQ(s->consensus.number, 130);
+  const auto defaults = settings({});
+  const replica::ChainOptions chain;
+  EXPECT_EQ(defaults->consensus.sync_lag, chain.sync_lag);
+  EXPECT_EQ(defaults->consensus.sync_bytes_per_s, chain.sync_bytes_per_s);
+  EXPECT_EQ(defaults->consensus.snapshot_every, chain.snapshot_every);
+  EXPECT_EQ(defaults->consensus.snapshot_bytes_per_s, chain.snapshot_bytes_per_s);
 }
 
 TEST(Settings, reference_page_is_the_one_that_is_committed) {

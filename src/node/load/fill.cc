@@ -123,9 +123,16 @@ class Filler {
     return done ? Status() : stuck();
   }
   Status stuck() const {
+    std::string where;
+    for (std::size_t n = 0; n < chains_.size(); ++n) {
+      const consensus::Facts f = chains_[n]->facts();
+      where +=
+          text("; {} of {}: view {} of {}, committed {}, executed {}, stable {}, lane {}, without answer {}", n,
+               chains_.size(), f.view, f.wanted_view, f.committed, f.executed, f.stable, f.lane_vertices, open_[n]);
+    }
     return fail(Kind::kTimeout, "load.fill",
-                text("found {} of {} vertices and no answer in {} ms; last refusal: {}", answered_, wanted_,
-                     kSilenceMsMax, refused_));
+                text("found {} of {} vertices and no answer in {} ms, last refusal: {}{}", answered_, wanted_,
+                     kSilenceMsMax, refused_, where));
   }
 
   const std::string dir_;

@@ -64,6 +64,10 @@ Result<std::unique_ptr<Validator>> Validator::open(const light::Genesis& genesis
   chain.ledger.write_buffer_bytes = v->options_.write_buffer_bytes;
   chain.journal_segment_bytes = v->options_.journal_segment_bytes;
   chain.timeout_ms = v->options_.timeout_ms;
+  chain.sync_lag = v->options_.sync_lag;
+  chain.sync_bytes_per_s = v->options_.sync_bytes_per_s;
+  chain.snapshot_every = v->options_.snapshot_every;
+  chain.snapshot_bytes_per_s = v->options_.snapshot_bytes_per_s;
   chain.network = v->options_.network;
   chain.on_block = [clock = v->clock_](const replica::ChainStats& stats) {
     static auto& block = telemetry::registry().histogram(telemetry::Metric::kLedgerBlockSeconds);
@@ -246,6 +250,7 @@ void Validator::refresh_metrics() {
   registry.gauge(Metric::kLedgerHeight).set(static_cast<std::int64_t>(stats.height.value));
   registry.counter(Metric::kLedgerTxs).raise_to(stats.txs);
   refresh_consensus_metrics(stats);
+  refresh_sync_metrics(stats);
   count_matches();
   const auto answer = query(market::kMarketApp, "totals", {});
   if (!answer) return;

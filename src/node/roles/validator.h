@@ -25,6 +25,9 @@ struct ValidatorOptions {
   std::uint32_t journal_segment_bytes = 16u << 20;
   std::optional<replica::NetworkOptions> network;  // with several validators in the genesis
   std::int64_t timeout_ms = 500;
+  // See replica::ChainOptions.
+  std::uint64_t sync_lag = 4'096, sync_bytes_per_s = 256u << 20;
+  std::uint64_t snapshot_every = 1'024, snapshot_bytes_per_s = 192u << 20;
   // What info() says beside the ledger's own facts.
   std::string version;
   std::vector<std::string> roles;
@@ -68,11 +71,15 @@ class Validator final : public api::Backend {
   Status live() const;     // consensus takes turns and has not halted
   Status ready() const;    // votes, and is not far behind
   void refresh_metrics();  // copies what the chain and the market count into the registry; one thread
+  Status checkpoint(const std::string& path) const { return chain_->checkpoint(path); }
+  // What consensus() says of backups; set before the API is open.
+  void say_backup(std::function<client::BackupInfo()> info) { backup_ = std::move(info); }
   const NetworkId& network() const { return chain_->network(); }
   void stop();
 
  private:
   void refresh_consensus_metrics(const replica::ChainStats& stats);
+  void refresh_sync_metrics(const replica::ChainStats& stats);
   void tell(const News& news);
   void count_matches();
   Result<std::uint64_t> validators_out() const;
@@ -85,6 +92,7 @@ class Validator final : public api::Backend {
   Height counted_;                                                            // up to here matches are in the registry
   std::shared_ptr<FinalityClock> clock_ = std::make_shared<FinalityClock>();  // the chain's callbacks hold it too
   std::unique_ptr<replica::Chain> chain_;
+  std::function<client::BackupInfo()> backup_;
   std::mutex listener_mutex_;
   Listener listener_;
   std::unique_ptr<Feed> feed_;

@@ -80,7 +80,9 @@ Result<client::ConsensusInfo> Validator::consensus() {
                             .quorum_bp = genesis.params.quorum_bp,
                             .economic_bp = genesis.params.economic_bp,
                             .not_live = {},
-                            .not_ready = {}};
+                            .not_ready = {},
+                            .backup = {}};
+  if (backup_) out.backup = backup_();
   if (Status s = live(); !s) out.not_live = std::move(s.error());
   if (Status s = ready(); !s) out.not_ready = std::move(s.error());
   return out;
@@ -183,6 +185,26 @@ Result<Json> Validator::tx_proof_document(const Hash32& tx_id) {
       .set("certified_height", proof.block.certified().height.value)
       .set("proof", codec::to_hex(light::encode(proof)));
   return out;
+}
+
+void Validator::refresh_sync_metrics(const replica::ChainStats& stats) {
+  auto& r = telemetry::registry();
+  const auto count = [&](Metric metric, std::uint64_t total) { r.counter(metric).raise_to(total); };
+  const auto show = [&](Metric metric, std::uint64_t now) { r.gauge(metric).set(static_cast<std::int64_t>(now)); };
+  const sync::Stats& s = stats.sync;
+  show(Metric::kSyncPhase, stats.sync_phase);
+  show(Metric::kSyncTarget, s.target.value);
+  show(Metric::kSyncParts, s.parts);
+  show(Metric::kSyncPartsDone, s.parts_done);
+  count(Metric::kSyncRanges, s.ranges);
+  count(Metric::kSyncBlocks, s.blocks);
+  count(Metric::kSyncFetched, s.bytes);
+  count(Metric::kSyncRefused, s.lies);
+  count(Metric::kSyncTimeouts, s.timeouts);
+  count(Metric::kSyncStates, stats.synced);
+  r.gauge(Metric::kSyncDuration).set(stats.fetch_ns_last);
+  count(Metric::kSyncServed, stats.snapshot_bytes);
+  count(Metric::kSyncServedAnswers, stats.snapshot_answers);
 }
 
 void Validator::refresh_consensus_metrics(const replica::ChainStats& stats) {

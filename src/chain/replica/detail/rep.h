@@ -28,6 +28,8 @@ constexpr std::uint32_t kJournalSegments = 4;
 constexpr std::string_view kRestoredMark = "restored";
 
 struct Chain::Rep {
+  enum class SyncPhase : std::uint8_t { kNone, kHolding, kFetching };
+
   explicit Rep(crypto::SecretKey secret) : key(std::move(secret)) {}
   ~Rep() { stop(); }
 
@@ -60,6 +62,7 @@ struct Chain::Rep {
   // ---- chain_sync.cc
   void start_sync(const Options& options, const consensus::Config& config);
   void watch_lag(const Mail& mail, consensus::Effects& all);
+  void show_sync(SyncPhase phase);
   void install(sync::Head head);
   void answer_applied();
 
@@ -109,9 +112,12 @@ struct Chain::Rep {
   std::set<PeerNumber> ups;                  // who was heard of
   std::int64_t batch_due_ns = 0;
   std::int64_t ticked_ns = 0;
-  enum class SyncPhase : std::uint8_t { kNone, kHolding, kFetching } sync_phase = SyncPhase::kNone;
+  SyncPhase sync_phase = SyncPhase::kNone;
   std::uint64_t sync_lag = 0;
   std::int64_t sync_again_ns = 0;
+  std::int64_t sync_began_ns = 0;
+  std::atomic<std::uint8_t> sync_phase_shown{0};  // sync_phase, for stats
+  std::atomic<std::int64_t> fetch_ns_last{0};
   bool sync_wanted = false;
 
   std::unique_ptr<Inbox> inbox;
