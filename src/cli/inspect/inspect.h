@@ -1,7 +1,8 @@
 // Commands that look into a running or stopped validator: its health, its vote journal, the head it shares with others.
 // cli/verbs collects them and says how to find a node or the nodes of a network. Threads: any.
-// And the one that lets a validator in again after it lost its power.
-// Errors: cli.moving (unavailable), cli.not_started (unavailable), and those of client, journal and light.
+// And those that change who votes: let in again after power was lost, put money behind a key, take it back.
+// Errors: cli.usage, cli.number (invalid), stake.amount (invalid), stake.no_member (not_found), cli.moving
+// (unavailable), cli.not_started (unavailable), and those of client, journal and light.
 #pragma once
 
 #include <functional>
@@ -37,6 +38,9 @@ struct KeyFinder {
 
 plugin::Verb node_health_verb(NodeFinder finder);
 plugin::Verb node_unjail_verb(NodeFinder finder, KeyFinder key);
+plugin::Verb stake_show_verb(NodeFinder finder);
+plugin::Verb stake_bond_verb(NodeFinder finder, KeyFinder key);
+plugin::Verb stake_unbond_verb(NodeFinder finder, KeyFinder key);
 plugin::Verb journal_check_verb();
 plugin::Verb journal_dump_verb();
 plugin::Verb wq_prove_verb(NetworkFinder finder);

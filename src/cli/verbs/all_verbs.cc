@@ -48,6 +48,9 @@ std::vector<plugin::Verb> all_verbs() {
                                      explain_verb(),     completion_verb(),   version_verb()};
   verbs.push_back(inspect::node_health_verb(one_node()));
   verbs.push_back(inspect::node_unjail_verb(one_node(), wallet_key()));
+  verbs.push_back(inspect::stake_show_verb(one_node()));
+  verbs.push_back(inspect::stake_bond_verb(one_node(), wallet_key()));
+  verbs.push_back(inspect::stake_unbond_verb(one_node(), wallet_key()));
   verbs.push_back(inspect::journal_check_verb());
   verbs.push_back(inspect::journal_dump_verb());
   verbs.push_back(inspect::wq_prove_verb(all_validators()));

@@ -16,6 +16,7 @@
 #include "chain/ledger/accounts.h"
 #include "chain/ledger/load_app.h"
 #include "chain/reputation/reputation.h"
+#include "chain/stake/stake.h"
 #include "chain/light/genesis.h"
 #include "exchange/market/calls.h"
 
@@ -26,6 +27,7 @@ namespace {
 constexpr std::uint64_t kPayerFundsUt = 1'000'000'000'000;
 constexpr std::uint64_t kProviderFundsUt = 1'000'000'000;
 constexpr std::uint64_t kBondUt = 100'000'000;
+constexpr std::uint64_t kStakeUt = 1'000'000;
 
 Result<crypto::KeySeeds> make_key(const std::string& path) {
   auto seeds = crypto::KeySeeds::generate(system_random());
@@ -61,7 +63,17 @@ struct ValidatorPlan {
   std::string name, account;  // shown form
   crypto::PublicKey key;
   std::string address;  // of its channels
+  AccountId id;
 };
+
+// The validators' own accounts stand behind their keys, and any account may put as much behind another.
+Bytes stakes_section(const std::vector<ValidatorPlan>& validators) {
+  std::vector<stake::Member> members;
+  for (const ValidatorPlan& v : validators)
+    members.push_back({.owner = v.id, .key = v.key, .stake = Amount{kStakeUt}, .address = v.address, .returns = {}});
+  std::ranges::sort(members, {}, &stake::Member::owner);
+  return stake::encode_stake_genesis({.stake_min = kStakeUt, .cap_bp = 3'300}, members);
+}
 
 std::string validator_toml(const std::string& dir, const std::vector<ValidatorPlan>& all, std::size_t number,
                            const std::string& http) {
@@ -192,7 +204,7 @@ Result<Network> make_network(const std::string& wanted, const NetworkOptions& op
     TRY(const auto seeds, make_key(dir + "/" + name + "/key.json"));
     TRY(const auto identity, seeds.identity());
     const std::string account = codec::encode_id(identity.id().view());
-    validators.push_back({name, account, identity.mldsa().public_key(), addresses[i]});
+    validators.push_back({name, account, identity.mldsa().public_key(), addresses[i], identity.id()});
     network.nodes.push_back({name, "validator", account});
   }
   std::vector<std::pair<AccountId, std::uint64_t>> funds = {{payer.id(), kPayerFundsUt}};
@@ -205,6 +217,8 @@ Result<Network> make_network(const std::string& wanted, const NetworkOptions& op
     network.nodes.push_back({name, "provider", codec::encode_id(identity.id().view())});
     TRY_OK(write_text(text("{}/{}/node.toml", dir, name), provider_toml(dir, i, options)));
   }
+  if (options.stakes)
+    for (const ValidatorPlan& v : validators) funds.emplace_back(v.id, 2 * kStakeUt);
   light::Genesis genesis;
   genesis.name = "development";
   genesis.time_ms = system_clock().wall_ms();
@@ -213,6 +227,7 @@ Result<Network> make_network(const std::string& wanted, const NetworkOptions& op
   genesis.apps[ledger::kAccountsApp] = accounts_section(std::move(funds));
   genesis.apps[market::kMarketApp] = market::encode_params(market_params(options));
   genesis.apps[reputation::kReputationApp] = reputation::encode_reputation_genesis();
+  if (options.stakes) genesis.apps[stake::kStakeApp] = stakes_section(validators);
   if (options.load_app) genesis.apps[ledger::kLoadApp] = ledger::encode_load_genesis(ledger::kLoadBodyMax);
   TRY_OK(light::validate(genesis));
   TRY_OK(replace_file(real_fs(), dir + "/genesis.cbor", light::encode(genesis)));

@@ -64,7 +64,8 @@ Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk& talk) {
                                     .providers = providers,
                                     .http = std::string(args.get("http")),
                                     .precisions = precisions,
-                                    .load_app = args.has("load-app")}));
+                                    .load_app = args.has("load-app"),
+                                    .stakes = args.has("stakes")}));
   }
   if (auto started = start_network(network, talk); !started) {
     (void)stop_network(network, 5'000, talk);  // nothing half-started stays behind; the first error is the one to tell
@@ -112,6 +113,10 @@ plugin::Verb up_verb() {
                        .value = "LIST",
                        .help = "that jobs may ask for, at the first start",
                        .fallback = "int8,e5m2,fp8,bf16"},
+                      {.name = "--stakes",
+                       .value = {},
+                       .help = "at the first start: accounts put money behind validators and become some",
+                       .fallback = {}},
                       {.name = "--load-app", .value = {}, .help = {}, .fallback = {}},  // hanse-bench
                       {.name = "--detach", .value = {}, .help = "return once it runs", .fallback = {}}},
           .run = run};
