@@ -1,5 +1,7 @@
 #include "chain/consensus/quorum.h"
 
+#include <algorithm>
+#include <functional>
 #include <numeric>
 
 #include "base/core/text.h"

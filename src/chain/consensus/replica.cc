@@ -1,6 +1,7 @@
 #include "chain/consensus/replica.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/core/text.h"
 #include "chain/consensus/detail/core.h"

@@ -23,6 +23,7 @@ namespace {
 constexpr std::size_t kOpenMax = 2'000;  // transactions without an answer, of one validator
 constexpr std::size_t kAtOnce = 256;     // submitted together
 constexpr std::size_t kBodyBytes = 16;
+constexpr std::uint64_t kBehindMax = 16;        // blocks
 constexpr std::int64_t kSilenceMsMax = 60'000;  // without an answer
 
 using replica::Chain;
@@ -45,6 +46,10 @@ class Filler {
     const std::int64_t began_ns = clock_.mono_ns();
     std::uint64_t told = 0;
     while (made() < wanted_) {
+      if (behind() > kBehindMax) {  // one that cannot keep up would be fetching the rest of it for minutes
+        wait_a_little();
+        continue;
+      }
       for (std::size_t n = 0; n < chains_.size(); ++n) submit_some(n);
       if (made() / 10'000 != told / 10'000) progress(told = made());
       TRY_OK(wait_for_room());
@@ -78,6 +83,20 @@ class Filler {
       chains_.push_back(std::move(chain));
     }
     return {};
+  }
+
+  std::uint64_t behind() const {
+    std::uint64_t lowest = ~std::uint64_t{0}, highest = 0;
+    for (const auto& chain : chains_) {
+      const std::uint64_t height = chain->height().value;
+      lowest = std::min(lowest, height);
+      highest = std::max(highest, height);
+    }
+    return highest - lowest;
+  }
+  void wait_a_little() {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, std::chrono::milliseconds(5));
   }
 
   std::uint64_t made() {

@@ -27,7 +27,7 @@ constexpr std::string_view kHelp =
     "  restart makes such a network with many finalized vertices in its stores, and measures how long a leader that "
     "is\n"
     "          killed under load is away when it starts with a cold page cache\n"
-    "          [--dir DIR=.] [--vertices N=1000000] [--rounds R=3] [--seconds S=9] [--keep]\n"
+    "          [--dir DIR=.] [--vertices N=1000000] [--rounds R=3] [--seconds S=9] [--warm] [--keep | --net NET]\n"
     "Latency counts from the moment a transaction was meant to be sent. Figures are of this machine and this minute: "
     "read\n"
     "them beside the floor and the raw fdatasync that are printed with them.\n";
@@ -62,7 +62,7 @@ const std::vector<Command>& commands() {
       {"floor", {"seconds", "nodes", "window", "dir"}, {"no-sync", "json"}},
       {"load", {"dir", "node", "rate", "seconds", "warmup", "size"}, {"kill-leader", "no-economic", "json"}},
       {"chain", {"dir", "seconds", "sustain", "rate-max"}, {"keep", "json"}},
-      {"restart", {"dir", "vertices", "rounds", "seconds"}, {"keep", "json"}}};
+      {"restart", {"dir", "vertices", "rounds", "seconds", "net"}, {"keep", "warm", "json"}}};
   return all;
 }
 
@@ -166,6 +166,8 @@ Result<int> restart_command(const Arguments& args) {
   options.vertices = static_cast<std::uint64_t>(vertices);
   options.rounds = static_cast<std::uint64_t>(rounds);
   options.keep = args.has("keep");
+  options.warm = args.has("warm");
+  options.net = args.get("net", "");
   TRY(const bool good,
       run_restart(
           options, [&](const Figure& f) { show(f, args); },

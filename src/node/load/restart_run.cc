@@ -19,9 +19,8 @@ namespace {
 using codec::Json;
 
 // What was written is clean first: a page that is dirty stays.
-Result<std::uint64_t> drop_pages(const std::string& folder) {
+Status drop_pages(const std::string& folder) {
   ::sync();
-  std::uint64_t bytes = 0;
   std::error_code ec;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(folder, ec)) {
     if (!entry.is_regular_file(ec)) continue;
@@ -32,8 +31,15 @@ Result<std::uint64_t> drop_pages(const std::string& folder) {
     if (code != 0)
       return fail(Kind::kUnavailable, "load.cache",
                   text("drop the pages of {}: {}", entry.path().string(), std::strerror(code)));
-    bytes += entry.file_size(ec);
   }
+  return {};
+}
+
+std::uint64_t bytes_of(const std::string& folder) {
+  std::uint64_t bytes = 0;
+  std::error_code ec;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder, ec))
+    if (entry.is_regular_file(ec)) bytes += entry.file_size(ec);
   return bytes;
 }
 
@@ -44,6 +50,13 @@ class Run {
       : options_(options), show_(show), say_(say) {}
 
   Result<bool> run() {
+    if (!options_.net.empty()) {
+      net_ = options_.net;
+      Status done = rounds();
+      (void)call("hanse", {"down", "--dir", net_, "--quiet"});
+      TRY_OK(std::move(done));
+      return good_;
+    }
     std::string pattern = std::filesystem::absolute(options_.dir).string() + "/hanse-bench-XXXXXX";
     if (::mkdtemp(pattern.data()) == nullptr)
       return fail(Kind::kUnavailable, "load.program", text("make {}: {}", pattern, std::strerror(errno)));
@@ -68,8 +81,12 @@ class Run {
       figure("finalized vertices in each store", static_cast<double>(filled.vertices), "", 0, "");
       figure("their blocks", static_cast<double>(filled.height), "", 0, "");
       figure("filling took", filled.seconds, "s", 0, "");
-      TRY_OK(up());
     }
+    return rounds();
+  }
+
+  Status rounds() {
+    TRY_OK(up());
     for (std::uint64_t n = 0; n < options_.rounds; ++n) TRY_OK(round());
     return {};
   }
@@ -92,7 +109,8 @@ class Run {
     const Json* killed = report.find("killed");
     if (killed == nullptr) return fail(Kind::kUnavailable, "load.program", text("found no killed leader in {}", line));
     TRY(const std::string_view name, killed->as_text("killed"));
-    TRY(const std::uint64_t bytes, drop_pages(text("{}/{}", net_, name)));
+    const std::string folder = text("{}/{}", net_, name);
+    if (!options_.warm) TRY_OK(drop_pages(folder));
     Clock& clock = system_clock();
     const std::int64_t began_ns = clock.mono_ns();
     Child started;
@@ -101,8 +119,8 @@ class Run {
     const double took_ms = static_cast<double>(clock.mono_ns() - began_ns) / 1e6;
     TRY_OK(started.wait());
     TRY_OK(std::move(back));
-    figure(text("{} of {:.2f} GiB, cold, started again: its next transaction final", name,
-                static_cast<double>(bytes) / (1u << 30)),
+    figure(text("{} of {:.2f} GiB, {}, started again: its next transaction final", name,
+                static_cast<double>(bytes_of(folder)) / (1u << 30), options_.warm ? "warm" : "cold"),
            took_ms, "ms", 2'000, "limit, ms");
     return {};
   }

@@ -126,6 +126,7 @@ class Reader {
     if (open_.size() == kXmlDepthMax) return bad("elements nested deeper", text("at most {}", kXmlDepthMax));
     open_.push_back({std::string(found), path_.size(), {}});
     const auto colon = found.rfind(':');
+    if (colon == found.size() - 1) return bad("an element with a prefix alone", "a name behind it");
     if (!path_.empty()) path_ += '/';
     path_ += found.substr(colon == found.npos ? 0 : colon + 1);
     for (;;) {

@@ -54,6 +54,8 @@ TEST(Xml, refuses_what_could_expand_or_is_cut) {
                           "<>",
                           "</a>",
                           "<a / >",
+                          "<a:/>",
+                          "<:></:>",
                           "<a"})
     EXPECT_EQ(events(bad), "archive.reply") << bad;
 }
