@@ -17,7 +17,7 @@ Bytes batch_of(const std::vector<Bytes>& txs) {
 }
 
 VertexFrame vertex_of(ByteView batch) {
-  return consensus::make_vertex({.lane = 0, .height = 1, .parents = {{}}, .tx_count = 1}, batch);
+  return consensus::make_vertex({.lane = 0, .height = 1, .parents = {{}}, .batch_root = {}, .tx_count = 1}, batch);
 }
 
 std::string bodies(const Flat& flat) {

@@ -136,18 +136,18 @@ void Chain::Rep::notice(const consensus::Notice& what) {
 }
 
 void Chain::Rep::publish() {
-  const consensus::Facts facts = replica->facts();
+  const consensus::Facts found = replica->facts();
   bool awaited = false;
   {
     const std::lock_guard lock(turn_mutex);
-    this->facts = facts;
+    facts = found;
     counters = all_counters();
     ++turns;
     awaited = std::exchange(asked_turn, false);
   }
   if (awaited) turned.notify_all();
-  abstaining = facts.abstaining;
-  const bool done = facts.lane_vertices == 0 && facts.pending_slots == 0 && facts.committed == facts.executed;
+  abstaining = found.abstaining;
+  const bool done = found.lane_vertices == 0 && found.pending_slots == 0 && found.committed == found.executed;
   if (done && !settled.exchange(true)) wake_all();
 }
 

@@ -85,13 +85,19 @@ TEST(NodeHealth, shows_where_a_validator_is_and_why_it_is_not_ready) {
   EXPECT_EQ(well.exit, 0);
   EXPECT_EQ(well.text,
             "node       hanse1abc\nlive       yes\nready      yes\nheight     9\nfinalized  0 (fast), 0 (economic)\n"
-            "view       3, led by hanse1xyz\nlag        0 blocks");
+            "view       3, led by hanse1xyz\nlag        0 blocks\nbackup     none");
   client::ConsensusInfo bad;
   bad.lag = 64;
   bad.not_ready = Error(Kind::kUnavailable, "roles.lagging", "found 64 blocks behind");
+  bad.backup.emplace();
+  bad.backup->failures = 2;
+  bad.backup->failure = Error(Kind::kUnavailable, "archive.unreachable", "found no server");
   const auto late = health(std::move(bad));
   EXPECT_EQ(late.exit, 1);
   EXPECT_NE(late.text.find("ready      no: found 64 blocks behind (roles.lagging)\n"), std::string::npos) << late.text;
+  EXPECT_NE(late.text.find("backup     none yet; failed 2 times: found no server (archive.unreachable)"),
+            std::string::npos)
+      << late.text;
   EXPECT_EQ(late.json.find("not_ready")->dump(), "{\"id\":\"roles.lagging\",\"message\":\"found 64 blocks behind\"}");
   client::ConsensusInfo dead;
   dead.not_live = Error(Kind::kInternal, "ledger.halted", "found a contradiction");
