@@ -13,6 +13,7 @@ find_package(prometheus-cpp CONFIG REQUIRED)
 find_package(yyjson REQUIRED)
 pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
 pkg_check_modules(CAP REQUIRED IMPORTED_TARGET libcap)
+pkg_check_modules(NGTCP2 REQUIRED IMPORTED_TARGET libngtcp2>=1.22 libngtcp2_crypto_ossl>=1.22)
 find_package(Boost 1.74 REQUIRED)
 find_package(CURL 7.85 REQUIRED)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)  # RocksDB's own target is not always made

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what Hanse needs. Called by ./dev setup; see --help.
 #
-# Debian 13: plain packages, plus backports for ngtcp2 when the mesh group is asked for.
+# Debian 13: plain packages, plus backports for ngtcp2 (the mesh group).
 # Debian 12: adds the Debian 13 archive of the same mirror the machine already uses, pinned so low that
 #            nothing moves by itself; only the packages named here (and what they need) come from it.
 # Elsewhere: prints the package names and changes nothing.
@@ -17,16 +17,16 @@ declare -A GROUP=(
   [dev]="clang-19 lld-19 clang-format-19 clang-tidy-19 libclang-rt-19-dev libbenchmark-dev libbotan-3-dev
     libdnnl-dev wabt nodejs"
   [s3]="python3-moto python3-flask-cors"
-  [mesh]="libngtcp2-dev libngtcp2-crypto-ossl-dev libnghttp3-dev"
+  [mesh]="libngtcp2-dev libngtcp2-crypto-ossl-dev"
 )
-DEFAULT_GROUPS=(core wasm)
+DEFAULT_GROUPS=(core wasm mesh)
 
 usage() {
   cat <<'U'
 usage: ./dev setup [GROUP ...]
-Installs the packages Hanse builds and runs with. Groups: core wasm (the default), dev (fuzzers, benchmarks,
-formatter), s3 (an object server that checks signatures, for the tests of backups), mesh (QUIC, from the backports
-archive), all. Running it again changes nothing.
+Installs the packages Hanse builds and runs with. Groups: core wasm mesh (the default; mesh is QUIC, from the
+backports archive), dev (fuzzers, benchmarks, formatter), s3 (an object server that checks signatures, for the tests of
+backups), all. Running it again changes nothing.
   --list    print the packages of the groups and exit
   --check   exit 0 when everything is installed, 1 with the missing names otherwise
 U
@@ -38,7 +38,7 @@ for a in "$@"; do
     -h|--help) usage; exit 0 ;;
     --list) mode=list ;;
     --check) mode=check ;;
-    all) groups=(core wasm dev s3 mesh) ;;
+    all) groups=(core wasm mesh dev s3) ;;
     *) [ -n "${GROUP[$a]:-}" ] || { echo "setup: found group '$a', expected one of: ${!GROUP[*]} all" >&2; exit 2; }
        groups+=("$a") ;;
   esac
@@ -57,6 +57,9 @@ too_old() {
   dpkg --compare-versions "$(dpkg-query -W -f '${Version}' g++ 2>/dev/null || echo 0)" ge 4:14 || echo g++
   dpkg --compare-versions "$(dpkg-query -W -f '${Version}' cmake 2>/dev/null || echo 0)" ge 3.28 || echo cmake
   dpkg --compare-versions "$(dpkg-query -W -f '${Version}' libssl-dev 2>/dev/null || echo 0)" ge 3.5 || echo libssl-dev
+  [[ " ${packages[*]} " != *" libngtcp2-dev "* ]] ||
+    dpkg --compare-versions "$(dpkg-query -W -f '${Version}' libngtcp2-dev 2>/dev/null || echo 0)" ge 1.22 ||
+    echo libngtcp2-dev
 }
 
 . /etc/os-release
@@ -66,13 +69,13 @@ too_old() {
 if ! command -v dpkg-query >/dev/null || [ "${ID:-}" != debian ] ||
    [[ ! ${VERSION_CODENAME:-} =~ ^(bookworm|trixie)$ ]]; then
   say "found ${PRETTY_NAME:-an unknown system}, expected Debian 12 or 13; nothing was changed."
-  say "Hanse needs g++ >= 14, CMake >= 3.28, OpenSSL >= 3.5, RocksDB >= 9 and these (Debian's names):"
+  say "Hanse needs g++ >= 14, CMake >= 3.28, OpenSSL >= 3.5, RocksDB >= 9, ngtcp2 >= 1.22 and these (Debian's names):"
   printf '  %s\n' "${packages[@]}"
   exit 2
 fi
 facts() {  # what the build will find; `./dev doctor` says more once it is built
   local version
-  for p in g++ cmake libssl-dev librocksdb-dev libgrpc++-dev libwasmedge-dev; do
+  for p in g++ cmake libssl-dev librocksdb-dev libgrpc++-dev libwasmedge-dev libngtcp2-dev; do
     version=$(dpkg-query -W -f '${Version}' "$p" 2>/dev/null) || version=absent
     printf '  %-16s %s\n' "$p" "${version:-absent}"
   done >&2

@@ -17,6 +17,7 @@ DOORS = {
     r"(grpcpp|grpc|google/protobuf)/": ["src/node/api/", "src/node/client/"],
     r"CLI/": ["src/cli/verbs/parse.cc"],
     r"boost/": ["src/node/api/"],
+    r"ngtcp2/": ["src/mesh/transport/"],
     r"wasmedge/": ["src/exchange/wasm/plugin_"],
     r"yyjson\.h": ["src/base/codec/"],
     r"yaml-cpp/": ["src/base/codec/"],
