@@ -27,6 +27,7 @@ Result<ConnectionId> Endpoint::dial(const Path& path, const PeerId& peer, std::i
 void Endpoint::close(ConnectionId connection, CloseCode code, std::int64_t now_ns) {
   core_->close(connection, code, now_ns);
 }
+void Endpoint::close_all(CloseCode code, std::int64_t now_ns) { core_->close_all(code, now_ns); }
 Result<StreamId> Endpoint::open_stream(ConnectionId connection, std::uint64_t protocol) {
   return core_->open_stream(connection, protocol);
 }

@@ -1,6 +1,7 @@
 #include "mesh/transport/frame.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/core/check.h"
 #include "base/core/text.h"

@@ -137,6 +137,7 @@ struct Batch {  // datagrams of one path: all of segment bytes, the last one per
   Bytes buffer;  // of the endpoint's size; only the first `size` bytes count
   std::size_t size = 0;
   std::size_t segment = 0;
+  std::size_t sent = 0;  // of those bytes that are gone already: for who sends in parts
   std::uint8_t ecn = 0;
 };
 
@@ -179,6 +180,7 @@ class Endpoint {
 
   Result<ConnectionId> dial(const Path& path, const PeerId& peer, std::int64_t now_ns);
   void close(ConnectionId connection, CloseCode code, std::int64_t now_ns);
+  void close_all(CloseCode code, std::int64_t now_ns);
 
   Result<StreamId> open_stream(ConnectionId connection, std::uint64_t protocol);  // both ways
   // The body is shared, not copied, until it is acknowledged.

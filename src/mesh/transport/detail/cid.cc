@@ -2,6 +2,8 @@
 
 #include <openssl/evp.h>
 
+#include <cstring>
+
 #include "base/core/check.h"
 #include "base/crypto/hash.h"
 

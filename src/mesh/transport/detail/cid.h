@@ -8,6 +8,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <algorithm>
+#include <cstring>
 
 #include "base/core/bytes.h"
 #include "base/core/random.h"

@@ -2,6 +2,8 @@
 
 #include <netinet/in.h>
 
+#include <algorithm>
+
 #include "base/core/check.h"
 #include "base/core/text.h"
 

@@ -1,6 +1,8 @@
 #include "mesh/transport/detail/core.h"
 
-#include "base/core/check.h"
+#include <algorithm>
+#include <utility>
+
 #include "base/core/text.h"
 
 namespace hanse::transport {
@@ -257,6 +259,7 @@ void Endpoint::Core::schedule(Connection& connection) {
 bool Endpoint::Core::transmit(Batch& out, std::int64_t now_ns, std::size_t max_packets) {
   const ngtcp2_tstamp ts = tick(now_ns);
   out.buffer.resize(kBatchMax * kPacketMax);
+  out.sent = 0;
   if (!outgoing_.empty()) {
     const Outgoing& first = outgoing_.front();
     std::ranges::copy(first.bytes, out.buffer.begin());
@@ -338,6 +341,13 @@ void Endpoint::Core::close(ConnectionId id, CloseCode code, std::int64_t now_ns)
            Error(Kind::kUnavailable, "transport.closed", "the connection was closed here")
                .coded(static_cast<std::uint32_t>(code)),
            tick(now_ns));
+}
+
+void Endpoint::Core::close_all(CloseCode code, std::int64_t now_ns) {
+  std::vector<ConnectionId> ids;
+  for (const auto& [id, connection] : connections_) ids.push_back(id);
+  std::ranges::sort(ids);
+  for (const ConnectionId id : ids) close(id, code, now_ns);
 }
 
 void Endpoint::Core::end_with(Connection& connection, const Error& why, ngtcp2_tstamp ts) {

@@ -25,6 +25,7 @@ class Endpoint::Core final : private detail::Host {
   bool next_event(Event& out);
   Result<ConnectionId> dial(const Path& path, const PeerId& peer, std::int64_t now_ns);
   void close(ConnectionId connection, CloseCode code, std::int64_t now_ns);
+  void close_all(CloseCode code, std::int64_t now_ns);
 
   Result<StreamId> open_stream(ConnectionId connection, std::uint64_t protocol);
   Status send(ConnectionId connection, StreamId stream, std::uint8_t type, std::shared_ptr<const Bytes> body);

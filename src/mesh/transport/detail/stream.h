@@ -5,6 +5,7 @@
 
 #include <deque>
 #include <memory>
+#include <span>
 
 #include "mesh/transport/transport.h"
 

@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <utility>
+
 #include "base/core/text.h"
 #include "mesh/transport/detail/connection.h"
 

@@ -4,6 +4,8 @@
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
+#include <cstring>
+
 #include "base/core/text.h"
 #include "base/crypto/hash.h"
 #include "base/crypto/tls_key.h"

@@ -1,0 +1,64 @@
+// One UDP socket: many datagrams a call where the system can. Private to this room.
+// Threads: one. Errors: transport.listen (unavailable).
+#pragma once
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <functional>
+#include <utility>
+#include <vector>
+
+#include "mesh/transport/driver.h"
+
+namespace hanse::transport::detail {
+
+class Fd {
+ public:
+  Fd() = default;
+  explicit Fd(int fd) : fd_(fd) {}
+  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Fd& operator=(Fd&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~Fd();
+  int get() const { return fd_; }
+
+ private:
+  int fd_ = -1;
+};
+
+struct UdpCounts {  // written by one thread, read by any
+  std::atomic<std::uint64_t> datagrams_in{0}, datagrams_out{0}, bytes_in{0}, bytes_out{0}, calls_in{0}, calls_out{0},
+      lost{0};
+};
+
+class UdpSocket {
+ public:
+  static Result<UdpSocket> open(const Address& address, bool segments);
+
+  using Take = std::function<void(const Path& path, ByteView datagram, std::uint8_t ecn)>;
+  // Receives what waits, a bounded number of calls; answers false when the socket is empty.
+  bool receive(const Take& take, UdpCounts& counts);
+  // False: the socket is full, try the rest of the batch again when it is writable.
+  bool send(Batch& batch, UdpCounts& counts);
+
+  int fd() const { return fd_.get(); }
+  const Address& address() const { return address_; }
+  bool segments() const { return segments_; }
+
+ private:
+  UdpSocket() = default;
+  Status set_up(const Address& address, bool segments);
+  int send_once(const Batch& batch, std::size_t at, std::size_t size);
+
+  Fd fd_;
+  Address address_;
+  bool segments_ = false;
+  struct Inbox;
+  std::shared_ptr<Inbox> inbox_;  // shared only because its type is not known here
+};
+
+}  // namespace hanse::transport::detail
