@@ -17,7 +17,7 @@ declare -A GROUP=(
   [dev]="clang-19 lld-19 clang-format-19 clang-tidy-19 libclang-rt-19-dev libbenchmark-dev libbotan-3-dev
     libdnnl-dev wabt nodejs"
   [s3]="python3-moto python3-flask-cors"
-  [mesh]="libngtcp2-dev libngtcp2-crypto-ossl-dev"
+  [mesh]="libngtcp2-dev libngtcp2-crypto-ossl-dev openssl"
 )
 DEFAULT_GROUPS=(core wasm mesh)
 
@@ -57,6 +57,8 @@ too_old() {
   dpkg --compare-versions "$(dpkg-query -W -f '${Version}' g++ 2>/dev/null || echo 0)" ge 4:14 || echo g++
   dpkg --compare-versions "$(dpkg-query -W -f '${Version}' cmake 2>/dev/null || echo 0)" ge 3.28 || echo cmake
   dpkg --compare-versions "$(dpkg-query -W -f '${Version}' libssl-dev 2>/dev/null || echo 0)" ge 3.5 || echo libssl-dev
+  [[ " ${packages[*]} " != *" openssl "* ]] ||
+    dpkg --compare-versions "$(dpkg-query -W -f '${Version}' openssl 2>/dev/null || echo 0)" ge 3.5 || echo openssl
   [[ " ${packages[*]} " != *" libngtcp2-dev "* ]] ||
     dpkg --compare-versions "$(dpkg-query -W -f '${Version}' libngtcp2-dev 2>/dev/null || echo 0)" ge 1.22 ||
     echo libngtcp2-dev
