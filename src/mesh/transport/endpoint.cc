@@ -24,6 +24,9 @@ bool Endpoint::next_event(Event& out) { return core_->next_event(out); }
 Result<ConnectionId> Endpoint::dial(const Path& path, const PeerId& peer, std::int64_t now_ns) {
   return core_->dial(path, peer, now_ns);
 }
+Status Endpoint::migrate(ConnectionId connection, const Path& path, std::int64_t now_ns) {
+  return core_->migrate(connection, path, now_ns);
+}
 void Endpoint::close(ConnectionId connection, CloseCode code, std::int64_t now_ns) {
   core_->close(connection, code, now_ns);
 }

@@ -115,6 +115,7 @@ struct Event {
     kEnd,       // stream: the peer has ended it behind a whole frame
     kReset,     // stream, code: the peer cancelled it or does not read it
     kDatagram,  // body
+    kPath,      // path: the peer is reached on it from now on (code 0), or a move to it has failed (code 1)
     kRoom,      // what waits has fallen below half of the limit after a refusal
     kDown,      // error; the last event of a connection
   };
@@ -127,6 +128,7 @@ struct Event {
   std::uint64_t code = 0;
   std::uint64_t credit = 0;  // bytes of flow control that this frame holds
   PeerId peer{};
+  Path path{};
   Bytes body{};
   std::optional<Hello> hello{};
   std::optional<Error> error{};
@@ -179,6 +181,10 @@ class Endpoint {
   bool next_event(Event& out);
 
   Result<ConnectionId> dial(const Path& path, const PeerId& peer, std::int64_t now_ns);
+  // Moves an outbound connection, streams and all, to another path once the peer has answered there (kPath).
+  // Errors: transport.no_connection, transport.no_path (unavailable: inbound, not confirmed yet, or a move is under
+  // way).
+  Status migrate(ConnectionId connection, const Path& path, std::int64_t now_ns);
   void close(ConnectionId connection, CloseCode code, std::int64_t now_ns);
   void close_all(CloseCode code, std::int64_t now_ns);
 

@@ -77,9 +77,11 @@ void World::travel(std::size_t from, const Batch& batch) {
   for (std::size_t at = 0; at < batch.size; at += batch.segment) {
     const std::size_t size = std::min(batch.segment, batch.size - at);
     Datagram d{.at_ns = now_ns + delay_ns, .from = from};
-    const auto to = std::ranges::find(nodes, batch.path.remote, &Node::address);
+    const auto to = std::ranges::find_if(nodes, [&](const Node& n) {
+      return n.address == batch.path.remote || std::ranges::find(n.others, batch.path.remote) != n.others.end();
+    });
     d.to = static_cast<std::size_t>(to - nodes.begin());
-    d.path = {.local = batch.path.remote, .remote = nodes[from].address};
+    d.path = {.local = batch.path.remote, .remote = batch.path.local};
     d.bytes.assign(batch.buffer.begin() + static_cast<std::ptrdiff_t>(at),
                    batch.buffer.begin() + static_cast<std::ptrdiff_t>(at + size));
     sent_bytes[from] += size;

@@ -42,6 +42,12 @@ struct Connection::Hooks {
     }
     return 0;
   }
+  static int path_judged(ngtcp2_conn*, std::uint32_t, const ngtcp2_path* path, const ngtcp2_path*,
+                         ngtcp2_path_validation_result result, void* self) {
+    if (result != NGTCP2_PATH_VALIDATION_RESULT_ABORTED)
+      of(self).on_path(*path, result == NGTCP2_PATH_VALIDATION_RESULT_SUCCESS);
+    return 0;
+  }
   static int completed(ngtcp2_conn*, void* self) { return of(self).completed(); }
 
   static int opened(ngtcp2_conn*, std::int64_t stream, void* self) { return of(self).on_opened(stream); }
@@ -102,6 +108,7 @@ const ngtcp2_callbacks& Connection::callbacks(bool server) {
     out.get_new_connection_id2 = &Hooks::new_cid;
     out.remove_connection_id = &Hooks::remove_cid;
     out.dcid_status2 = &Hooks::peer_cid;
+    out.path_validation = &Hooks::path_judged;
     out.handshake_completed = &Hooks::completed;
     out.stream_open = &Hooks::opened;
     out.recv_stream_data = &Hooks::data;

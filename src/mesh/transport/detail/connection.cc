@@ -11,6 +11,7 @@ namespace hanse::transport::detail {
 namespace {
 
 constexpr std::uint64_t kNsPerMs = 1'000'000;
+constexpr std::uint64_t kPathQuietNs = 1000 * kNsPerMs;
 constexpr std::uint16_t kProbes[] = {1350, kPacketMax};
 constexpr std::uint64_t kCryptoErrorFirst = 0x100, kCryptoErrorLast = 0x1ff;  // RFC 9001, 4.8
 constexpr std::uint8_t kFixed[16] = {0xfd, 0x57, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
@@ -60,7 +61,7 @@ Connection::Connection(Host& host, ConnectionId number, bool is_inbound, const P
     auto* subject = static_cast<TlsSubject*>(ref->user_data);
     return subject->conn;
   };
-  slots_.push_back({.serial = next_serial_++, .path = path});
+  slots_.push_back({.serial = next_serial_++, .path = path, .heard_ts = now_ts_});
 }
 
 Connection::~Connection() {
@@ -174,24 +175,59 @@ std::uint32_t Connection::current_serial() const {
 
 // A server meets a client on new paths; a client takes answers only from where it has sent to.
 const Connection::Slot* Connection::slot_of(const Path& path) {
+  const ngtcp2_tstamp ts = now_ts_;
   for (Slot& slot : slots_) {
     if (!same(slot.path, path)) continue;
     if (slot.path.local.ip == Address{}.ip) slot.path.local.ip = path.local.ip;
+    // A client that comes back to an old path is met as on a new one: ngtcp2 1.22 does not retire the connection id of
+    // the path it leaves for one that it remembers, and has none left after a few such moves.
+    if (inbound && ts - slot.heard_ts > kPathQuietNs && slot.serial != current_serial()) slot.serial = next_serial_++;
+    slot.heard_ts = ts;
     return &slot;
   }
-  if (!inbound || handshaking()) return nullptr;
-  if (slots_.size() == kPathsMax) {  // the oldest that is not in use
+  return inbound && !handshaking() ? &add_slot(path) : nullptr;
+}
+
+const Connection::Slot& Connection::add_slot(const Path& path) {
+  if (slots_.size() == kPathsMax) {  // the oldest that is not in use gives way
     const std::uint32_t current = current_serial();
     slots_.erase(std::ranges::find_if(slots_, [&](const Slot& s) { return s.serial != current; }));
   }
-  slots_.push_back({.serial = next_serial_++, .path = path});
-  return &slots_.back();
+  slots_.push_back({.serial = next_serial_++, .path = path, .heard_ts = now_ts_});
+  return slots_.back();
+}
+
+Status Connection::migrate(const Path& path, ngtcp2_tstamp ts) {
+  now_ts_ = ts;
+  if (inbound || !up_)
+    return fail(Kind::kUnavailable, "transport.no_path", "only the dialer moves a connection, and only one that is up");
+  const std::uint32_t current = current_serial();
+  for (const Slot& slot : slots_)
+    if (slot.serial == current && same(slot.path, path))
+      return fail(Kind::kUnavailable, "transport.no_path", "the connection is on that path already");
+  // A new serial even for a path that was known: ngtcp2 wants another local address each time.
+  std::erase_if(slots_, [&](const Slot& slot) { return same(slot.path, path); });
+  ngtcp2_path_storage where;
+  virtual_path(add_slot(path).serial, where);
+  const int code = ngtcp2_conn_initiate_migration(conn_, &where.path, ts);
+  if (code == 0) return {};
+  slots_.pop_back();
+  return fail(Kind::kUnavailable, "transport.no_path",
+              text("the connection cannot move now: {}", std::string_view(ngtcp2_strerror(code))));
+}
+
+void Connection::on_path(const ngtcp2_path& path, bool reached) {
+  const Path* real = real_path(path);
+  if (real == nullptr || !up_) return;
+  Event event{.type = Event::Type::kPath, .connection = id, .inbound = inbound, .code = reached ? 0u : 1u};
+  event.path = *real;
+  host_.emit(std::move(event));
 }
 
 Status Connection::read(const Path& path, ByteView datagram, std::uint8_t ecn, ngtcp2_tstamp ts) {
+  now_ts_ = ts;
   const Slot* slot = slot_of(path);
   if (slot == nullptr) return {};  // a datagram that somebody sent from elsewhere
-  now_ts_ = ts;
   bytes_in_ += datagram.size();
   ngtcp2_path_storage where;
   virtual_path(slot->serial, where);

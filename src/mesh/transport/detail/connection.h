@@ -61,6 +61,7 @@ class Connection final : private FrameSink {
   Status read(const Path& path, ByteView datagram, std::uint8_t ecn, ngtcp2_tstamp ts);
   Status write(Batch& out, std::size_t max_packets, ngtcp2_tstamp ts);
   Status on_expiry(ngtcp2_tstamp ts);
+  Status migrate(const Path& path, ngtcp2_tstamp ts);
   ngtcp2_tstamp expiry() const { return ngtcp2_conn_get_expiry(conn_); }
   // The datagram that tells the peer why; empty when nothing may be said.
   Bytes farewell(const Error& why, Path& path, ngtcp2_tstamp ts);
@@ -90,6 +91,7 @@ class Connection final : private FrameSink {
   struct Slot {
     std::uint32_t serial = 0;
     Path path;
+    ngtcp2_tstamp heard_ts = 0;
   };
   struct Hooks;  // callbacks.cc
   static const ngtcp2_callbacks& callbacks(bool server);
@@ -100,6 +102,8 @@ class Connection final : private FrameSink {
   void virtual_path(std::uint32_t serial, ngtcp2_path_storage& out) const;
   const Path* real_path(const ngtcp2_path& path) const;
   const Slot* slot_of(const Path& path);
+  const Slot& add_slot(const Path& path);
+  void on_path(const ngtcp2_path& path, bool reached);
   std::uint32_t current_serial() const;
   Error why(int code) const;
   Error why_closed() const;

@@ -334,6 +334,12 @@ Result<ConnectionId> Endpoint::Core::dial(const Path& path, const PeerId& peer, 
   return connection.id;
 }
 
+Status Endpoint::Core::migrate(ConnectionId id, const Path& path, std::int64_t now_ns) {
+  TRY(Connection * connection, must_find(id));
+  touch(*connection);
+  return connection->migrate(path, tick(now_ns));
+}
+
 void Endpoint::Core::close(ConnectionId id, CloseCode code, std::int64_t now_ns) {
   Connection* connection = find(id);
   if (connection == nullptr) return;

@@ -24,6 +24,7 @@ class Endpoint::Core final : private detail::Host {
   void on_deadline(std::int64_t now_ns);
   bool next_event(Event& out);
   Result<ConnectionId> dial(const Path& path, const PeerId& peer, std::int64_t now_ns);
+  Status migrate(ConnectionId connection, const Path& path, std::int64_t now_ns);
   void close(ConnectionId connection, CloseCode code, std::int64_t now_ns);
   void close_all(CloseCode code, std::int64_t now_ns);
 

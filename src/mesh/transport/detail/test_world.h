@@ -25,6 +25,7 @@ Options test_options(int number, crypto::SigAlg alg = crypto::SigAlg::kMlDsa65);
 struct Node {
   std::unique_ptr<Endpoint> endpoint;
   Address address{};
+  std::vector<Address> others{};  // further addresses of the same node
   std::vector<Event> events{};
   bool takes_events = true;  // false: the application sleeps
   bool gives_credit = true;
