@@ -26,6 +26,7 @@ std::unique_ptr<Endpoint> endpoint(std::uint8_t number) {
   Options o;
   o.key = &key(number);
   o.limits.handshakes_max = 8;
+  o.limits.retry_handshakes = 4;
   auto made = Endpoint::create(std::move(o));
   check(made.has_value(), "an endpoint is made");
   return std::move(*made);

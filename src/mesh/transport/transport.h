@@ -52,6 +52,7 @@ constexpr std::size_t kDatagramMax = 1100;       // a datagram of the applicatio
 constexpr std::size_t kDatagramsQueuedMax = 64;  // a connection
 constexpr std::size_t kPacketMax = 1452;         // of UDP payload that we send
 constexpr std::size_t kBatchMax = 44;            // packets of one Batch: what one UDP_SEGMENT send can take
+constexpr std::size_t kTokensMax = 1024;         // of earlier visits that we keep, one a peer
 constexpr std::size_t kPathsMax = 8;             // a connection knows at once
 
 // Application codes of CONNECTION_CLOSE and RESET_STREAM.
@@ -81,7 +82,11 @@ struct Protocol {
 struct Limits {
   std::size_t connections_max = 512;
   std::size_t inbound_max = 256;
-  std::size_t handshakes_max = 256;                   // inbound, at once
+  std::size_t handshakes_max = 128;  // inbound, at once
+  // Above either of these a dialer first shows that it reads what is sent to its address (Retry): one round trip more
+  // for it, no memory here. A dialer with a token of an earlier visit is spared.
+  std::size_t retry_handshakes = 64;
+  std::size_t retry_per_second = 500;
   std::uint32_t streams_max = 64;                     // that the peer may have open, beside stream 0
   std::uint64_t stream_window_bytes = 4u << 20;       // unread by the application, a stream
   std::uint64_t connection_window_bytes = 24u << 20;  // and a connection
@@ -158,6 +163,7 @@ struct Totals {
   std::uint64_t strays = 0;        // datagrams that are nobody's: no QUIC, unknown connection, too short
   std::uint64_t full = 0;          // hellos that a limit refused
   std::uint64_t refused = 0;       // inbound handshakes that failed
+  std::uint64_t retries = 0;       // hellos that were answered with Retry
   std::uint64_t resets = 0;        // stateless resets sent
   std::uint64_t negotiations = 0;  // version negotiations sent
 };

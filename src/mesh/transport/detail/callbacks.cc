@@ -42,6 +42,11 @@ struct Connection::Hooks {
     }
     return 0;
   }
+  static int visit_token(ngtcp2_conn*, const std::uint8_t* token, std::size_t size, void* self) {
+    Connection& c = of(self);
+    if (c.up_) c.host_.keep_token(*c.subject_.proved, {token, size});
+    return 0;
+  }
   static int path_judged(ngtcp2_conn*, std::uint32_t, const ngtcp2_path* path, const ngtcp2_path*,
                          ngtcp2_path_validation_result result, void* self) {
     if (result != NGTCP2_PATH_VALIDATION_RESULT_ABORTED)
@@ -108,6 +113,7 @@ const ngtcp2_callbacks& Connection::callbacks(bool server) {
     out.get_new_connection_id2 = &Hooks::new_cid;
     out.remove_connection_id = &Hooks::remove_cid;
     out.dcid_status2 = &Hooks::peer_cid;
+    if (!is_server) out.recv_new_token = &Hooks::visit_token;
     out.path_validation = &Hooks::path_judged;
     out.handshake_completed = &Hooks::completed;
     out.stream_open = &Hooks::opened;
@@ -148,7 +154,11 @@ int Connection::completed() {
     return fail_callback(
         Error(Kind::kDenied, "transport.not_admitted", text("identity {} is not admitted", *subject_.proved)));
   handshake_ts = std::max<ngtcp2_tstamp>(now_ts_, 1);
-  if (inbound) host_.handshake_ended(*this);
+  if (inbound) {
+    host_.handshake_ended(*this);
+    const Bytes token = host_.visit_token(slots_.front().path);
+    if (!token.empty()) ngtcp2_conn_submit_new_token(conn_, token.data(), token.size());
+  }
   if (!inbound) {
     StreamId control = -1;
     if (ngtcp2_conn_open_bidi_stream(conn_, &control, nullptr) != 0 || control != 0)

@@ -109,16 +109,25 @@ Status Connection::attach_tls() {
 }
 
 Result<std::unique_ptr<Connection>> Connection::accept(Host& host, ConnectionId id, const Path& path,
-                                                       const ngtcp2_pkt_hd& hello, ngtcp2_tstamp ts) {
+                                                       const ngtcp2_pkt_hd& hello, const Validated& validated,
+                                                       ngtcp2_tstamp ts) {
   std::unique_ptr<Connection> made(new Connection(host, id, true, path, ts));
   ngtcp2_cid scid;
   host.cids->mint(scid);
   ngtcp2_transport_params params = made->parameters();
-  params.original_dcid = hello.dcid;
+  const bool after_retry = validated.type == NGTCP2_TOKEN_TYPE_RETRY;
+  params.original_dcid = after_retry ? validated.original : hello.dcid;
   params.original_dcid_present = 1;
+  params.retry_scid = hello.dcid;
+  params.retry_scid_present = after_retry ? 1 : 0;
   params.stateless_reset_token_present = 1;
   host.cids->reset_token({scid.data, scid.datalen}, params.stateless_reset_token);
-  const ngtcp2_settings settings = made->settings(ts);
+  ngtcp2_settings settings = made->settings(ts);
+  if (validated.type != NGTCP2_TOKEN_TYPE_UNKNOWN) {
+    settings.token = hello.token;
+    settings.tokenlen = hello.tokenlen;
+    settings.token_type = validated.type;
+  }
   ngtcp2_path_storage where;
   made->virtual_path(made->slots_[0].serial, where);
   if (ngtcp2_conn_server_new(&made->conn_, &hello.scid, &scid, &where.path, hello.version, &callbacks(true), &settings,
@@ -132,7 +141,7 @@ Result<std::unique_ptr<Connection>> Connection::accept(Host& host, ConnectionId 
 }
 
 Result<std::unique_ptr<Connection>> Connection::dial(Host& host, ConnectionId id, const Path& path, const PeerId& peer,
-                                                     ngtcp2_tstamp ts) {
+                                                     ByteView token, ngtcp2_tstamp ts) {
   std::unique_ptr<Connection> made(new Connection(host, id, false, path, ts));
   made->subject_.expected = peer;
   ngtcp2_cid scid, dcid;
@@ -140,7 +149,12 @@ Result<std::unique_ptr<Connection>> Connection::dial(Host& host, ConnectionId id
   dcid.datalen = kCidSize;
   host.random->fill({dcid.data, dcid.datalen});
   const ngtcp2_transport_params params = made->parameters();
-  const ngtcp2_settings settings = made->settings(ts);
+  ngtcp2_settings settings = made->settings(ts);
+  if (!token.empty()) {
+    settings.token = token.data();
+    settings.tokenlen = token.size();
+    settings.token_type = NGTCP2_TOKEN_TYPE_NEW_TOKEN;
+  }
   ngtcp2_path_storage where;
   made->virtual_path(made->slots_[0].serial, where);
   if (ngtcp2_conn_client_new(&made->conn_, &dcid, &scid, &where.path, NGTCP2_PROTO_VER_V1, &callbacks(false), &settings,

@@ -21,6 +21,11 @@
 namespace hanse::transport::detail {
 
 class Connection;
+// What a hello's token has shown: its address is real, and which id the dialer first wrote to.
+struct Validated {
+  ngtcp2_token_type type = NGTCP2_TOKEN_TYPE_UNKNOWN;
+  ngtcp2_cid original{};  // of Retry
+};
 using ResetToken = FixedBytes<NGTCP2_STATELESS_RESET_TOKENLEN, struct ResetTokenTag>;
 
 // Says to the endpoint alone: forget this connection as if its datagram had never come.
@@ -38,6 +43,8 @@ class Host {
   virtual void remove_reset_token(const ResetToken& token) = 0;
   virtual void handshake_ended(Connection& connection) = 0;  // inbound, well or badly
   virtual const Protocol* protocol(std::uint64_t id) const = 0;
+  virtual Bytes visit_token(const Path& path) const = 0;  // that a dialer may show next time
+  virtual void keep_token(const PeerId& peer, ByteView token) = 0;
   virtual bool knows_control(std::uint8_t type) const = 0;
 
   Options options;
@@ -50,9 +57,10 @@ class Host {
 class Connection final : private FrameSink {
  public:
   static Result<std::unique_ptr<Connection>> dial(Host& host, ConnectionId id, const Path& path, const PeerId& peer,
-                                                  ngtcp2_tstamp ts);
+                                                  ByteView token, ngtcp2_tstamp ts);
   static Result<std::unique_ptr<Connection>> accept(Host& host, ConnectionId id, const Path& path,
-                                                    const ngtcp2_pkt_hd& hello, ngtcp2_tstamp ts);
+                                                    const ngtcp2_pkt_hd& hello, const Validated& validated,
+                                                    ngtcp2_tstamp ts);
   ~Connection() override;
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/core/text.h"
+#include "base/crypto/hash.h"
 
 namespace hanse::transport {
 namespace {
@@ -64,6 +65,7 @@ Result<std::unique_ptr<Endpoint::Core>> Endpoint::Core::create(Options options, 
   TRY(core->tls, detail::TlsContext::create(*key, profile));
   FixedBytes<32> secret = core->options.secret;
   if (secret.is_zero()) core->random->fill(secret.span());
+  core->token_secret_ = crypto::blake3("hanse/mesh-token/1", {secret.view()});
   core->cids = std::make_unique<detail::CidMint>(secret, *core->random);
   return core;
 }
@@ -173,7 +175,9 @@ void Endpoint::Core::meet(const Path& path, ByteView datagram, std::uint8_t ecn,
     ++totals_.full;
     return;
   }
-  auto made = Connection::accept(*this, next_id_, path, hello, ts);
+  detail::Validated validated;
+  if (!validate(path, hello, ts, validated)) return;
+  auto made = Connection::accept(*this, next_id_, path, hello, validated, ts);
   if (!made) {
     ++totals_.full;
     return;
@@ -327,7 +331,10 @@ Result<ConnectionId> Endpoint::Core::dial(const Path& path, const PeerId& peer, 
   if (connections_.size() >= options.limits.connections_max)
     return fail(Kind::kExhausted, "transport.limit",
                 text("found {} connections, expected at most {}", connections_.size(), options.limits.connections_max));
-  TRY(std::unique_ptr<Connection> made, Connection::dial(*this, next_id_, path, peer, tick(now_ns)));
+  // A token is shown once: whoever sees two of one kind knows that they are of one dialer.
+  const auto token = tokens_.extract(peer);
+  TRY(std::unique_ptr<Connection> made,
+      Connection::dial(*this, next_id_, path, peer, token.empty() ? ByteView() : token.mapped(), tick(now_ns)));
   Connection& connection = *made;
   connections_[next_id_++] = std::move(made);
   touch(connection);

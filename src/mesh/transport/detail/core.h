@@ -66,10 +66,17 @@ class Endpoint::Core final : private detail::Host {
   void remove_reset_token(const detail::ResetToken& token) override;
   void handshake_ended(Connection& connection) override;
   const Protocol* protocol(std::uint64_t id) const override;
+  Bytes visit_token(const Path& path) const override;
+  void keep_token(const PeerId& peer, ByteView token) override;
   bool knows_control(std::uint8_t type) const override;
 
   void meet(const Path& path, ByteView datagram, std::uint8_t ecn, ngtcp2_tstamp ts);
   void drop(Connection& connection);
+  bool pressed(ngtcp2_tstamp ts);
+  // Judges the token of a hello; false: it was answered or is not to be.
+  bool validate(const Path& path, const ngtcp2_pkt_hd& hello, ngtcp2_tstamp ts, detail::Validated& out);
+  void retry(const Path& path, const ngtcp2_pkt_hd& hello, ngtcp2_tstamp ts);
+  void refuse_token(const Path& path, const ngtcp2_pkt_hd& hello);
   Connection* forgotten_by(ByteView datagram) const;
   void read(Connection& connection, const Path& path, ByteView datagram, std::uint8_t ecn, ngtcp2_tstamp ts);
   void negotiate_version(const Path& path, const ngtcp2_version_cid& ids);
@@ -94,6 +101,11 @@ class Endpoint::Core final : private detail::Host {
   std::deque<ConnectionId> dirty_;
   std::deque<Outgoing> outgoing_;  // of no connection
   std::deque<Event> events_;
+  FixedBytes<32> token_secret_;
+  std::unordered_map<PeerId, Bytes> tokens_;
+  std::deque<PeerId> token_order_;  // the oldest first
+  ngtcp2_tstamp second_began_ = 0;
+  std::size_t hellos_in_second_ = 0;
   ConnectionId next_id_ = 1;
   std::size_t inbound_ = 0, handshakes_ = 0;
   Totals totals_;
