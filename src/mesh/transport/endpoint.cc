@@ -24,6 +24,7 @@ bool Endpoint::next_event(Event& out) { return core_->next_event(out); }
 Result<ConnectionId> Endpoint::dial(const Path& path, const PeerId& peer, std::int64_t now_ns) {
   return core_->dial(path, peer, now_ns);
 }
+bool Endpoint::may_send_early(ConnectionId connection) const { return core_->may_send_early(connection); }
 Status Endpoint::migrate(ConnectionId connection, const Path& path, std::int64_t now_ns) {
   return core_->migrate(connection, path, now_ns);
 }

@@ -1,13 +1,18 @@
 // A foreign peer: OpenSSL's own QUIC, as the program openssl. It cannot send our network tag, so the endpoint that it
 // dials admits hellos without one.
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <openssl/quic.h>
+#include <openssl/ssl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
 
 #include "base/core/text.h"
+#include "base/crypto/tls_key.h"
 #include "mesh/transport/detail/test_world.h"
 #include "mesh/transport/driver.h"
 
@@ -181,6 +186,98 @@ TEST_F(Openssl, of_another_network_is_refused_by_its_hello) {
   ASSERT_TRUE(listener.until([&] { return listener.first(Event::Type::kDown) != nullptr; })) << client.said();
   EXPECT_EQ(listener.first(Event::Type::kDown)->error->id(), "transport.wrong_network");
   EXPECT_EQ(listener.first(Event::Type::kUp), nullptr) << "nothing was delivered before";
+}
+
+// OpenSSL's QUIC in this process: a peer that is who it says and breaks our framing.
+class Liar {
+ public:
+  Liar(const Address& to, const crypto::SecretKey& key) {
+    context_ = SSL_CTX_new(OSSL_QUIC_client_method());
+    const unsigned char rpk[] = {TLSEXT_cert_type_rpk};
+    const auto handle = crypto::tls_key(key);
+    EXPECT_EQ(SSL_CTX_use_PrivateKey(context_, static_cast<EVP_PKEY*>(handle.get())), 1);
+    EXPECT_EQ(SSL_CTX_set1_server_cert_type(context_, rpk, 1), 1);
+    EXPECT_EQ(SSL_CTX_set1_client_cert_type(context_, rpk, 1), 1);
+    EXPECT_EQ(SSL_CTX_set1_groups_list(context_, "X25519MLKEM768"), 1);
+    SSL_CTX_set_verify(context_, SSL_VERIFY_NONE, nullptr);
+    fd_ = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    in_addr loopback{.s_addr = htonl(INADDR_LOOPBACK)};
+    BIO_ADDR* peer = BIO_ADDR_new();
+    EXPECT_EQ(BIO_ADDR_rawmake(peer, AF_INET, &loopback, sizeof loopback, htons(to.port)), 1);
+    connection_ = SSL_new(context_);
+    const unsigned char alpn[] = "\x07hanse/1";
+    SSL_set_fd(connection_, fd_);
+    SSL_set_blocking_mode(connection_, 0);
+    SSL_set1_initial_peer_addr(connection_, peer);
+    BIO_ADDR_free(peer);
+    SSL_set_alpn_protos(connection_, alpn, 8);
+    SSL_set_default_stream_mode(connection_, SSL_DEFAULT_STREAM_MODE_NONE);
+  }
+  ~Liar() {
+    for (SSL* stream : streams_) SSL_free(stream);
+    SSL_free(connection_);
+    SSL_CTX_free(context_);
+    close(fd_);
+  }
+  bool connected() { return SSL_connect(connection_) == 1; }
+  void turn() { SSL_handle_events(connection_); }
+  // Opens a stream and says this on it.
+  SSL* say(ByteView bytes) {
+    SSL* stream = SSL_new_stream(connection_, 0);
+    streams_.push_back(stream);
+    std::size_t wrote = 0;
+    EXPECT_EQ(SSL_write_ex(stream, bytes.data(), bytes.size(), &wrote), 1);
+    return stream;
+  }
+
+ private:
+  SSL_CTX* context_ = nullptr;
+  SSL* connection_ = nullptr;
+  std::vector<SSL*> streams_;
+  int fd_ = -1;
+};
+
+struct Lie : Listener {
+  Lie() : Listener(true), liar(driver->addresses()[0], test_key(1)) {
+    EXPECT_TRUE(until([&] { return liar.connected(); }));
+  }
+  std::string refused_as() {
+    until([&] {
+      liar.turn();
+      return first(Event::Type::kDown) != nullptr;
+    });
+    EXPECT_EQ(first(Event::Type::kEnd), nullptr);
+    EXPECT_EQ(first(Event::Type::kFrame), nullptr);
+    return first(Event::Type::kDown) != nullptr ? std::string(first(Event::Type::kDown)->error->id()) : "";
+  }
+  Liar liar;
+};
+
+TEST_F(Openssl, that_ends_a_stream_inside_a_frame_is_refused_and_nothing_is_delivered) {
+  Lie lie;
+  lie.liar.say(hello_frame());
+  SSL* stream = lie.liar.say(Bytes{kEcho, 0, 10, 5, 1, 2, 3});
+  EXPECT_EQ(SSL_stream_conclude(stream, 0), 1);
+  EXPECT_EQ(lie.refused_as(), "transport.bad_frame");
+}
+
+TEST_F(Openssl, that_opens_a_stream_before_it_has_shown_its_network_is_refused) {
+  Lie lie;
+  lie.liar.say(Bytes{hello_frame()[0]});
+  lie.liar.say(Bytes{kEcho, 0, 1, 5, 1});
+  EXPECT_EQ(lie.refused_as(), "transport.bad_frame");
+  EXPECT_EQ(lie.first(Event::Type::kUp), nullptr);
+}
+
+TEST_F(Openssl, that_ends_or_repeats_its_control_stream_is_refused) {
+  for (const bool repeats : {false, true}) {
+    Lie lie;
+    Bytes bytes = hello_frame();
+    if (repeats) append(bytes, hello_frame());
+    SSL* control = lie.liar.say(bytes);
+    EXPECT_TRUE(repeats || SSL_stream_conclude(control, 0) == 1);
+    EXPECT_EQ(lie.refused_as(), "transport.bad_frame");
+  }
 }
 
 }  // namespace

@@ -107,6 +107,25 @@ TEST(Stream, that_is_cancelled_never_arrives_as_a_short_message) {
   }
 }
 
+TEST(Stream, that_is_cancelled_gives_back_what_its_begun_frame_held) {
+  Pair p(1, [](Options& o) {
+    o.limits.stream_window_bytes = 300'000;
+    o.limits.streams_max = 2;
+    o.limits.connection_window_bytes = 700'000;
+  });
+  for (int i = 0; i < 20; ++i) {
+    const StreamId s = p.ea().open_stream(p.here, kBulkProtocol).value();
+    ASSERT_TRUE(p.ea().send(p.here, s, 2, body_of(kFrameBodyMax)));
+    p.run(60 * kMs);  // some of it has arrived
+    ASSERT_TRUE(p.ea().cancel(p.here, s, CloseCode::kDone));
+    ASSERT_TRUE(p.run(2000 * kMs, [&] { return p.b().count(Event::Type::kReset) == static_cast<std::size_t>(i + 1); }));
+    p.run(500 * kMs);
+  }
+  const StreamId s = p.ea().open_stream(p.here, kBulkProtocol).value();
+  ASSERT_TRUE(p.ea().send(p.here, s, 3, body_of(kFrameBodyMax)));
+  EXPECT_TRUE(p.run(20'000 * kMs, [&] { return !p.frames(p.b()).empty() && p.frames(p.b()).back()->frame_type == 3; }));
+}
+
 TEST(Stream, of_a_protocol_that_the_peer_does_not_speak_is_refused_and_the_rest_goes_on) {
   World w(1);
   Options wide = test_options(1);

@@ -21,7 +21,8 @@
 //   transport.refused (denied: the other side refused us, code = its code), transport.closed (unavailable),
 //   transport.silent (timeout), transport.bad_frame (corrupt), transport.frame_limit (exhausted), transport.version
 //   (unsupported), transport.violation (corrupt: QUIC's own rules).
-// Refuses to: resume sessions or take early data, resolve names, deliver part of a frame.
+// Refuses to: take a ticket twice, deliver early frames of a protocol that is not early, resolve names, deliver part of
+// a frame.
 #pragma once
 
 #include <cstdint>
@@ -77,6 +78,9 @@ struct Protocol {
   std::uint64_t id = 0;
   std::uint32_t frame_bytes_max = 0;  // of a body, at most kFrameBodyMax
   Priority priority = Priority::kBulk;
+  // Its frames may be sent and are taken before the handshake has ended (0-RTT), because to act on one twice does no
+  // harm.
+  bool early = false;
 };
 
 struct Limits {
@@ -131,6 +135,7 @@ struct Event {
   std::uint64_t protocol = 0;
   std::uint8_t frame_type = 0;
   std::uint64_t code = 0;
+  bool early = false;        // a frame that came before the handshake had ended, of a peer that was here before
   std::uint64_t credit = 0;  // bytes of flow control that this frame holds
   PeerId peer{};
   Path path{};
@@ -152,6 +157,7 @@ struct ConnectionStats {
   PeerId peer;
   bool inbound = false;
   bool up = false;
+  bool early = false;                           // 0-RTT was taken
   std::int64_t begun_ns = 0, handshake_ns = 0;  // handshake_ns: instant it completed here, 0 before
   std::uint64_t bytes_in = 0, bytes_out = 0;    // UDP payload
   std::uint64_t send_bytes = 0;                 // wait or are not acknowledged
@@ -186,7 +192,10 @@ class Endpoint {
   void on_deadline(std::int64_t now_ns);
   bool next_event(Event& out);
 
+  // With a ticket of an earlier visit, streams of early protocols may be opened and written at once: what they say then
+  // goes with the first datagrams. Whether it arrives early or is sent again after the handshake, the peer decides.
   Result<ConnectionId> dial(const Path& path, const PeerId& peer, std::int64_t now_ns);
+  bool may_send_early(ConnectionId connection) const;
   // Moves an outbound connection, streams and all, to another path once the peer has answered there (kPath).
   // Errors: transport.no_connection, transport.no_path (unavailable: inbound, not confirmed yet, or a move is under
   // way).

@@ -18,7 +18,7 @@ Options test_options(int number, crypto::SigAlg alg) {
   Options o;
   o.network.data[0] = 7;
   o.key = &test_key(number, alg);
-  o.protocols = {{.id = kEcho, .frame_bytes_max = kEchoMax, .priority = Priority::kDirect},
+  o.protocols = {{.id = kEcho, .frame_bytes_max = kEchoMax, .priority = Priority::kDirect, .early = true},
                  {.id = kBulkProtocol, .frame_bytes_max = kFrameBodyMax, .priority = Priority::kBulk}};
   return o;
 }

@@ -159,6 +159,17 @@ int Connection::completed() {
     const Bytes token = host_.visit_token(slots_.front().path);
     if (!token.empty()) ngtcp2_conn_submit_new_token(conn_, token.data(), token.size());
   }
+  const bool hello_sent = early_ && !inbound;
+  if (hello_sent && SSL_get_early_data_status(ssl_.get()) != SSL_EARLY_DATA_ACCEPTED)
+    if (const int code = send_again(); code != 0) return code;
+  if (!hello_sent)
+    if (const int code = say_hello(); code != 0) return code;
+  if (!inbound || subject_.tagged || hello_) come_up();
+  if (hello_) tell_hello(*std::exchange(hello_, std::nullopt));
+  return 0;
+}
+
+int Connection::say_hello() {
   if (!inbound) {
     StreamId control = -1;
     if (ngtcp2_conn_open_bidi_stream(conn_, &control, nullptr) != 0 || control != 0)
@@ -171,13 +182,20 @@ int Connection::completed() {
   control.push(frame_head(kHelloFrame, body->size()), body);
   send_bytes_ += control.segments.back().size();
   queue_ready(control);
-  if (!inbound || subject_.tagged) come_up();
   return 0;
 }
 
 void Connection::come_up() {
   if (std::exchange(up_, true)) return;
   host_.emit({.type = Event::Type::kUp, .connection = id, .inbound = inbound, .peer = *subject_.proved});
+}
+
+void Connection::tell_hello(Hello hello) {
+  host_.emit({.type = Event::Type::kHello,
+              .connection = id,
+              .inbound = inbound,
+              .peer = *subject_.proved,
+              .hello = std::move(hello)});
 }
 
 }  // namespace hanse::transport::detail

@@ -57,6 +57,10 @@ Connection::Connection(Host& host, ConnectionId number, bool is_inbound, const P
   subject_.network = host.options.network;
   subject_.self = host.self;
   subject_.admit_untagged = host.options.admit_untagged;
+  subject_.owner = this;
+  subject_.on_session = [](void* self, SessionPtr session) {
+    static_cast<Connection*>(self)->keep_session(std::move(session));
+  };
   subject_.conn_ref.get_conn = [](ngtcp2_crypto_conn_ref* ref) {
     auto* subject = static_cast<TlsSubject*>(ref->user_data);
     return subject->conn;
@@ -65,7 +69,11 @@ Connection::Connection(Host& host, ConnectionId number, bool is_inbound, const P
 }
 
 Connection::~Connection() {
-  if (ssl_ != nullptr) SSL_set_app_data(ssl_.get(), nullptr);  // SSL_free would ask for a connection that is going
+  if (ssl_ != nullptr) {
+    SSL_set_app_data(ssl_.get(), nullptr);  // SSL_free would ask for a connection that is going
+    // QUIC has its own ends; without this OpenSSL takes the session for broken and forgets the peer's ticket.
+    SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+  }
   ssl_.reset();
   if (conn_ != nullptr) ngtcp2_conn_del(conn_);
   if (tls_ != nullptr) ngtcp2_crypto_ossl_ctx_del(tls_);
@@ -99,9 +107,9 @@ ngtcp2_transport_params Connection::parameters() const {
   return out;
 }
 
-Status Connection::attach_tls() {
+Status Connection::attach_tls(SSL_SESSION* resumed) {
   subject_.conn = conn_;
-  TRY(ssl_, host_.tls->session(subject_));
+  TRY(ssl_, host_.tls->session(subject_, resumed));
   if (ngtcp2_crypto_ossl_ctx_new(&tls_, ssl_.get()) != 0)
     return fail(Kind::kInternal, "transport.system", "no memory for a TLS session");
   ngtcp2_conn_set_tls_native_handle(conn_, tls_);
@@ -133,7 +141,7 @@ Result<std::unique_ptr<Connection>> Connection::accept(Host& host, ConnectionId 
   if (ngtcp2_conn_server_new(&made->conn_, &hello.scid, &scid, &where.path, hello.version, &callbacks(true), &settings,
                              &params, nullptr, made.get()) != 0)
     return fail(Kind::kInternal, "transport.system", "ngtcp2 made no server connection");
-  TRY_OK(made->attach_tls());
+  TRY_OK(made->attach_tls(nullptr));
   host.add_cid(Cid::of(scid), *made);
   host.add_cid(Cid::of(hello.dcid), *made);
   made->add(0, FrameReader::Of::kControl);
@@ -141,7 +149,7 @@ Result<std::unique_ptr<Connection>> Connection::accept(Host& host, ConnectionId 
 }
 
 Result<std::unique_ptr<Connection>> Connection::dial(Host& host, ConnectionId id, const Path& path, const PeerId& peer,
-                                                     ByteView token, ngtcp2_tstamp ts) {
+                                                     ByteView token, Ticket ticket, ngtcp2_tstamp ts) {
   std::unique_ptr<Connection> made(new Connection(host, id, false, path, ts));
   made->subject_.expected = peer;
   ngtcp2_cid scid, dcid;
@@ -160,9 +168,10 @@ Result<std::unique_ptr<Connection>> Connection::dial(Host& host, ConnectionId id
   if (ngtcp2_conn_client_new(&made->conn_, &dcid, &scid, &where.path, NGTCP2_PROTO_VER_V1, &callbacks(false), &settings,
                              &params, nullptr, made.get()) != 0)
     return fail(Kind::kInternal, "transport.system", "ngtcp2 made no client connection");
-  TRY_OK(made->attach_tls());
+  TRY_OK(made->attach_tls(ticket.session.get()));
   host.add_cid(Cid::of(scid), *made);
   made->add(0, FrameReader::Of::kControl);
+  if (ticket.session != nullptr) made->prepare_early(ticket.parameters);
   return made;
 }
 
@@ -364,6 +373,7 @@ ConnectionStats Connection::stats() const {
   return {.peer = subject_.proved.value_or(subject_.expected),
           .inbound = inbound,
           .up = up_,
+          .early = early_ && SSL_get_early_data_status(ssl_.get()) == SSL_EARLY_DATA_ACCEPTED,
           .begun_ns = 0,
           .handshake_ns = 0,
           .bytes_in = bytes_in_,

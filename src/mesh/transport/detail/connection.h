@@ -26,6 +26,10 @@ struct Validated {
   ngtcp2_token_type type = NGTCP2_TOKEN_TYPE_UNKNOWN;
   ngtcp2_cid original{};  // of Retry
 };
+struct Ticket {  // of an earlier connection to a peer, and what it allowed then
+  SessionPtr session;
+  Bytes parameters;
+};
 using ResetToken = FixedBytes<NGTCP2_STATELESS_RESET_TOKENLEN, struct ResetTokenTag>;
 
 // Says to the endpoint alone: forget this connection as if its datagram had never come.
@@ -44,6 +48,7 @@ class Host {
   virtual void handshake_ended(Connection& connection) = 0;  // inbound, well or badly
   virtual const Protocol* protocol(std::uint64_t id) const = 0;
   virtual Bytes visit_token(const Path& path) const = 0;  // that a dialer may show next time
+  virtual void keep_ticket(const PeerId& peer, Ticket ticket) = 0;
   virtual void keep_token(const PeerId& peer, ByteView token) = 0;
   virtual bool knows_control(std::uint8_t type) const = 0;
 
@@ -57,7 +62,7 @@ class Host {
 class Connection final : private FrameSink {
  public:
   static Result<std::unique_ptr<Connection>> dial(Host& host, ConnectionId id, const Path& path, const PeerId& peer,
-                                                  ByteView token, ngtcp2_tstamp ts);
+                                                  ByteView token, Ticket ticket, ngtcp2_tstamp ts);
   static Result<std::unique_ptr<Connection>> accept(Host& host, ConnectionId id, const Path& path,
                                                     const ngtcp2_pkt_hd& hello, const Validated& validated,
                                                     ngtcp2_tstamp ts);
@@ -93,6 +98,7 @@ class Connection final : private FrameSink {
   std::vector<ResetToken> reset_tokens;
   ngtcp2_tstamp begun_ts = 0, handshake_ts = 0;
   bool up() const { return up_; }
+  bool early() const { return early_ && !up_; }
   bool handshaking() const { return handshake_ts == 0; }
 
  private:
@@ -106,7 +112,12 @@ class Connection final : private FrameSink {
   Connection(Host& host, ConnectionId number, bool is_inbound, const Path& path, ngtcp2_tstamp ts);
   ngtcp2_settings settings(ngtcp2_tstamp ts) const;
   ngtcp2_transport_params parameters() const;
-  Status attach_tls();
+  Status attach_tls(SSL_SESSION* resumed);
+  void prepare_early(ByteView parameters);
+  bool meet_early();
+  int send_again();
+  void keep_session(SessionPtr session);
+  int say_hello();
   void virtual_path(std::uint32_t serial, ngtcp2_path_storage& out) const;
   const Path* real_path(const ngtcp2_path& path) const;
   const Slot* slot_of(const Path& path);
@@ -118,6 +129,7 @@ class Connection final : private FrameSink {
 
   int completed();  // the handshake; answers for ngtcp2
   void come_up();
+  void tell_hello(Hello hello);
   int fail_callback(Error error);
 
   // streams.cc
@@ -153,7 +165,9 @@ class Connection final : private FrameSink {
   ngtcp2_tstamp now_ts_ = 0;
   std::optional<Error> failure_;  // of a callback
   bool up_ = false;
+  bool early_ = false;  // outbound: early frames may go; inbound: they may come
   bool heard_hello_ = false;
+  std::optional<Hello> hello_;  // heard before the handshake had ended
 
   std::vector<Slot> slots_;
   std::uint32_t next_serial_ = 1;

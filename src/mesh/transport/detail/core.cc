@@ -331,14 +331,19 @@ Result<ConnectionId> Endpoint::Core::dial(const Path& path, const PeerId& peer, 
   if (connections_.size() >= options.limits.connections_max)
     return fail(Kind::kExhausted, "transport.limit",
                 text("found {} connections, expected at most {}", connections_.size(), options.limits.connections_max));
-  // A token is shown once: whoever sees two of one kind knows that they are of one dialer.
-  const auto token = tokens_.extract(peer);
+  // Both are shown once: who sees one twice knows that it is the same dialer.
+  const Bytes token = tokens_.take(peer);
   TRY(std::unique_ptr<Connection> made,
-      Connection::dial(*this, next_id_, path, peer, token.empty() ? ByteView() : token.mapped(), tick(now_ns)));
+      Connection::dial(*this, next_id_, path, peer, token, tickets_.take(peer), tick(now_ns)));
   Connection& connection = *made;
   connections_[next_id_++] = std::move(made);
   touch(connection);
   return connection.id;
+}
+
+bool Endpoint::Core::may_send_early(ConnectionId id) const {
+  const Connection* connection = find(id);
+  return connection != nullptr && connection->early();
 }
 
 Status Endpoint::Core::migrate(ConnectionId id, const Path& path, std::int64_t now_ns) {

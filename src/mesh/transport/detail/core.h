@@ -12,6 +12,32 @@
 
 namespace hanse::transport {
 
+// What peers gave us for the next visit, the newest of each; the oldest peers give way.
+template <class T>
+class Visits {
+ public:
+  void keep(const PeerId& peer, T given) {
+    if (!given_.contains(peer)) {
+      order_.push_back(peer);
+      if (order_.size() > kTokensMax) {
+        given_.erase(order_.front());
+        order_.pop_front();
+      }
+    }
+    given_[peer] = std::move(given);
+  }
+  T take(const PeerId& peer) {
+    auto node = given_.extract(peer);
+    if (node.empty()) return {};
+    std::erase(order_, peer);
+    return std::move(node.mapped());
+  }
+
+ private:
+  std::unordered_map<PeerId, T> given_;
+  std::deque<PeerId> order_;
+};
+
 class Endpoint::Core final : private detail::Host {
  public:
   static Result<std::unique_ptr<Core>> create(Options options, const detail::TlsProfile& profile);
@@ -24,6 +50,7 @@ class Endpoint::Core final : private detail::Host {
   void on_deadline(std::int64_t now_ns);
   bool next_event(Event& out);
   Result<ConnectionId> dial(const Path& path, const PeerId& peer, std::int64_t now_ns);
+  bool may_send_early(ConnectionId connection) const;
   Status migrate(ConnectionId connection, const Path& path, std::int64_t now_ns);
   void close(ConnectionId connection, CloseCode code, std::int64_t now_ns);
   void close_all(CloseCode code, std::int64_t now_ns);
@@ -68,6 +95,7 @@ class Endpoint::Core final : private detail::Host {
   const Protocol* protocol(std::uint64_t id) const override;
   Bytes visit_token(const Path& path) const override;
   void keep_token(const PeerId& peer, ByteView token) override;
+  void keep_ticket(const PeerId& peer, detail::Ticket ticket) override;
   bool knows_control(std::uint8_t type) const override;
 
   void meet(const Path& path, ByteView datagram, std::uint8_t ecn, ngtcp2_tstamp ts);
@@ -102,8 +130,8 @@ class Endpoint::Core final : private detail::Host {
   std::deque<Outgoing> outgoing_;  // of no connection
   std::deque<Event> events_;
   FixedBytes<32> token_secret_;
-  std::unordered_map<PeerId, Bytes> tokens_;
-  std::deque<PeerId> token_order_;  // the oldest first
+  Visits<Bytes> tokens_;
+  Visits<detail::Ticket> tickets_;
   ngtcp2_tstamp second_began_ = 0;
   std::size_t hellos_in_second_ = 0;
   ConnectionId next_id_ = 1;

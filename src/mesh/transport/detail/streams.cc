@@ -44,7 +44,7 @@ int Connection::on_data(StreamId number, ByteView bytes, bool last) {
     give_credit(number, bytes.size());
     return 0;
   }
-  if (!up_ && number != 0)  // a peer without a tag first shows its network
+  if (!up_ && number != 0 && !meet_early())  // a peer without a tag first shows its network
     return fail_callback(Error(Kind::kCorrupt, "transport.bad_frame", text("found stream {} before HELLO", number)));
   reading_ = stream;
   Status fed = stream->reader.feed(bytes, *this);
@@ -75,6 +75,11 @@ std::uint32_t Connection::opened(std::uint64_t number) {
   const Protocol* protocol = host_.protocol(number);
   reading_->protocol = number;
   if (protocol == nullptr) return 0;
+  if (!up_ && !protocol->early) {
+    fail_callback(Error(Kind::kCorrupt, "transport.bad_frame",
+                        text("found early bytes of protocol {:#x}, which is not for them", number)));
+    return 0;
+  }
   reading_->priority = protocol->priority;
   reading_->frame_bytes_max = protocol->frame_bytes_max;
   return protocol->frame_bytes_max;
@@ -88,7 +93,9 @@ void Connection::frame(std::uint8_t type, Bytes body, std::uint64_t size) {
               .stream = reading_->id,
               .protocol = reading_->protocol,
               .frame_type = type,
+              .early = !up_,
               .credit = size,
+              .peer = *subject_.proved,
               .body = std::move(body)});
 }
 
@@ -101,12 +108,12 @@ void Connection::control_frame(std::uint8_t type, Bytes body, std::uint64_t size
     auto hello = decode_hello(body, host_.options.network);
     if (!hello) return (void)fail_callback(std::move(hello).error());
     heard_hello_ = true;
+    if (handshake_ts == 0) {  // early: who sent it is proved later
+      hello_ = std::move(*hello);
+      return;
+    }
     come_up();
-    host_.emit({.type = Event::Type::kHello,
-                .connection = id,
-                .inbound = inbound,
-                .peer = *subject_.proved,
-                .hello = std::move(*hello)});
+    tell_hello(std::move(*hello));
     return;
   }
   if (type == kHelloFrame || !heard_hello_)
@@ -206,7 +213,8 @@ Result<StreamId> Connection::open_stream(std::uint64_t number) {
     return fail(Kind::kInvalid, "transport.frame",
                 text("found protocol {:#x}, which this endpoint does not speak", number));
   StreamId made = -1;
-  if (!up_) return fail(Kind::kNotFound, "transport.no_connection", "the connection is not up");
+  if (!up_ && !(early_ && protocol->early))
+    return fail(Kind::kNotFound, "transport.no_connection", "the connection is not up");
   if (ngtcp2_conn_open_bidi_stream(conn_, &made, nullptr) != 0)
     return fail(Kind::kExhausted, "transport.limit", "the peer lets no further stream be opened now");
   Stream& stream = add(made, FrameReader::Of::kStream);
@@ -223,7 +231,7 @@ Result<StreamId> Connection::open_stream(std::uint64_t number) {
 
 Status Connection::send(StreamId number, std::uint8_t type, std::shared_ptr<const Bytes> body) {
   Stream* stream = find(number);
-  if (stream == nullptr || stream->dead || stream->ended || !up_)
+  if (stream == nullptr || stream->dead || stream->ended || (!up_ && !early_))
     return fail(Kind::kNotFound, "transport.no_stream", text("found no stream {} that can be written", number));
   if (body == nullptr || body->size() > stream->frame_bytes_max)
     return fail(Kind::kInvalid, "transport.frame",
@@ -328,7 +336,7 @@ ngtcp2_ssize Connection::write_packet(ngtcp2_path* path, ngtcp2_pkt_info* info, 
     if (wrote != NGTCP2_ERR_WRITE_MORE) return wrote;
   }
   while (true) {
-    Stream* stream = handshake_ts != 0 && ngtcp2_conn_get_max_data_left(conn_) > 0 ? pick() : nullptr;
+    Stream* stream = (handshake_ts != 0 || early_) && ngtcp2_conn_get_max_data_left(conn_) > 0 ? pick() : nullptr;
     ngtcp2_vec vectors[kSlicesMax];
     std::size_t count = 0, offered = 0;
     std::uint32_t flags = NGTCP2_WRITE_STREAM_FLAG_NONE;

@@ -31,6 +31,7 @@ struct Freer {
   }
 };
 using SslPtr = std::unique_ptr<SSL, Freer<SSL_free>>;
+using SessionPtr = std::unique_ptr<SSL_SESSION, Freer<SSL_SESSION_free>>;
 
 constexpr std::uint16_t kTagExtension = 0xff57;
 constexpr std::uint8_t kTagVersion = 1;
@@ -60,6 +61,8 @@ struct TlsSubject {
   std::optional<AccountId> proved;  // whose key was shown
   std::optional<Error> refusal;     // why we ended the handshake, when it was us
   Bytes tag;                        // outbound: the extension, until it is sent
+  void* owner = nullptr;
+  void (*on_session)(void* owner, SessionPtr session) = nullptr;  // outbound: a ticket came
 };
 
 FixedBytes<kTagSize> hello_tag(const NetworkId& network, const AccountId& dialed, ByteView client_random);
@@ -69,7 +72,8 @@ class TlsContext {
  public:
   static Result<std::unique_ptr<TlsContext>> create(const crypto::SecretKey& key, const TlsProfile& profile);
   // subject outlives the SSL object, or SSL_set_app_data(ssl, nullptr) is called before its end.
-  Result<SslPtr> session(TlsSubject& subject) const;
+  // resumed: outbound, of an earlier connection to the same peer; it is used up.
+  Result<SslPtr> session(TlsSubject& subject, SSL_SESSION* resumed) const;
   const TlsProfile& profile() const { return profile_; }
 
  private:
@@ -80,7 +84,9 @@ class TlsContext {
                      std::size_t, int* alert, void* self);
   static int select_alpn(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in,
                          unsigned in_size, void* self);
-  std::unique_ptr<SSL_CTX, Freer<SSL_CTX_free>> context_;
+  static int on_ticket(SSL* ssl, SSL_SESSION* session);
+  Status set_up(SSL_CTX* context, EVP_PKEY* key, bool inbound);
+  std::unique_ptr<SSL_CTX, Freer<SSL_CTX_free>> inbound_, outbound_;  // tickets are kept differently
   TlsProfile profile_;
   std::size_t pad_bytes_ = 0;
 };

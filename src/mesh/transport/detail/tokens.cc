@@ -92,14 +92,9 @@ Bytes Endpoint::Core::visit_token(const Path& path) const {
 
 void Endpoint::Core::keep_token(const PeerId& peer, ByteView token) {
   if (token.size() > NGTCP2_CRYPTO_MAX_REGULAR_TOKENLEN) return;
-  if (!tokens_.contains(peer)) {
-    token_order_.push_back(peer);
-    if (token_order_.size() > kTokensMax) {
-      tokens_.erase(token_order_.front());
-      token_order_.pop_front();
-    }
-  }
-  tokens_[peer] = to_bytes(token);
+  tokens_.keep(peer, to_bytes(token));
 }
+
+void Endpoint::Core::keep_ticket(const PeerId& peer, detail::Ticket ticket) { tickets_.keep(peer, std::move(ticket)); }
 
 }  // namespace hanse::transport
