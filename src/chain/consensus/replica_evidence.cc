@@ -1,3 +1,5 @@
+#include <utility>
+
 #include "base/core/text.h"
 #include "base/crypto/hash.h"
 #include "chain/consensus/detail/core.h"

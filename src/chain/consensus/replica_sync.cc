@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "base/core/text.h"
 #include "chain/consensus/detail/core.h"

@@ -57,6 +57,17 @@ TEST(Grpc, carries_where_consensus_is) {
   EXPECT_EQ(good->lag, 4u);
   EXPECT_EQ(good->validators, 3u);
   EXPECT_EQ(good->quorum_bp, 6'700u);
+  ASSERT_TRUE(good->backup);
+  EXPECT_EQ(good->backup->target, "dir:/kept");
+  EXPECT_TRUE(good->backup->running);
+  EXPECT_EQ(good->backup->last_id, "backup-7-1");
+  EXPECT_EQ(good->backup->last_success_ms, 1);
+  EXPECT_EQ(good->backup->duration_ms, 2);
+  EXPECT_EQ(good->backup->bytes, 3u);
+  EXPECT_EQ(good->backup->height, Height{7});
+  EXPECT_EQ(good->backup->failures, 4u);
+  ASSERT_TRUE(good->backup->failure);
+  EXPECT_EQ(good->backup->failure->id(), "archive.timeout");
   EXPECT_EQ(good->economic_bp, 8'000u);
   EXPECT_FALSE(good->abstaining || good->not_live || good->not_ready);
   s.backend.is_live = s.backend.is_ready = false;

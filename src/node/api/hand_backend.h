@@ -96,7 +96,17 @@ class HandBackend final : public Backend, public Probe {
                               .quorum_bp = 6'700,
                               .economic_bp = 8'000,
                               .not_live = {},
-                              .not_ready = {}};
+                              .not_ready = {},
+                              .backup = {}};
+    out.backup = client::BackupInfo{.target = "dir:/kept",
+                                    .running = true,
+                                    .last_id = "backup-7-1",
+                                    .last_success_ms = 1,
+                                    .duration_ms = 2,
+                                    .bytes = 3,
+                                    .height = Height{7},
+                                    .failures = 4,
+                                    .failure = Error(Kind::kUnavailable, "archive.timeout", "found no answer")};
     if (Status s = live(); !s) out.not_live = std::move(s.error());
     if (Status s = ready(); !s) out.not_ready = std::move(s.error());
     return out;
