@@ -1,5 +1,7 @@
 #include "chain/ledger/install.h"
 
+#include <utility>
+
 #include "base/core/text.h"
 #include "chain/ledger/records.h"
 #include "chain/ledger/tree_node.h"

@@ -1,5 +1,7 @@
 #include "chain/replica/batch.h"
 
+#include <utility>
+
 #include "base/core/check.h"
 #include "base/core/text.h"
 

@@ -1,5 +1,6 @@
 #include "chain/replica/chain.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "base/core/check.h"

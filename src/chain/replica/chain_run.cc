@@ -1,5 +1,6 @@
 // A turn: takes what waits, asks the replica, carries out what it answers.
 #include <algorithm>
+#include <utility>
 
 #include "base/core/text.h"
 #include "chain/replica/detail/effects.h"

@@ -1,6 +1,7 @@
 #include "chain/replica/recorder.h"
 
 #include <chrono>
+#include <utility>
 
 #include "base/core/thread_name.h"
 
