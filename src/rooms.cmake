@@ -39,6 +39,7 @@ room(store/archive 1 USES codec crypto LIBS CURL::libcurl PkgConfig::ZSTD)
 room(mesh/channel 2 USES codec crypto exec logging LIBS OpenSSL::SSL OpenSSL::Crypto TEST_LIBS OpenSSL::SSL)
 room(mesh/transport 2 USES crypto LIBS PkgConfig::NGTCP2 OpenSSL::SSL OpenSSL::Crypto
      TEST_LIBS PkgConfig::NGTCP2 OpenSSL::SSL OpenSSL::Crypto TEST_SOURCES world_test.cc)
+room(mesh/peers 2 USES crypto transport)
 
 # 3 chain: order and proof
 room(chain/light 3 USES codec crypto)

@@ -118,7 +118,7 @@ struct Options {
 
 struct Event {
   enum class Type : std::uint8_t {
-    kUp,        // peer: authenticated; streams may be opened
+    kUp,        // peer: authenticated; streams may be opened. path
     kHello,     // hello: what the peer says of itself; version is the one that is spoken
     kFrame,     // stream, protocol, frame_type, body; give back credit with consumed()
     kEnd,       // stream: the peer has ended it behind a whole frame

@@ -187,7 +187,11 @@ int Connection::say_hello() {
 
 void Connection::come_up() {
   if (std::exchange(up_, true)) return;
-  host_.emit({.type = Event::Type::kUp, .connection = id, .inbound = inbound, .peer = *subject_.proved});
+  host_.emit({.type = Event::Type::kUp,
+              .connection = id,
+              .inbound = inbound,
+              .peer = *subject_.proved,
+              .path = slots_.front().path});
 }
 
 void Connection::tell_hello(Hello hello) {

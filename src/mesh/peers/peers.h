@@ -1,0 +1,88 @@
+// Peers: frames by peer instead of by connection: an Endpoint (mesh/transport) that a Pool has the say over.
+//
+// send() uses one long-lived stream of each protocol to each peer, so frames of one protocol arrive in order while the
+// connection is the same; when another one begins to count (pool.h) a frame may overtake or be lost: protocols repeat.
+// What a peer opens is read on every connection of it that counts or drains.
+// Shapes: times as the endpoint's. Threads: one, the endpoint's. Owns the pool, borrows the endpoint.
+// Limits: those of the pool and of the endpoint. Frames hold flow control until consumed() is called.
+// Errors of calls: those of Pool and of Endpoint, peers.not_connected (unavailable).
+#pragma once
+
+#include <functional>
+
+#include "mesh/peers/pool.h"
+
+namespace hanse::peers {
+
+struct PeersOptions {
+  PoolLimits limits;
+  Random* random = nullptr;  // null: system_random()
+  // Begins a handshake with an address, on a socket that fits: Driver::dial, or a simulator's.
+  std::function<Result<ConnectionId>(const Address& remote, const PeerId& peer, std::int64_t now_ns)> dial;
+};
+
+struct PeerEvent {
+  enum class Type : std::uint8_t {
+    kUp,        // the peer is connected
+    kHello,     // hello: what it says of itself; again when another connection counts
+    kFrame,     // protocol, frame_type, body: give it to consumed() when it has been worked on
+    kDatagram,  // body
+    kRoom,      // send() may be tried again after transport.full
+    kDown,      // error: it is not connected any more
+    kFailed,    // error: no address answered; a wanted peer is tried again
+  };
+  Type type = Type::kUp;
+  PeerId peer{};
+  std::uint64_t protocol = 0;
+  std::uint8_t frame_type = 0;
+  Bytes body{};
+  std::optional<transport::Hello> hello{};
+  std::optional<Error> error{};
+  ConnectionId connection = 0;  // these three for consumed()
+  transport::StreamId stream = -1;
+  std::uint64_t credit = 0;
+};
+
+class Peers {
+ public:
+  Peers(transport::Endpoint& endpoint, PeersOptions options);
+
+  void handle(transport::Event event, std::int64_t now_ns);  // every event of the endpoint, in order
+  std::int64_t next_deadline_ns() const { return pool_.next_deadline_ns(); }
+  void on_deadline(std::int64_t now_ns);
+  bool next_event(PeerEvent& out);
+
+  // As in Pool.
+  Status want(const PeerId& peer, std::vector<Address> addresses, std::int64_t now_ns);
+  Status dial(const PeerId& peer, std::vector<Address> addresses, std::int64_t now_ns);
+  void let_go(const PeerId& peer) { pool_.let_go(peer); }
+  void close(const PeerId& peer, CloseCode code, std::int64_t now_ns);
+  void rate(const PeerId& peer, std::int64_t points) { pool_.rate(peer, points); }
+
+  Status send(const PeerId& peer, std::uint64_t protocol, std::uint8_t type, std::shared_ptr<const Bytes> body,
+              std::int64_t now_ns);
+  Status send_datagram(const PeerId& peer, Bytes body);
+  void consumed(const PeerEvent& frame) { endpoint_.consumed(frame.connection, frame.stream, frame.credit); }
+
+  const PeerId& id() const { return endpoint_.id(); }
+  bool connected(const PeerId& peer) const { return pool_.connection(peer).has_value(); }
+  const Pool& pool() const { return pool_; }
+  Result<transport::ConnectionStats> stats(const PeerId& peer) const;
+
+ private:
+  void act(std::int64_t now_ns);
+  void leave_streams(const PeerId& peer);
+  Result<ConnectionId> need(const PeerId& peer) const;
+
+  transport::Endpoint& endpoint_;
+  PeersOptions options_;
+  Pool pool_;
+  struct Streams {
+    ConnectionId connection = 0;
+    std::map<std::uint64_t, transport::StreamId> by_protocol;
+  };
+  std::map<PeerId, Streams> streams_;  // that we opened on the connection that counts
+  std::deque<PeerEvent> events_;
+};
+
+}  // namespace hanse::peers
