@@ -66,6 +66,19 @@ TEST(Early, arrives_after_half_a_round_trip_with_two_datagrams) {
   EXPECT_EQ(w.frames(), 1u);
 }
 
+TEST(Early, is_not_for_who_does_not_remember) {
+  World w(9);
+  Options forgetful = test_options(1);
+  forgetful.remember_visits = false;
+  w.add(std::move(forgetful));
+  w.add(test_options(2));
+  for (int i = 0; i < 2; ++i) {
+    const ConnectionId id = w.dial(0, 1);
+    EXPECT_FALSE(w.nodes[0].endpoint->may_send_early(id));
+    w.run(1000 * kMs);
+  }
+}
+
 TEST(Early, is_for_early_protocols_alone) {
   Again w(2);
   const ConnectionId id = w.dial(0, 1);

@@ -52,6 +52,7 @@ Status Endpoint::send_datagram(ConnectionId connection, Bytes body) {
 void Endpoint::consumed(ConnectionId connection, StreamId stream, std::uint64_t credit) {
   core_->consumed(connection, stream, credit);
 }
+void Endpoint::consumed(Event event) { core_->consumed(std::move(event)); }
 Result<Hash32> Endpoint::binding(ConnectionId connection) const { return core_->binding(connection); }
 Result<ConnectionStats> Endpoint::stats(ConnectionId connection) const { return core_->stats(connection); }
 std::size_t Endpoint::connections() const { return core_->connections(); }

@@ -108,7 +108,7 @@ Status FrameReader::open(ByteView& bytes, FrameSink& sink) {
   return {};
 }
 
-Status FrameReader::begin(ByteView& bytes) {
+Status FrameReader::begin(ByteView& bytes, FrameSink& sink) {
   if (!gather(bytes, 1)) return {};
   const std::size_t size = varint_size(head_[0]);
   if (!gather(bytes, size + 1)) return {};
@@ -120,7 +120,7 @@ Status FrameReader::begin(ByteView& bytes) {
         text("found a body of {} bytes in a frame of type {}, expected at most {}", *length, head_[size], limit_));
   type_ = head_[size];
   body_size_ = *length;
-  body_ = Bytes();
+  body_ = sink.body_for(body_size_);
   body_.reserve(body_size_);
   in_body_ = true;
   head_size_ = 0;
@@ -140,7 +140,7 @@ Status FrameReader::feed(ByteView bytes, FrameSink& sink) {
       sink.frame(type_, std::move(body_), std::exchange(unreported_, 0));
     }
     if (bytes.empty()) return {};
-    Status status = opening_ ? open(bytes, sink) : begin(bytes);
+    Status status = opening_ ? open(bytes, sink) : begin(bytes, sink);
     if (!status) {
       failed_ = true;
       return status;

@@ -59,6 +59,8 @@ class FrameSink {
   virtual ~FrameSink() = default;
   // The most bytes of a body of this protocol; 0: the stream is not read any further.
   virtual std::uint32_t opened(std::uint64_t protocol) = 0;
+  // Memory for a body of this size; empty, or with a capacity of its own.
+  virtual Bytes body_for(std::size_t size) = 0;
   // size: of the whole frame on the stream, head and what came before it unreported included.
   virtual void frame(std::uint8_t type, Bytes body, std::uint64_t size) = 0;
 };
@@ -77,7 +79,7 @@ class FrameReader {
 
  private:
   Status open(ByteView& bytes, FrameSink& sink);
-  Status begin(ByteView& bytes);
+  Status begin(ByteView& bytes, FrameSink& sink);
   bool gather(ByteView& bytes, std::size_t want);  // true once so many bytes of a head are there
 
   std::array<std::uint8_t, 2 * kVarintMax> head_{};

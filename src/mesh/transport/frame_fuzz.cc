@@ -12,6 +12,7 @@ using namespace hanse::transport;
 
 struct Sink final : FrameSink {
   std::uint32_t opened(std::uint64_t protocol) override { return static_cast<std::uint32_t>(protocol % 4096); }
+  Bytes body_for(std::size_t) override { return {}; }
   void frame(std::uint8_t type, Bytes body, std::uint64_t) override {
     if (body.size() > 4096) std::abort();
     seen.push_back(type);

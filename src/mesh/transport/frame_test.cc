@@ -13,6 +13,7 @@ struct Sink final : FrameSink {
     protocol = p;
     return limit;
   }
+  Bytes body_for(std::size_t) override { return {}; }
   void frame(std::uint8_t type, Bytes body, std::uint64_t size) override {
     frames.emplace_back(type, std::move(body));
     reported += size;

@@ -110,6 +110,8 @@ struct Options {
   std::vector<std::uint8_t> control_types;  // of control frames that the application takes, beside HELLO
   HelloFacts hello;
   Limits limits;
+  // Keep tickets and tokens of peers for the next visit: quicker, and whoever gave them knows us again.
+  bool remember_visits = true;
   // Of connection ids and reset tokens; one that stays over a restart lets peers hear at once that we forgot them.
   // Zero: drawn.
   FixedBytes<32> secret;
@@ -212,6 +214,8 @@ class Endpoint {
   Status cancel(ConnectionId connection, StreamId stream, CloseCode code);
   Status send_datagram(ConnectionId connection, Bytes body);
   void consumed(ConnectionId connection, StreamId stream, std::uint64_t credit);
+  // The same for a kFrame event, and its body's memory serves the next frames.
+  void consumed(Event event);
   // 32 bytes that both ends of one connection share and nobody else knows (RFC 8446, 7.5, "EXPORTER-hanse-bind").
   Result<Hash32> binding(ConnectionId connection) const;
 

@@ -50,6 +50,7 @@ class Host {
   virtual Bytes visit_token(const Path& path) const = 0;  // that a dialer may show next time
   virtual void keep_ticket(const PeerId& peer, Ticket ticket) = 0;
   virtual void keep_token(const PeerId& peer, ByteView token) = 0;
+  virtual Bytes spare_body() = 0;  // empty, perhaps with memory
   virtual bool knows_control(std::uint8_t type) const = 0;
 
   Options options;
@@ -143,6 +144,7 @@ class Connection final : private FrameSink {
   void on_stopped(StreamId stream, std::uint64_t code);
   void on_unblocked(StreamId stream);
   std::uint32_t opened(std::uint64_t protocol) override;
+  Bytes body_for(std::size_t size) override;
   void frame(std::uint8_t type, Bytes body, std::uint64_t size) override;
   void control_frame(std::uint8_t type, Bytes body, std::uint64_t size);
   void give_credit(StreamId stream, std::uint64_t bytes);

@@ -61,6 +61,7 @@ class Endpoint::Core final : private detail::Host {
   Status cancel(ConnectionId connection, StreamId stream, CloseCode code);
   Status send_datagram(ConnectionId connection, Bytes body);
   void consumed(ConnectionId connection, StreamId stream, std::uint64_t credit);
+  void consumed(Event event);
   Result<Hash32> binding(ConnectionId connection) const;
   Result<ConnectionStats> stats(ConnectionId connection) const;
   std::size_t connections() const { return connections_.size(); }
@@ -97,6 +98,7 @@ class Endpoint::Core final : private detail::Host {
   void keep_token(const PeerId& peer, ByteView token) override;
   void keep_ticket(const PeerId& peer, detail::Ticket ticket) override;
   bool knows_control(std::uint8_t type) const override;
+  Bytes spare_body() override;
 
   void meet(const Path& path, ByteView datagram, std::uint8_t ecn, ngtcp2_tstamp ts);
   void drop(Connection& connection);
@@ -129,6 +131,7 @@ class Endpoint::Core final : private detail::Host {
   std::deque<ConnectionId> dirty_;
   std::deque<Outgoing> outgoing_;  // of no connection
   std::deque<Event> events_;
+  std::vector<Bytes> spare_bodies_;
   FixedBytes<32> token_secret_;
   Visits<Bytes> tokens_;
   Visits<detail::Ticket> tickets_;

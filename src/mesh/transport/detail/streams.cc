@@ -8,6 +8,7 @@ namespace hanse::transport::detail {
 namespace {
 
 constexpr std::size_t kSlicesMax = 16;
+constexpr std::size_t kSpareMin = 64u << 10;  // of a body for which memory of an earlier one is asked
 constexpr std::size_t kStrictPriorities = 3;
 // Shares of those that are not served strictly: direct, gossip, ihave, bulk.
 constexpr std::uint64_t kWeights[kPriorities] = {1, 1, 1, 8, 4, 2, 1};
@@ -84,6 +85,8 @@ std::uint32_t Connection::opened(std::uint64_t number) {
   reading_->frame_bytes_max = protocol->frame_bytes_max;
   return protocol->frame_bytes_max;
 }
+
+Bytes Connection::body_for(std::size_t size) { return size >= kSpareMin ? host_.spare_body() : Bytes(); }
 
 void Connection::frame(std::uint8_t type, Bytes body, std::uint64_t size) {
   if (reading_->id == 0) return control_frame(type, std::move(body), size);

@@ -91,10 +91,12 @@ Bytes Endpoint::Core::visit_token(const Path& path) const {
 }
 
 void Endpoint::Core::keep_token(const PeerId& peer, ByteView token) {
-  if (token.size() > NGTCP2_CRYPTO_MAX_REGULAR_TOKENLEN) return;
+  if (!options.remember_visits || token.size() > NGTCP2_CRYPTO_MAX_REGULAR_TOKENLEN) return;
   tokens_.keep(peer, to_bytes(token));
 }
 
-void Endpoint::Core::keep_ticket(const PeerId& peer, detail::Ticket ticket) { tickets_.keep(peer, std::move(ticket)); }
+void Endpoint::Core::keep_ticket(const PeerId& peer, detail::Ticket ticket) {
+  if (options.remember_visits) tickets_.keep(peer, std::move(ticket));
+}
 
 }  // namespace hanse::transport
