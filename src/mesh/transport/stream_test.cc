@@ -266,6 +266,22 @@ TEST(Limit, a_reader_that_sleeps_holds_back_the_writer) {
   EXPECT_TRUE(p.run(60'000 * kMs, [&] { return p.frames(p.b()).size() == 100; })) << p.frames(p.b()).size();
 }
 
+// Frames of no bytes hold next to nothing of a window, so their events are counted too.
+TEST(Limit, of_events_that_wait_drops_datagrams_until_some_are_taken) {
+  Pair p(1, [](Options& o) { o.limits.events_max = 50; });
+  p.b().takes_events = false;
+  const StreamId s = p.ea().open_stream(p.here, kEcho).value();
+  for (int i = 0; i < 5000; ++i) ASSERT_TRUE(p.ea().send(p.here, s, 1, body_of(0)));
+  p.run(3000 * kMs);
+  EXPECT_GT(p.eb().totals().strays, 0u);
+  std::size_t waiting = 0;
+  for (Event e; p.eb().next_event(e); ++waiting) p.eb().consumed(std::move(e));
+  EXPECT_GE(waiting, 50u);
+  EXPECT_LT(waiting, 50u + kPacketMax) << "what was in the one datagram that reached the limit";
+  p.b().takes_events = true;
+  EXPECT_TRUE(p.run(60'000 * kMs, [&] { return p.frames(p.b()).size() + waiting >= 5000; }));
+}
+
 TEST(Priority, what_is_urgent_overtakes_bulk) {
   Pair p;
   const StreamId bulk = p.ea().open_stream(p.here, kBulkProtocol).value();
