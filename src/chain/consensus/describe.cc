@@ -96,6 +96,7 @@ std::string_view record_type_name(RecordType type) {
     case RecordType::kSnapshot: return "snapshot";
     case RecordType::kSnapshotEnd: return "snapshot_end";
     case RecordType::kUnsigned: return "unsigned";
+    case RecordType::kStable: return "stable";
   }
   return "unknown";
 }
@@ -104,7 +105,7 @@ Result<RecordInfo> describe_record(std::uint8_t type, ByteView payload) {
   RecordInfo out;
   out.type = static_cast<RecordType>(type);
   out.payload_bytes = payload.size();
-  Status read = fail(Kind::kCorrupt, "consensus.record", text("found a record of type {}, expected 1 to 9", type));
+  Status read = fail(Kind::kCorrupt, "consensus.record", text("found a record of type {}, expected 1 to 10", type));
   switch (out.type) {
     case RecordType::kVertex: read = read_vertex(payload, out); break;
     case RecordType::kPrepare: read = read_prepare(payload, out); break;
@@ -113,6 +114,11 @@ Result<RecordInfo> describe_record(std::uint8_t type, ByteView payload) {
     case RecordType::kNewView: read = read_new_view(payload, out); break;
     case RecordType::kAttest: read = read_attest(payload, out); break;
     case RecordType::kSnapshot: read = read_snapshot(payload, out); break;
+    case RecordType::kStable: {
+      TRY(const Certificate certificate, decode_certificate(payload));
+      out.slot = certificate.seq;
+      return out;
+    }
     case RecordType::kSnapshotEnd:
     case RecordType::kUnsigned:
       if (payload.size() != sizeof(Seq))

@@ -88,13 +88,22 @@ bool Lanes::ack(Index from, const Tip& tip) {
   return true;
 }
 
-std::uint32_t Lanes::acked_power(const Tip& tip) const {
+const Lanes::Tally* Lanes::tally(const Tip& tip) const {
   const auto& places = lanes_[tip.lane].places;
   const auto place = places.find(tip.height);
-  if (place == places.end()) return 0;
-  for (const Tally& t : place->second.acks)
-    if (t.id == tip.id) return t.power;
-  return 0;
+  if (place == places.end()) return nullptr;
+  const auto it = std::ranges::find(place->second.acks, tip.id, &Tally::id);
+  return it == place->second.acks.end() ? nullptr : &*it;
+}
+
+std::uint32_t Lanes::acked_power(const Tip& tip) const {
+  const Tally* const t = tally(tip);
+  return t == nullptr ? 0 : t->power;
+}
+
+bool Lanes::acked_by(Index from, const Tip& tip) const {
+  const Tally* const t = tally(tip);
+  return t != nullptr && t->voters.contains(from);
 }
 
 bool Lanes::available(const Tip& tip) const {
@@ -132,18 +141,14 @@ Lanes::Path Lanes::path(const Tip& tip) const {
       out.missing = Tip{.lane = tip.lane, .height = height, .id = id};
       return out;
     }
+    out.vertices.push_back(v);
     if (v->vertex.lane != tip.lane || v->vertex.height != height) {
       out.descends = false;
-      out.vertices.clear();
       return out;
     }
-    out.vertices.push_back(v);
     id = v->vertex.parents[0];
   }
-  if (id != lane.cut.id && !mutant(Mutant::kForkFollowed)) {
-    out.descends = false;
-    out.vertices.clear();
-  }
+  if (id != lane.cut.id && !mutant(Mutant::kForkFollowed)) out.descends = false;
   std::reverse(out.vertices.begin(), out.vertices.end());
   return out;
 }

@@ -37,12 +37,13 @@ class Lanes {
   // False: beyond the window, or the replica named another vertex of this place before.
   bool ack(Index from, const Tip& tip);
   std::uint32_t acked_power(const Tip& tip) const;
+  bool acked_by(Index from, const Tip& tip) const;
   bool available(const Tip& tip) const;
 
   // The newest tip of a lane that a leader may propose: rooted here, and acknowledged by `power_min` (0 = nobody need).
   std::optional<Tip> best_tip(Index lane, std::uint32_t power_min) const;
 
-  // The vertices from the cut (exclusive) to `tip`, lowest first.
+  // The vertices from the cut (exclusive) to `tip`, lowest first; of one that does not descend as far as that shows.
   struct Path {
     std::vector<const VertexFrame*> vertices;
     std::optional<Tip> missing;  // to be fetched first
@@ -83,6 +84,7 @@ class Lanes {
     Tip rooted_tip;  // the highest rooted one, first come
   };
   Took admit(const VertexFrame& v, bool wanted);
+  const Tally* tally(const Tip& tip) const;
   void root_from(Lane& lane, const Hash32& id);
 
   const Power& power_;

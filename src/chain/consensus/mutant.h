@@ -41,8 +41,9 @@ enum class Mutant : std::uint8_t {
   kStatementUnchecked,   // statements are believed without their signature
   kEvidenceDropped,      // two statements that exclude each other are noticed and not told
   kClaimsForgotten,      // a view change leaves out what was executed
+  kStableForgotten,      // a restart may go back behind a stable checkpoint
 };
-constexpr std::size_t kMutantCount = 31;
+constexpr std::size_t kMutantCount = 32;
 constexpr std::array<std::string_view, kMutantCount> kMutantNames = {"none",
                                                                      "quorum-by-heads",
                                                                      "quorum-one-less",
@@ -73,7 +74,8 @@ constexpr std::array<std::string_view, kMutantCount> kMutantNames = {"none",
                                                                      "signed-before-durable",
                                                                      "statement-unchecked",
                                                                      "evidence-dropped",
-                                                                     "claims-forgotten"};
+                                                                     "claims-forgotten",
+                                                                     "stable-forgotten"};
 
 #ifdef HANSE_MUTANTS
 inline Mutant planted_mutant = Mutant::kNone;

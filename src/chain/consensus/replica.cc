@@ -333,7 +333,9 @@ void Replica::Core::tick() {
     if (power.count() > 1) send_status(kEveryone);
     shows_left = kShowsMax;
     if (!work_waits()) seal_votes();
-    status_due_ns = ns() + config.status_ms * kNsPerMs * (work_waits() || changing() ? 1 : 5);
+    const bool busy = work_waits() || changing() || (!follows() && lanes->count(config.self) > 0);
+    if (!follows()) repeat_lane();
+    status_due_ns = ns() + config.status_ms * kNsPerMs * (busy ? 1 : 5);
     courtesy();
   }
   ask_for_wanted();

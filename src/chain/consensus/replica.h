@@ -79,6 +79,7 @@ enum class RecordType : std::uint8_t {
   kSnapshot = 7,     // everything that is still needed of the records before
   kSnapshotEnd = 8,  // u64 slot: with the ledger at it or above, nothing before the snapshot is needed
   kUnsigned = 9,  // u64 height: own vertices up to it are not signed, as one may have been before the journal was lost
+  kStable = 10,   // a stable checkpoint's certificate: before anything that only the window above it allows
 };
 struct Record {
   RecordType type = RecordType::kVertex;
@@ -117,6 +118,7 @@ struct Execute {  // in slot order, each once; answer with executed()
   Digest digest;                      // zero: a null slot
   std::optional<Proposal> proposal;   // nothing: a null slot
   std::vector<VertexFrame> vertices;  // new in this slot, in order of execution
+  std::vector<VertexFrame> ignored;   // why tips are not in the cut: to be stored, as who comes later has to see it too
   std::vector<Tip> cut;               // after this slot
   bool epoch_end = false;             // the epoch's last slot
 };

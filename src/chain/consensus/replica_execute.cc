@@ -26,7 +26,7 @@ void Replica::Core::hand_over() {
 }
 
 bool Replica::Core::hand_over_one(Seq seq, SlotState& s) {
-  Execute e{.seq = seq, .digest = *s.decided, .proposal = {}, .vertices = {}, .cut = {}, .epoch_end = seq == end_seq};
+  Execute e{.seq = seq, .digest = *s.decided, .proposal = {}, .vertices = {}, .ignored = {}, .cut = {}, .epoch_end = seq == end_seq};
   if (!e.digest.is_zero()) {
     const Proposal* body = s.body(e.digest);
     if (body == nullptr) return false;  // catch_up() asks for it
@@ -51,6 +51,7 @@ bool Replica::Core::hand_over_one(Seq seq, SlotState& s) {
              .replica = tip.lane,
              .number = seq,
              .text = text("lane {} forked: the tip at {} does not stand on the cut", tip.lane, tip.height)});
+        for (const VertexFrame* v : path.vertices) e.ignored.push_back(*v);
         continue;
       }
       fresh.insert(fresh.end(), path.vertices.begin(), path.vertices.end());
@@ -209,6 +210,9 @@ bool Replica::Core::certified_by(const Certificate& certificate, std::uint32_t p
 void Replica::Core::stabilise(const Certificate& certificate) {
   if (certificate.seq <= stable.seq) return;
   stable = certificate;
+  // The ledger may not hold it yet. A replica that came back with an older one would leave claims beyond the window of
+  // that out of its next view change.
+  if (!mutant(Mutant::kStableForgotten)) persist(RecordType::kStable, std::make_shared<const Bytes>(encode(stable)));
   ++counters.checkpoints;
   slots.forget_through(std::min(stable.seq, done));
   std::erase_if(own_attests, [&](const auto& a) { return a.first + kSlotWindow <= stable.seq; });

@@ -39,7 +39,15 @@ void Replica::Core::keep_vertex(const VertexFrame& v, bool was_wanted) {
   switch (was_wanted ? lanes->add_wanted(v) : lanes->add(v)) {
     case Lanes::Took::kNew: break;
     case Lanes::Took::kFork: ++counters.vertices_forked; return hearsay(vertex_at(tip_of(v)), v.id);
-    case Lanes::Took::kKnown: wanted.erase(v.id); return;
+    case Lanes::Took::kKnown: {
+      wanted.erase(v.id);
+      // Its author asks for the Ack again.
+      const bool waits = unrooted.contains(v.id) || std::ranges::any_of(to_ack, [&](const auto& a) {
+                           return a.second.id == v.id;
+                         });
+      if (!waits && v.vertex.lane != config.self && lanes->rooted(v.id)) to_ack.emplace_back(0, tip_of(v));
+      return;
+    }
     case Lanes::Took::kStale:
       ++counters.frames_stale;
       wanted.erase(v.id);
@@ -183,6 +191,34 @@ std::int64_t Replica::Core::batch_at() const {
 
 bool Replica::Core::lane_open() const {
   return !silent() && lanes->count(config.self) < kLaneWindow && lanes->bytes(config.self) < config.lane_bytes_max;
+}
+
+// Who had no room for a vertex, or lost it, gets it from nobody else as long as no proposal names it. So when the own
+// lane stands still, its lowest vertices go once more to whoever has not acknowledged them.
+void Replica::Core::repeat_lane() {
+  const std::uint64_t cut = lanes->cut(config.self).height;
+  const bool stands = lanes->count(config.self) > 0 && cut == lane_cut_seen;
+  lane_cut_seen = cut;
+  if (!stands || silent()) return;
+  std::vector<const VertexFrame*> own;
+  for (const VertexFrame* v : lanes->all())
+    if (v->vertex.lane == config.self && v->vertex.height <= own_tip.height) own.push_back(v);
+  std::ranges::sort(own, {}, [](const VertexFrame* v) { return v->vertex.height; });
+  // Those whose record is not durable yet are the last ones.
+  const auto waits = [&](const VertexFrame* v) {
+    return std::ranges::any_of(deferred, [&](const Deferred& d) { return d.body == v->frame; });
+  };
+  while (!own.empty() && waits(own.back())) own.pop_back();
+  for (Index peer = 0; peer < power.count(); ++peer) {
+    std::size_t left = kVerticesPerFetchMax, bytes = 0;
+    for (const VertexFrame* v : own) {
+      if (peer == config.self || left == 0 || bytes >= kVertexFetchBytesMax) break;
+      if (lanes->acked_by(peer, tip_of(*v))) continue;
+      send(peer, Type::kVertex, v->frame);
+      --left;
+      bytes += v->frame->size();
+    }
+  }
 }
 
 Status Replica::Core::submit(ByteView batch, std::uint32_t tx_count) {

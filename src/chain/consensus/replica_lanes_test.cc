@@ -57,5 +57,38 @@ TEST(Fetching, names_that_stand_for_nothing_do_not_keep_a_lane_from_being_fetche
   EXPECT_EQ(cluster.order(3), "needed ");
 }
 
+// Its author has no second word of what others dropped, and no proposal names it.
+TEST(Lane, that_nobody_else_has_is_sent_again_until_it_is_ordered) {
+  TestCluster cluster = TestCluster::equal_powers(4);
+  const auto lost = [](Index, Index, Type type) { return type == Type::kVertex; };
+  const auto full = static_cast<int>(kLaneWindow);
+  for (int n = 0; n < full; ++n) ASSERT_TRUE(cluster.submit(1, text("v{}", n)));
+  cluster.run(lost);
+  ASSERT_FALSE(cluster.nodes[1].replica->lane_open());
+  cluster.advance_ms(10'000);
+  EXPECT_EQ(cluster.nodes[1].replica->counters().vertices_ordered, kLaneWindow);
+  EXPECT_TRUE(cluster.nodes[1].replica->lane_open());
+  for (Index i = 0; i < 4; ++i) EXPECT_EQ(cluster.order(i), cluster.order(0)) << i;
+}
+
+TEST(Lane, whose_acks_were_lost_is_acknowledged_again) {
+  TestCluster cluster = TestCluster::equal_powers(4);
+  for (auto& node : cluster.nodes) node.sync = false;
+  ASSERT_TRUE(cluster.submit(1, "v"));
+  cluster.make_durable(1);
+  cluster.run();
+  const std::uint64_t before = cluster.delivered[static_cast<std::size_t>(Type::kAck)];
+  const Frame again = cluster.nodes[1].replica->unordered().at(0).frame;
+  cluster.inject(1, 2, Type::kVertex, *again);
+  cluster.run();
+  EXPECT_EQ(cluster.delivered[static_cast<std::size_t>(Type::kAck)], before);  // its record is not durable yet
+  cluster.make_durable(2);
+  cluster.run();
+  EXPECT_EQ(cluster.delivered[static_cast<std::size_t>(Type::kAck)], before + 3);
+  cluster.inject(1, 2, Type::kVertex, *again);
+  cluster.run();
+  EXPECT_EQ(cluster.delivered[static_cast<std::size_t>(Type::kAck)], before + 6);
+}
+
 }  // namespace
 }  // namespace hanse::consensus

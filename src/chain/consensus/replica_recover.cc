@@ -108,6 +108,13 @@ Status Replica::Core::restore(const Record& record) {
     case RecordType::kSnapshotEnd:
       if (record.payload->size() == sizeof(Seq)) return {};  // for the driver: what it may release
       break;
+    case RecordType::kStable: {
+      auto certificate = decode_certificate(*record.payload);
+      if (!certificate) return bad(certificate.error());
+      // Of an earlier epoch it lies at or below the base, of a later one this replica knows nothing yet.
+      if (certificate->seq > stable.seq && certified_by(*certificate, power.quorum())) stable = *std::move(certificate);
+      return {};
+    }
     case RecordType::kSnapshot: {
       TRY(auto snapshot, detail::decode_snapshot(*record.payload));
       if (snapshot.epoch != config.epoch) return {};

@@ -78,6 +78,7 @@ void put_slot(kv::Batch& batch, const consensus::Execute& slot, std::int64_t blo
                 .tx_count = v.vertex.tx_count,
                 .slot = slot.seq,
                 .block_time_ms = block_time_ms});
+  for (const consensus::VertexFrame& v : slot.ignored) batch.put(ledger::kVertices, v.id.view(), *v.frame);
   put_cut(batch, slot.seq, slot.cut, journal_seq);
   batch.put(ledger::kFinalized, slot_key(slot.seq), *consensus::slot_frame(slot.seq, slot.proposal));
 }

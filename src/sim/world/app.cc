@@ -131,6 +131,7 @@ const Block* App::execute(const Block* parent, const consensus::Execute& e) {
   block->facts = parent->facts;
   block->key = key;
   turn(*block, *parent, e);
+  for (const auto& v : e.ignored) vertices_.emplace(v.id, v.frame);
   for (const auto& v : e.vertices) {
     vertices_.emplace(v.id, v.frame);
     block->vertices.push_back(v.frame);

@@ -163,6 +163,15 @@ TEST(World, regressions) {
                  "twins:600:1871:1:72,partition:1516:1927:103:0,crash:1622:1998:5:0,crash:1690:2731:6:0,"
                  "partition:1798:2806:8:0,partition:2040:2298:58:0,twins:2186:3472:1:41,crash:2735:3722:6:0,"
                  "partition:2787:2862:115:0"});
+  run({.seed = 86,
+       .n = 6,
+       .faults = "byzantine:0:3600000:5:104,byzantine:0:3600000:0:4120,breaks:0:3600000:12:0,crash:780:855:2:0,"
+                 "crash:1132:2174:2:0,change:1323:1323:63:25,crash:2366:2706:2:0,crash:2387:2417:5:0,"
+                 "crash:2649:3288:3:0,change:2961:2961:63:59"});
+  run({.seed = 1'430,
+       .n = 5,
+       .faults = "byzantine:0:3600000:1:1281,slow_node:299:3600000:0:9,crash:881:1946:1:0,crash:962:2083:3:0,"
+                 "change:979:979:31:12,crash:1974:2079:1:0,change:2329:2329:31:18"});
 }
 
 }  // namespace

@@ -78,6 +78,7 @@ struct Replica::Core {
   bool lane_open() const;
   std::int64_t batch_at() const;
   void give_back(Index peer);
+  void repeat_lane();
 
   // ---- replica_order.cc: proposals and votes
   SlotState& slot(Seq seq);
@@ -221,6 +222,7 @@ struct Replica::Core {
 
   // Own lane.
   Tip own_tip;
+  std::uint64_t lane_cut_seen = 0;                   // height of its cut at the last status report
   std::deque<std::pair<std::uint64_t, Tip>> to_ack;  // rooted foreign vertices by the token of their record
   std::map<Hash32, std::uint64_t> unrooted;          // kept vertices by token, not acknowledged yet
   struct Wanted {
