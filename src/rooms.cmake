@@ -40,6 +40,7 @@ room(mesh/channel 2 USES codec crypto exec logging LIBS OpenSSL::SSL OpenSSL::Cr
 room(mesh/transport 2 USES crypto LIBS PkgConfig::NGTCP2 OpenSSL::SSL OpenSSL::Crypto
      TEST_LIBS PkgConfig::NGTCP2 OpenSSL::SSL OpenSSL::Crypto TEST_SOURCES world_test.cc)
 room(mesh/peers 2 USES crypto transport)
+room(mesh/gossip 2 USES codec crypto)
 
 # 3 chain: order and proof
 room(chain/light 3 USES codec crypto)
