@@ -99,12 +99,15 @@ if(HANSE_TESTS)
 endif()
 flavour(mutants HANSE_MUTANTS=1 ROOMS consensus OVER check world)
 program(hanse-sim-mutants sim/world/main_mutants.cc ROOMS world FLAVOUR mutants)
+room(sim/mesh 7 USES codec plugin crypto gossip check TEST_NEEDS hanse-mesh-mutants)
+flavour(mutants HANSE_MUTANTS=1 ROOMS gossip OVER mesh)
+program(hanse-mesh-mutants sim/mesh/main_mesh_mutants.cc ROOMS mesh FLAVOUR mutants)
 
 # 8 cli
 room(cli/rescue 8 USES codec plugin)
 room(cli/inspect 8 USES codec plugin crypto journal light consensus ledger reputation stake client)
 room(cli/verbs 8 USES codec plugin rescue crypto gxf market light ledger reputation stake runtime receipt client roles
-     inspect world
+     inspect world mesh
      LIBS CLI11::CLI11)
 program(hanse cli/verbs/main_hanse.cc ROOMS verbs)
 program(hanse-backup cli/rescue/main_backup.cc ROOMS rescue verbs codec plugin light ledger reputation stake archive

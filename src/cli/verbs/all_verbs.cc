@@ -5,6 +5,7 @@
 #include "cli/verbs/session.h"
 #include "cli/verbs/verbs.h"
 #include "cli/verbs/wallet.h"
+#include "sim/mesh/mesh_verbs.h"
 #include "sim/world/sim_verbs.h"
 
 namespace hanse::cli {
@@ -56,6 +57,7 @@ std::vector<plugin::Verb> all_verbs() {
   verbs.push_back(inspect::wq_prove_verb(all_validators()));
   verbs.push_back(inspect::wq_verify_verb());
   for (plugin::Verb& verb : rescue::forwarded_backup_verbs()) verbs.push_back(std::move(verb));
+  for (plugin::Verb& verb : sim::mesh_verbs()) verbs.push_back(std::move(verb));
   for (plugin::Verb& verb : sim::sim_verbs()) verbs.push_back(std::move(verb));
   return verbs;
 }

@@ -21,7 +21,7 @@ enum class Mutant : std::uint8_t {
   kFailedKept,          // a failed neighbour stays in the active view
   kLostForgotten,       // peers lost in a partition are not dialled again
   kFingerprintByCount,  // ranges of as many items are taken for equal
-  kRangeEndDropped,     // the last item of a listed range is left out
+  kRangeSkipped,        // the last part of a split range is not compared
   kShedSilently,        // a message shed from a full queue is not announced
   kForeignRandom,       // draws from a generator that was not passed in
 };
@@ -30,7 +30,7 @@ constexpr std::array<std::string_view, kMutantCount> kMutantNames = {
     "none",           "unchecked-forwarded",  "delivered-twice",
     "graft-never",    "flood-shapes-tree",    "self-kept",
     "views-overlap",  "one-sided-kept",       "failed-kept",
-    "lost-forgotten", "fingerprint-by-count", "range-end-dropped",
+    "lost-forgotten", "fingerprint-by-count", "range-skipped",
     "shed-silently",  "foreign-random"};
 
 #ifdef HANSE_MUTANTS

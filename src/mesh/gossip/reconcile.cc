@@ -215,15 +215,14 @@ struct Stepper {
   void split(const Range& r, std::size_t first, std::size_t last) {
     const std::size_t n = last - first;
     if (n <= kListMax) {
-      const std::size_t dropped = mutant(Mutant::kRangeEndDropped) && n > 1 ? 1 : 0;
-      w.items(r.end, mine.items().subspan(first, n - dropped));
+      w.items(r.end, mine.items().subspan(first, n));
       return;
     }
     std::size_t at = first;
     for (std::size_t i = 0; i < kWays; ++i) {
       const std::size_t next = first + n * (i + 1) / kWays;
       const Item end = i + 1 == kWays ? r.end : between(mine.items()[next - 1], mine.items()[next]);
-      w.fingerprint(end, mine.fingerprint(at, next));
+      if (i + 1 < kWays || !mutant(Mutant::kRangeSkipped)) w.fingerprint(end, mine.fingerprint(at, next));
       at = next;
     }
   }
