@@ -41,6 +41,7 @@ room(mesh/transport 2 USES crypto LIBS PkgConfig::NGTCP2 OpenSSL::SSL OpenSSL::C
      TEST_LIBS PkgConfig::NGTCP2 OpenSSL::SSL OpenSSL::Crypto TEST_SOURCES world_test.cc)
 room(mesh/peers 2 USES crypto transport)
 room(mesh/gossip 2 USES codec crypto)
+room(mesh/discovery 2 USES codec crypto)
 
 # 3 chain: order and proof
 room(chain/light 3 USES codec crypto)

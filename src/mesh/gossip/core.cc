@@ -80,9 +80,9 @@ bool Node::Core::settle_once(Now now) {
     effects.notices.push_back({NoticeKind::kUp, p});
     const auto& active = membership.active();
     const auto link = std::ranges::find(active, p, &Membership::Active::peer);
-    if (!link->outbound || broadcast.topics() == 0) continue;
-    begin_session(now, p, {});
-    // Once more for what was too recent for this one.
+    if (broadcast.topics() == 0) continue;
+    if (link->outbound) begin_session(now, p, {});
+    // On both sides once more, with anybody, for what was too recent for this one.
     reconcile_at_ns = std::min(reconcile_at_ns, now.mono_ns + (config.reconcile_recent_ms + 1'000) * kMs);
   }
   for (Outgoing& o : m.sends) send(now, o.to, o.body);
