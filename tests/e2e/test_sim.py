@@ -35,6 +35,14 @@ class Simulator(Lab):
         self.refused(2, "cli.number", "hanse", "sim", "run", "--n", "65")
         self.refused(2, "world.mutant", "hanse", "sim", "search", "--mutant", "sunspots")
 
+    def test_an_overlay_repeats_itself_and_says_what_it_measured(self):
+        first = self.outcome("mesh", "broadcast", "--seed", "5", "--n", "40")
+        self.assertEqual(first["trace"], self.outcome("mesh", "broadcast", "--seed", "5", "--n", "40")["trace"])
+        self.assertNotEqual(first["trace"], self.outcome("mesh", "broadcast", "--seed", "6", "--n", "40")["trace"])
+        self.assertEqual([p["missed"] for p in first["parts"]], [0, 0, 0, 0])
+        self.refused(2, "mesh.scenario", "hanse", "sim", "mesh", "sunspots")
+        self.refused(2, "mesh.scenario", "hanse", "sim", "mesh", "broadcast", "--n", "3")
+
     def test_a_search_notices_a_planted_mistake_and_nothing_else(self):
         self.assertEqual(self.outcome("search", "--seeds", "10", *SMALL)["found"], [])
         names = self.outcome("mutants")["mutants"]
