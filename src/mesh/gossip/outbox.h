@@ -6,6 +6,7 @@
 // thread at a time. Errors: none.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <deque>
 #include <vector>

@@ -2,6 +2,8 @@
 
 #include "mesh/gossip/membership.h"
 
+#include <utility>
+
 namespace hanse::gossip {
 
 namespace {

@@ -5,6 +5,7 @@
 //   broadcast       an overlay is built by joins, then one node publishes, then random ones (target T6)
 //   crash80         80 % of the nodes stop at once; the rest must mend and deliver (T7)
 //   partition-heal  two halves that cannot reach each other publish, and find together again (mesh.md 5.18)
+//   long-partition  the same after four minutes, with passive views that have forgotten the other half
 //   lossy           frames are lost, repeated and overtaken all the time; broadcast alone must still reach everybody
 //   slow            some nodes have a thin line: queues fill, messages are announced instead
 //   liar            some nodes send forged messages, malformed frames and false views
@@ -29,8 +30,8 @@
 namespace hanse::sim {
 
 constexpr std::size_t kMeshNodesMin = 20, kMeshNodesMax = 10'000;
-constexpr std::array<std::string_view, 6> kMeshScenarios = {"broadcast", "crash80", "partition-heal",
-                                                            "lossy",     "slow",    "liar"};
+constexpr std::array<std::string_view, 7> kMeshScenarios = {
+    "broadcast", "crash80", "partition-heal", "long-partition", "lossy", "slow", "liar"};
 
 struct MeshPlan {
   std::string scenario = "broadcast";

@@ -26,7 +26,8 @@ std::vector<plugin::Verb> mesh_verbs() {
                "Runs membership, failure detection and broadcast of this build on many nodes in virtual time, over\n"
                "links of 10 to 50 ms, and checks what must hold. The same seed gives the same trace hash. Exit 1\n"
                "when a rule is broken or a figure missed.\n"
-               "Scenarios: broadcast, crash80, partition-heal, lossy, slow, liar (docs/internals/gossip.md).\n"
+               "Scenarios: broadcast, crash80, partition-heal, long-partition, lossy, slow, "
+               "liar\n(docs/internals/gossip.md).\n"
                "Examples:\n  hanse sim mesh broadcast --seed 1\n  hanse sim mesh crash80 --seed 1 --n 200 --json",
            .options = {{.name = "SCENARIO", .value = "NAME", .help = "what happens", .fallback = {}, .required = true},
                        {.name = "--seed", .value = "S", .help = "what everything is drawn from", .fallback = "0"},

@@ -112,7 +112,7 @@ void Net::measure() {
 
 MeshOutcome Net::finish() {
   outcome_.virtual_ms = now_ / kMs;
-  std::map<std::string, std::uint64_t> sums;
+  std::map<std::string, std::uint64_t> sums = notes_;
   for (const HostState& h : hosts_) {
     if (!h.up) continue;
     const auto& c = h.node->counters();

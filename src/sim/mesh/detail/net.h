@@ -68,6 +68,7 @@ class Net {
   void run_until(std::int64_t at_ns);
   void run_for(std::int64_t ns) { run_until(now_ + ns); }
   void begin_part(std::string name);
+  void note(std::string name, std::uint64_t value) { notes_[std::move(name)] = value; }
 
   // ---- what is seen
   std::int64_t now() const { return now_; }
@@ -146,6 +147,7 @@ class Net {
   std::map<Bytes, Published> published_;  // by payload
   std::vector<const Published*> in_order_;
   std::uint64_t payloads_ = 0;
+  std::map<std::string, std::uint64_t> notes_;  // of a scenario, told with the counters
   MeshOutcome outcome_;
 };
 
