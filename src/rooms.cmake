@@ -36,7 +36,7 @@ room(store/blob 1 USES codec crypto)
 room(store/archive 1 USES codec crypto LIBS CURL::libcurl PkgConfig::ZSTD)
 
 # 2 mesh: peers
-room(mesh/nat 2 USES codec crypto TEST_USES exec)
+room(mesh/nat 2 USES crypto TEST_USES codec)
 room(mesh/channel 2 USES codec crypto exec logging LIBS OpenSSL::SSL OpenSSL::Crypto TEST_LIBS OpenSSL::SSL)
 room(mesh/transport 2 USES crypto LIBS PkgConfig::NGTCP2 OpenSSL::SSL OpenSSL::Crypto
      TEST_LIBS PkgConfig::NGTCP2 OpenSSL::SSL OpenSSL::Crypto TEST_SOURCES world_test.cc)

@@ -159,6 +159,8 @@ TEST(Classify, the_median_step_wraps_with_the_counter) {
   const std::uint16_t up[] = {65530, 65534, 2, 6, 900, 904}, down[] = {3, 1, 65535, 65533, 65531, 65529};
   EXPECT_EQ(median_step(up), 4);
   EXPECT_EQ(median_step(down), -2);
+  const std::uint16_t restarted[] = {100, 104, 50, 54, 58, 62};
+  EXPECT_EQ(median_step(restarted), 4);
   EXPECT_EQ(median_step({}), 0);
 }
 

@@ -359,6 +359,43 @@ TEST(PunchSession, answers_no_probe_that_does_not_open_or_is_of_nobody_it_knows)
   EXPECT_EQ(out.size(), 2u);  // a pong, and a question of its own
 }
 
+TEST(PunchSession, the_smaller_tag_nominates_and_the_other_waits) {
+  for (const bool smaller : {true, false}) {
+    SeededRandom random(7);
+    PeerTag us, them;
+    us.data[0] = smaller ? 1 : 3, them.data[0] = 2;
+    PunchOffer o = small_offer();
+    o.candidates.resize(1);
+    auto s = PunchSession::create({false, ProbeKey{}, us, them, o}, random);
+    std::vector<Bytes> control;
+    ASSERT_TRUE(s->offer(encode(o), 0, control));
+    ASSERT_TRUE(s->sync(encode(PunchSync{o.session, 0}), 0));
+    Outbox out;
+    s->tick(1000 * kMs, out);
+    ASSERT_FALSE(out.empty());
+    const Probe ping = *open_probe(out.back().bytes, ProbeKey{});
+    const Endpoint from = o.candidates[0];
+    const auto receive = [&](const Probe& probe) {
+      out.clear();
+      s->receive(0, from, seal_probe(probe, ProbeKey{}), 1001 * kMs, out);
+    };
+    receive({ProbeType::kPong, {}, them, ping.tx, from});
+    ASSERT_EQ(out.size(), smaller ? 1u : 0u);
+    EXPECT_EQ(s->state(), PunchState::kProbing);
+    if (smaller) {
+      const Probe nominate = *open_probe(out[0].bytes, ProbeKey{});
+      EXPECT_EQ(nominate.type, ProbeType::kNominate);
+      receive({ProbeType::kNominate, {}, them, ProbeTx{}, std::nullopt});  // not theirs to say
+      EXPECT_EQ(s->state(), PunchState::kProbing);
+      receive({ProbeType::kPong, {}, them, nominate.tx, from});
+    } else {
+      receive({ProbeType::kNominate, {}, them, ProbeTx{}, std::nullopt});
+    }
+    EXPECT_EQ(s->state(), PunchState::kDone);
+    EXPECT_EQ(s->path()->remote, from);
+  }
+}
+
 TEST(PunchSession, refuses_control_of_another_session_or_out_of_turn) {
   SeededRandom random(6);
   PeerTag us, them;

@@ -6,7 +6,8 @@
 // MESSAGE-INTEGRITY-SHA256; one whose nonce says it offers them and does not is refused (RFC 8489, 9.2.1). An
 // allocation that the server has lost is made anew with its permissions and channels.
 // Kept alive: the allocation 60 s before its end, a permission 240 s after it was granted, a channel after 540 s. A
-// channel number never serves a second peer in one allocation.
+// channel number never serves a second peer in one allocation. A permission or channel that is refused or not answered
+// is forgotten: permitted() and bound() say so, and another server gives another relayed().
 // Shapes: at most kTurnServersMax servers, kPermissionsMax addresses, kChannelsMax peers, kRelayedBytesMax bytes in one
 // datagram. Times are monotonic nanoseconds of the caller.
 // Threads: one at a time. Borrows random.
