@@ -1,5 +1,6 @@
 // Against coturn's turnserver over UDP on loopback, where it is installed: a foreign peer for STUN, RFC 5780 and TURN.
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
@@ -12,6 +13,7 @@
 
 #include "base/core/clock.h"
 #include "mesh/nat/classify.h"
+#include "mesh/nat/reflector.h"
 #include "mesh/nat/turn.h"
 
 namespace hanse::nat {
@@ -19,9 +21,11 @@ namespace {
 
 class Socket {
  public:
-  explicit Socket(const char* ip = "127.0.0.1") : fd_(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
+  explicit Socket(const char* ip = "127.0.0.1", std::uint16_t port = 0)
+      : fd_(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in a{};
     a.sin_family = AF_INET;
+    a.sin_port = htons(port);
     ::inet_pton(AF_INET, ip, &a.sin_addr);
     EXPECT_EQ(::bind(fd_, reinterpret_cast<const sockaddr*>(&a), sizeof a), 0);
     socklen_t size = sizeof a;
@@ -61,12 +65,12 @@ class Socket {
   Endpoint local_;
 };
 
-std::string find_turnserver() {
+std::string find_program(const std::string& name) {
   std::string path = std::getenv("PATH") != nullptr ? std::getenv("PATH") : "";
   path += ":/usr/bin:/usr/sbin";
   for (std::size_t at = 0; at < path.size();) {
     const std::size_t end = std::min(path.find(':', at), path.size());
-    const std::string file = path.substr(at, end - at) + "/turnserver";
+    const std::string file = path.substr(at, end - at) + "/" + name;
     if (::access(file.c_str(), X_OK) == 0) return file;
     at = end + 1;
   }
@@ -76,7 +80,7 @@ std::string find_turnserver() {
 class Coturn : public testing::Test {
  protected:
   void SetUp() override {
-    const std::string program = find_turnserver();
+    const std::string program = find_program("turnserver");
     if (program.empty())
       GTEST_SKIP() << "no turnserver on this machine (Debian package coturn): nothing to test against";
     std::uint16_t ports[2];
@@ -258,6 +262,60 @@ TEST_F(Coturn, shows_that_loopback_has_no_nat) {
   EXPECT_EQ(mapping_name(c.result().mapping), "none");
   EXPECT_EQ(filtering_name(c.result().filtering), "endpoint");
   EXPECT_EQ(c.result().mapped, sockets[0].local());
+}
+
+// Coturn's own client against our reflector. It pads its questions (-P): bare ones are too short to be answered.
+TEST(CoturnClient, learns_of_loopback_from_our_reflector) {
+  const std::string program = find_program("turnutils_natdiscovery");
+  if (program.empty()) GTEST_SKIP() << "no turnutils_natdiscovery on this machine (Debian package coturn)";
+  const Socket a1("127.0.0.1"), a2("127.0.0.1");
+  const Socket b1("127.0.0.2", a1.local().port), b2("127.0.0.2", a2.local().port);
+  const Socket* sockets[] = {&a1, &a2, &b1, &b2};
+  SeededRandom random(14);
+  Reflector reflector({a1.local(), b2.local()}, random);
+  int pipe[2];
+  ASSERT_EQ(::pipe2(pipe, O_CLOEXEC), 0);
+  std::string args[] = {program, "-m",        "-f",       "-P", "-p", std::to_string(a1.local().port),
+                        "-L",    "127.0.0.1", "127.0.0.1"};
+  std::vector<char*> argv;
+  for (std::string& a : args) argv.push_back(a.data());
+  argv.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_adddup2(&actions, pipe[1], 1);
+  ::posix_spawn_file_actions_adddup2(&actions, pipe[1], 2);
+  pid_t pid = 0;
+  ASSERT_EQ(::posix_spawn(&pid, program.c_str(), &actions, nullptr, argv.data(), environ), 0);
+  ::posix_spawn_file_actions_destroy(&actions);
+  ::close(pipe[1]);
+  std::string said;
+  const std::int64_t end = system_clock().mono_ns() + 30'000 * kMs;
+  for (bool open = true; open && system_clock().mono_ns() < end;) {
+    pollfd polled[5] = {};
+    for (int i = 0; i < 4; ++i) polled[i] = {sockets[i]->fd(), POLLIN, 0};
+    polled[4] = {pipe[0], POLLIN, 0};
+    ::poll(polled, 5, 100);
+    Endpoint from;
+    Bytes bytes;
+    for (const Socket* s : sockets)
+      while (s->receive(from, bytes)) {
+        const auto r = reflector.receive(s->local(), from, bytes, system_clock().mono_ns());
+        if (!r) continue;
+        for (const Socket* t : sockets)
+          if (t->local() == r->from) t->send(r->to, r->bytes);
+      }
+    if ((polled[4].revents & (POLLIN | POLLHUP)) == 0) continue;
+    char words[4096];
+    const ssize_t n = ::read(pipe[0], words, sizeof words);
+    open = n > 0;
+    if (open) said.append(words, static_cast<std::size_t>(n));
+  }
+  ::kill(pid, SIGKILL);
+  ::waitpid(pid, nullptr, 0);
+  ::close(pipe[0]);
+  EXPECT_GE(reflector.counts().answered, 3u) << said;
+  EXPECT_NE(said.find("Endpoint Independent Filtering"), std::string::npos) << said;
+  EXPECT_NE(said.find("No NAT! (Endpoint Independent Mapping)"), std::string::npos) << said;
 }
 
 }  // namespace
