@@ -104,8 +104,10 @@ void PunchSession::begin(std::int64_t at_ns) {
     return;
   }
   if (plan_ == PunchPlan::kPredict) {
-    for (int k = 1; k <= kPredictions; ++k)
-      targets_.push_back({theirs[0].ip, static_cast<std::uint16_t>(theirs[0].port + k * other_->delta)});
+    for (int k = 1; k <= kPredictions; ++k) {
+      const Endpoint next{theirs[0].ip, static_cast<std::uint16_t>(theirs[0].port + k * other_->delta)};
+      if (answerable(next)) targets_.push_back(next);
+    }
   }
   // A mapping of another address than the first is of no use to a counting NAT, and every probe moves its counter.
   for (const Endpoint& c : theirs)
@@ -151,6 +153,7 @@ void PunchSession::receive(std::uint16_t socket, const Endpoint& from, ByteView 
 }
 
 void PunchSession::pinged(const Probe& probe, std::uint16_t socket, const Endpoint& from, Outbox& out) {
+  if (++answers_ > kProbesMax) return;  // somebody on the path repeats a probe that opens
   Probe answer{ProbeType::kPong, path_nonce_, options_.own, probe.tx, from};
   out.push_back({socket, 0, from, seal_probe(answer, options_.key)});
   if (state_ == PunchState::kDone) return;

@@ -14,7 +14,8 @@
 // An attempt lasts at most kAttemptNs; the owner may measure its mapping anew and try again, three times in 10 s.
 //
 // Sockets: 0 is the node's own, 1 to 256 are opened when plan() is kManySockets. Times are monotonic nanoseconds of the
-// caller. Probes that do not open under the key, or that no session sent, are never answered.
+// caller. Probes that do not open under the key, or that no session sent, are never answered; of those that do, at most
+// kProbesMax are.
 // Threads: one at a time. Borrows random. Errors: nat.punch_format, nat.punch_session (conflict: of another session or
 // attempt, or out of turn), nat.punch_options (invalid). Budget: nat.punch_budget (exhausted).
 #pragma once
@@ -100,7 +101,7 @@ class PunchSession {
   std::uint16_t guesses_ = 0;
   std::vector<bool> guessed_;
   std::map<ProbeTx, Sent> sent_;
-  std::uint64_t probes_ = 0;
+  std::uint64_t probes_ = 0, answers_ = 0;
   std::optional<PunchPath> path_, nominated_;
   std::int64_t nominate_ns_ = 0;
 };

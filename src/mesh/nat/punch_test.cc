@@ -396,6 +396,21 @@ TEST(PunchSession, the_smaller_tag_nominates_and_the_other_waits) {
   }
 }
 
+TEST(PunchSession, a_repeated_probe_is_answered_a_limited_number_of_times) {
+  SeededRandom random(8);
+  PeerTag us, them;
+  them.data[0] = 2;
+  const PunchOffer o = small_offer();
+  auto s = PunchSession::create({false, ProbeKey{}, us, them, o}, random);
+  std::vector<Bytes> control;
+  ASSERT_TRUE(s->offer(encode(o), 0, control));
+  const Bytes ping = seal_probe({ProbeType::kPing, {}, them, {}, std::nullopt}, ProbeKey{});
+  Outbox out;
+  for (std::size_t i = 0; i < 3 * kProbesMax; ++i) s->receive(0, o.candidates[0], ping, 0, out);
+  EXPECT_EQ(out.size(), 2 * kProbesMax);
+  EXPECT_EQ(s->probes(), kProbesMax);
+}
+
 TEST(PunchSession, refuses_control_of_another_session_or_out_of_turn) {
   SeededRandom random(6);
   PeerTag us, them;

@@ -162,6 +162,26 @@ TEST(Turn, takes_a_new_nonce_or_realm_at_any_time) {
   ASSERT_TRUE(b.turn->bind(kPeer, b.now_ns, b.out));
   b.settle();
   EXPECT_TRUE(b.turn->bound(kPeer));
+  EXPECT_EQ(b.turn->server(), kOne);
+  EXPECT_EQ(b.turn->counts().allocations, 1u);
+}
+
+TEST(Turn, a_channel_number_never_serves_a_second_peer) {
+  Bench b;
+  b.start();
+  std::map<std::uint16_t, Endpoint> peers;
+  b.servers.at(kOne).codes = {0, 403};  // the second is refused, and forgotten
+  for (std::uint16_t port = 1; port <= 4; ++port) {
+    ASSERT_TRUE(b.turn->bind({kPeer.ip, port}, 0, b.out));
+    b.settle();
+    EXPECT_EQ(b.turn->bound({kPeer.ip, port}), port != 2);
+  }
+  for (const StunMessage& m : b.servers.at(kOne).seen) {
+    if (m.method != StunMethod::kChannelBind) continue;
+    const auto [at, fresh] = peers.emplace(*m.channel, m.xor_peers[0]);
+    EXPECT_EQ(at->second, m.xor_peers[0]);
+  }
+  EXPECT_EQ(peers.size(), 4u);
 }
 
 TEST(Turn, a_wrong_password_is_denied_by_every_server_once) {
