@@ -9,7 +9,7 @@ namespace {
 
 using detail::NatOptions;
 
-enum NatKind { kOpen, kFullCone, kAddressRestricted, kModerate, kCounting, kStrict, kKinds };
+enum NatKind { kOpen, kFullCone, kAddressRestricted, kModerate, kCounting, kStrict, kKinds, kFirewall };
 constexpr const char* kKindNames[] = {"open", "full_cone", "addr_restr", "moderate", "counting", "strict"};
 
 NatOptions nat_of(NatKind kind) {
@@ -21,6 +21,7 @@ NatOptions nat_of(NatKind kind) {
     case kModerate: return {kE, kPort, PortRule::kPreserved, 1, false, {}, 0};
     case kCounting: return {kP, kPort, PortRule::kDelta, 2, false, {}, 0};
     case kStrict: return {kP, kPort, PortRule::kRandom, 1, false, {}, 0};
+    case kFirewall: return {Mapping::kNone, kPort, PortRule::kPreserved, 1, false, {}, 0};
     default: return {Mapping::kNone, kAny, PortRule::kPreserved, 1, false, {}, 0};
   }
 }
@@ -30,6 +31,7 @@ struct Trial {
   std::uint64_t seed = 1;
   std::uint32_t loss_percent = 0, foreign_ports = 0;
   std::uint16_t hard_sockets = kHardSocketsMax;
+  bool v6 = false;
 };
 
 struct Outcome {
@@ -40,6 +42,11 @@ struct Outcome {
   std::uint64_t probes_most = 0;  // of one session
 };
 
+Address public_address(const Trial& trial, int i) {
+  if (trial.v6) return parse_endpoint(i == 0 ? "[2001:db8:1::5]:1" : "[2001:db8:2::5]:1")->ip;
+  return Address::v4(0xcb007101 + static_cast<std::uint32_t>(i));
+}
+
 class Lab {
  public:
   explicit Lab(const Trial& trial)
@@ -49,11 +56,11 @@ class Lab {
     random_.fill(key_.span());
     for (int i : {0, 1}) {
       NatOptions options = nat_of(trial.kinds[i]);
-      options.outside = Address::v4(0xcb007100 + static_cast<std::uint32_t>(i) + 1);
+      options.outside = public_address(trial, i);
       options.foreign_ports = trial.foreign_ports;
       Peer& p = peers_[i];
-      p.ip =
-          trial.kinds[i] == kOpen ? options.outside : Address::v4(0x0a000002 + (static_cast<std::uint32_t>(i) << 16));
+      const bool outside = options.mapping == Mapping::kNone;
+      p.ip = outside ? options.outside : Address::v4(0x0a000002 + (static_cast<std::uint32_t>(i) << 16));
       if (trial.kinds[i] != kOpen) p.nat.emplace(options, trial.seed * 2 + static_cast<std::uint64_t>(i));
       random_.fill(p.tag.span());
       net_.add_host(
@@ -98,7 +105,8 @@ class Lab {
     o.hard_sockets = trial_.hard_sockets;
     Peer& p = peers_[i];
     o.candidates = {p.nat ? p.nat->outbound(local(i, 0), reflector) : local(i, 0)};
-    if (p.nat) o.candidates.push_back(local(i, 0));  // the address behind the NAT: reaches nobody here
+    if (p.nat && o.candidates[0] != local(i, 0))
+      o.candidates.push_back(local(i, 0));  // the address behind the NAT: reaches nobody here
     return o;
   }
 
@@ -249,6 +257,15 @@ void matrix(int seeds, std::uint32_t loss, int right_of_100) {
 TEST(Punch, opens_all_pairs_that_can_be_opened) { matrix(20, 0, 100); }
 
 TEST(Punch, opens_them_on_a_lossy_path) { matrix(10, 5, 90); }
+
+TEST(Punch, two_firewalls_of_ipv6_are_opened_from_both_sides) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    const Outcome o = Lab({{kFirewall, kFirewall}, seed, 5, 0, kHardSocketsMax, true}).run();
+    EXPECT_TRUE(o.direct) << seed;
+    EXPECT_LE(o.took_ms, 5000) << seed;
+    EXPECT_LE(o.probes_most, 20u) << seed;
+  }
+}
 
 TEST(Punch, guesses_ports_between_moderate_and_strict) {
   const Cell c = measure(kModerate, kStrict, 100), d = measure(kStrict, kModerate, 100);
