@@ -26,7 +26,13 @@ void Replica::Core::hand_over() {
 }
 
 bool Replica::Core::hand_over_one(Seq seq, SlotState& s) {
-  Execute e{.seq = seq, .digest = *s.decided, .proposal = {}, .vertices = {}, .ignored = {}, .cut = {}, .epoch_end = seq == end_seq};
+  Execute e{.seq = seq,
+            .digest = *s.decided,
+            .proposal = {},
+            .vertices = {},
+            .ignored = {},
+            .cut = {},
+            .epoch_end = seq == end_seq};
   if (!e.digest.is_zero()) {
     const Proposal* body = s.body(e.digest);
     if (body == nullptr) return false;  // catch_up() asks for it
