@@ -115,12 +115,12 @@ struct Send {
 
 struct Execute {  // in slot order, each once; answer with executed()
   Seq seq = 0;
-  Digest digest;                      // zero: a null slot
-  std::optional<Proposal> proposal;   // nothing: a null slot
-  std::vector<VertexFrame> vertices;  // new in this slot, in order of execution
-  std::vector<VertexFrame> ignored;   // why tips are not in the cut: to be stored, as who comes later has to see it too
-  std::vector<Tip> cut;               // after this slot
-  bool epoch_end = false;             // the epoch's last slot
+  Digest digest;                        // zero: a null slot
+  std::optional<Proposal> proposal;     // nothing: a null slot
+  std::vector<VertexFrame> vertices{};  // new in this slot, in order of execution
+  std::vector<VertexFrame> ignored{};   // why tips are not in the cut: stored too, as who comes later has to see it
+  std::vector<Tip> cut;                 // after this slot
+  bool epoch_end = false;               // the epoch's last slot
 };
 
 // What became of a slot.
