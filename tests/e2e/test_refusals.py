@@ -27,7 +27,7 @@ class Refusals(Lab):
 
     def test_a_wait_that_ends_early_leaves_the_job_and_its_receipt_comes_later(self):
         net = self.up()
-        slow = self.write("slow.yaml", SLOW.format(gas="3000M"))
+        slow = self.write("slow.yaml", SLOW.format(gas="30000M"))
         error = self.refused(3, "cli.wait", "hanse", "submit", slow, "--dir", net, "--wait", "--timeout", "0")
         job = re.search(r"hanse status ([0-9a-f]{32})", error["message"]).group(1)
         self.refused(1, "cli.no_receipt", "hanse", "receipt", "get", job, "--dir", net)
@@ -75,7 +75,7 @@ class Refusals(Lab):
 
     def test_a_wait_ends_when_the_node_shuts_down(self):
         net = self.up()
-        slow = self.write("slow.yaml", SLOW.format(gas="3000M"))
+        slow = self.write("slow.yaml", SLOW.format(gas="30000M"))
         with subprocess.Popen([os.path.join(BIN, "hanse"), "submit", slow, "--dir", net, "--wait", "--json"],
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as waiting:
             try:
