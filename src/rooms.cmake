@@ -46,7 +46,7 @@ room(mesh/discovery 2 USES codec crypto)
 
 # 3 chain: order and proof
 room(chain/light 3 USES codec crypto)
-room(chain/consensus 3 USES crypto)
+room(chain/consensus 3 USES codec crypto)
 room(chain/ledger 3 USES codec crypto kv light)
 room(chain/reputation 3 USES codec crypto light ledger consensus)
 room(chain/stake 3 USES codec crypto light ledger reputation)

@@ -76,6 +76,7 @@ class FixedReader {
     in_ = in_.subspan(n);
     return out;
   }
+  ByteView rest() const { return in_; }
   std::size_t left() const { return in_.size(); }
   bool ok() const { return why_.empty(); }
   ByteView refuse(std::string why) {

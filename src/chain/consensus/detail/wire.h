@@ -1,88 +1,20 @@
-// Little-endian writing and checked reading of frame bodies. A failed read makes every later one fail, so a decoder
-// asks once, at its end.
+// Bodies of frames, in the fixed layouts of base/codec/fixed.h.
 #pragma once
 
-#include "base/core/bytes.h"
+#include "base/codec/fixed.h"
 #include "base/core/result.h"
-#include "base/core/text.h"
 
 namespace hanse::consensus::detail {
 
-class Writer {
+using Writer = codec::FixedWriter;
+
+class Reader : public codec::FixedReader {
  public:
-  template <class T>
-  void num(T v) {
-    std::uint8_t buf[sizeof(T)];
-    store_le(buf, static_cast<std::make_unsigned_t<T>>(v));
-    append(out_, ByteView(buf, sizeof(T)));
-  }
-  template <std::size_t N, class Tag>
-  void fixed(const FixedBytes<N, Tag>& v) {
-    append(out_, v.view());
-  }
-  void bytes(ByteView v) {
-    num(static_cast<std::uint32_t>(v.size()));
-    append(out_, v);
-  }
-  void raw(ByteView v) { append(out_, v); }
-  void reserve(std::size_t n) { out_.reserve(n); }
-  Bytes take() { return std::move(out_); }
-
- private:
-  Bytes out_;
-};
-
-class Reader {
- public:
-  explicit Reader(ByteView in) : in_(in) {}
-
-  template <class T>
-  T num() {
-    const ByteView at = raw(sizeof(T));
-    return at.empty() ? T{} : static_cast<T>(load_le<std::make_unsigned_t<T>>(at.data()));
-  }
-  template <class F>
-  F fixed() {
-    F out{};
-    const ByteView at = raw(F::kSize);
-    if (!at.empty()) std::memcpy(out.data.data(), at.data(), F::kSize);
-    return out;
-  }
-  ByteView bytes(std::size_t max) {
-    const auto n = num<std::uint32_t>();
-    if (n > max) return refuse(text("found {} bytes, expected at most {}", n, max));
-    return raw(n);
-  }
-  // A count of items that take at least `item_bytes` each: more than the rest could hold is refused.
-  std::size_t count(std::size_t max, std::size_t item_bytes) {
-    const auto n = num<std::uint32_t>();
-    if (n <= max && n * item_bytes <= in_.size()) return n;
-    refuse(text("found a count of {}, expected at most {} in the {} bytes left", n, max, in_.size()));
-    return 0;
-  }
-  ByteView raw(std::size_t n) {
-    if (!why_.empty()) return {};
-    if (n > in_.size()) return refuse(text("found {} bytes, expected {} more", in_.size(), n));
-    const ByteView out = in_.first(n);
-    in_ = in_.subspan(n);
-    return out;
-  }
-  ByteView rest() const { return in_; }
-  bool ok() const { return why_.empty(); }
-  ByteView refuse(std::string why) {
-    if (why_.empty()) why_ = std::move(why);
-    in_ = {};
-    return {};
-  }
+  using FixedReader::FixedReader;
   Status finish(std::string_view what) {
-    if (why_.empty() && !in_.empty()) refuse(text("found {} bytes after the end", in_.size()));
-    if (why_.empty()) return {};
-    return fail(Kind::kCorrupt, "consensus.frame", text("{}: {}", what, why_));
+    if (FixedReader::finish()) return {};
+    return fail(Kind::kCorrupt, "consensus.frame", text("{}: {}", what, why()));
   }
-
- private:
-  ByteView in_;
-  std::string why_;
 };
 
 }  // namespace hanse::consensus::detail
