@@ -28,7 +28,7 @@ void Peers::handle(transport::Event event, std::int64_t now_ns) {
   }
   const auto peer = pool_.peer_of(event.connection);
   if (!peer) {  // given up; what it holds of the windows goes with it
-    endpoint_.consumed(event.connection, event.stream, event.credit);
+    endpoint_.consumed(std::move(event));
     return;
   }
   PeerEvent out{.peer = *peer, .connection = event.connection, .stream = event.stream};
@@ -151,6 +151,14 @@ Status Peers::send(const PeerId& peer, std::uint64_t protocol, std::uint8_t type
 Status Peers::send_datagram(const PeerId& peer, Bytes body) {
   TRY(const ConnectionId connection, need(peer));
   return endpoint_.send_datagram(connection, std::move(body));
+}
+
+void Peers::consumed(PeerEvent frame) {
+  endpoint_.consumed({.type = transport::Event::Type::kFrame,
+                      .connection = frame.connection,
+                      .stream = frame.stream,
+                      .credit = frame.credit,
+                      .body = std::move(frame.body)});
 }
 
 Result<transport::ConnectionStats> Peers::stats(const PeerId& peer) const {

@@ -62,7 +62,7 @@ class Peers {
   Status send(const PeerId& peer, std::uint64_t protocol, std::uint8_t type, std::shared_ptr<const Bytes> body,
               std::int64_t now_ns);
   Status send_datagram(const PeerId& peer, Bytes body);
-  void consumed(const PeerEvent& frame) { endpoint_.consumed(frame.connection, frame.stream, frame.credit); }
+  void consumed(PeerEvent frame);  // its body's memory serves the next frames
 
   const PeerId& id() const { return endpoint_.id(); }
   bool connected(const PeerId& peer) const { return pool_.connection(peer).has_value(); }

@@ -66,8 +66,12 @@ struct Node {
     peers->on_deadline(driver->now_ns());
     PeerEvent event;
     while (peers->next_event(event)) {
-      if (event.type == Type::kFrame && consumes) peers->consumed(event);
-      events.push_back(std::move(event));
+      if (event.type != Type::kFrame || !consumes) {
+        events.push_back(std::move(event));
+        continue;
+      }
+      events.push_back({.type = event.type, .peer = event.peer, .body = event.body});
+      peers->consumed(std::move(event));
     }
   }
   std::size_t count(Type type) const {
@@ -155,9 +159,10 @@ TEST(Peers, a_reader_that_stops_holds_the_sender_back_and_is_told_of_room) {
   EXPECT_EQ(a.say(b, big).error().id(), "transport.full");
   b.consumes = true;
   ASSERT_TRUE(until({&a, &b}, [&] {
-    for (const PeerEvent& e : b.events)
-      if (e.credit > 0 && e.type == Type::kFrame) b.peers->consumed(e);
-    for (PeerEvent& e : b.events) e.credit = 0;
+    for (PeerEvent& e : b.events)
+      if (e.credit > 0)
+        b.peers->consumed(
+            {.connection = e.connection, .stream = e.stream, .credit = std::exchange(e.credit, 0)});
     return b.count(Type::kFrame) == sent && a.count(Type::kRoom) >= 1;
   })) << b.count(Type::kFrame) << " of " << sent;
   EXPECT_TRUE(a.say(b, big));

@@ -22,8 +22,8 @@ constexpr std::size_t kTopicBytesMax = 64;
 constexpr std::size_t kQueryPathBytesMax = 256;
 
 struct GrpcOptions {
-  std::string socket;  // path; its folder is made with mode 0700 when absent
-  std::string tcp;     // "127.0.0.1:50051", port 0 picks one; empty for none
+  std::string socket{};  // path; its folder is made with mode 0700 when absent
+  std::string tcp{};     // "127.0.0.1:50051", port 0 picks one; empty for none
   std::uint32_t calls_max = 64;
   std::uint32_t watches_max = 16;
   std::int64_t wait_ms_max = 30'000;

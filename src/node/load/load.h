@@ -28,10 +28,10 @@ constexpr double kRateMax = 1'000'000;
 constexpr double kSecondsMax = 86'400;
 
 struct LoadOptions {
-  std::string dir;                     // a folder of `hanse up`, for addresses and processes; or
-  std::vector<std::string> addresses;  // "unix:/path/api.sock", "127.0.0.1:50051"
-  double rate = 1'000;                 // transactions a second
-  double seconds = 10;                 // measured; warm-up comes before
+  std::string dir{};                     // a folder of `hanse up`, for addresses and processes; or
+  std::vector<std::string> addresses{};  // "unix:/path/api.sock", "127.0.0.1:50051"
+  double rate = 1'000;                   // transactions a second
+  double seconds = 10;                   // measured; warm-up comes before
   double warmup_seconds = 2;
   std::size_t size = 256;  // bytes of a body
   bool kill_leader = false;

@@ -15,7 +15,7 @@ struct RestartRunOptions {
   double seconds = 9;  // of load a round; the leader is killed after a third
   bool keep = false;   // the folder and its logs
   bool warm = false;   // nothing is dropped from the page cache
-  std::string net;     // a network that an earlier run kept, instead of a new one; kept again
+  std::string net{};   // a network that an earlier run kept, instead of a new one; kept again
 };
 
 // False when a transaction was lost or failed.
