@@ -185,8 +185,10 @@ Result<Evidence> decode_evidence(ByteView bytes) {
   return e;
 }
 
+namespace {
+
 // Of a view change, first as its purpose is the lower number, and votes.
-static Result<Fact> concealment(const Evidence& evidence) {
+Result<Fact> concealment(const Evidence& evidence) {
   const Statement& asked = evidence.first;
   const Statement& votes = evidence.second;
   if (asked.purpose != Purpose::kViewChange || votes.purpose != Purpose::kVotes || asked.replica != votes.replica ||
@@ -198,7 +200,9 @@ static Result<Fact> concealment(const Evidence& evidence) {
   TRY(const ViewChange vc, decode_view_change_claims(evidence.claims));
   if (vc.epoch != asked.epoch || vc.replica != asked.replica || vc.view != asked.view ||
       statement_of(vc).ids != asked.ids)
-    return no_contradiction("found claims that are not those of the view change");
+    return no_contradiction(text("found claims of replica {} for view {} in epoch {}, expected those behind the "
+                                 "signature of replica {} for view {} in epoch {}",
+                                 vc.replica, vc.view, vc.epoch, asked.replica, asked.view, asked.epoch));
   for (std::size_t i = 0; i < votes.ids.size(); ++i)
     if (conceals(vc, votes.view, votes.first + i, votes.ids[i]))
       return Fact{.purpose = Purpose::kViewChange,
@@ -209,6 +213,8 @@ static Result<Fact> concealment(const Evidence& evidence) {
   return no_contradiction(
       text("found nothing from place {} on that the view change {} conceals", votes.first, asked.view));
 }
+
+}  // namespace
 
 Result<Fact> contradiction(const Evidence& evidence) {
   const Statement& a = evidence.first;
