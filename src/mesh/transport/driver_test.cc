@@ -66,7 +66,7 @@ void transfers(bool segments, const char* listen) {
   const auto frames = [&] { return std::ranges::count(b.events, Event::Type::kFrame, &Event::type); };
   ASSERT_TRUE(until({&a, &b}, [&] { return frames() == 20; })) << frames();
   for (const Event& e : b.events) EXPECT_TRUE(e.type != Event::Type::kFrame || e.body == body);
-  const DriverStats sent = a.driver->stats();
+  const SocketStats sent = a.driver->stats();
   EXPECT_EQ(sent.segments, segments);
   EXPECT_GE(sent.datagrams_out, 20u * kFrameBodyMax / kPacketMax);
   if (segments) {

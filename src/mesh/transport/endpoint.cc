@@ -49,6 +49,8 @@ Status Endpoint::cancel(ConnectionId connection, StreamId stream, CloseCode code
 Status Endpoint::send_datagram(ConnectionId connection, Bytes body) {
   return core_->send_datagram(connection, std::move(body));
 }
+std::size_t Endpoint::datagram_room(ConnectionId connection) const { return core_->datagram_room(connection); }
+void Endpoint::keep_alive(ConnectionId connection, std::int64_t every_ns) { core_->keep_alive(connection, every_ns); }
 void Endpoint::consumed(ConnectionId connection, StreamId stream, std::uint64_t credit) {
   core_->consumed(connection, stream, credit);
 }

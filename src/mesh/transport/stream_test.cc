@@ -216,7 +216,7 @@ TEST(Limit, of_streams_refuses_the_next_one) {
 
 TEST(Limit, of_datagrams_in_size_and_number) {
   Pair p;
-  EXPECT_EQ(p.ea().send_datagram(p.here, Bytes(kDatagramMax + 1)).error().id(), "transport.frame");
+  EXPECT_EQ(p.ea().send_datagram(p.here, Bytes(p.ea().datagram_room(p.here) + 1)).error().id(), "transport.frame");
   for (std::size_t i = 0; i < kDatagramsQueuedMax; ++i) EXPECT_TRUE(p.ea().send_datagram(p.here, Bytes(kDatagramMax)));
   EXPECT_EQ(p.ea().send_datagram(p.here, Bytes(1)).error().id(), "transport.full");
   ASSERT_TRUE(p.run(20'000 * kMs, [&] { return p.b().count(Event::Type::kDatagram) == kDatagramsQueuedMax; }));

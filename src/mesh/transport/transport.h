@@ -49,7 +49,7 @@ using PeerId = AccountId;  // crypto::account_id of the peer's ML-DSA key
 using StreamId = std::int64_t;
 using ConnectionId = std::uint64_t;  // never used twice in one endpoint
 
-constexpr std::size_t kDatagramMax = 1100;       // a datagram of the application, fits the smallest packet
+constexpr std::size_t kDatagramMax = 1100;       // a datagram of the application that fits the smallest packet
 constexpr std::size_t kDatagramsQueuedMax = 64;  // a connection
 constexpr std::size_t kPacketMax = 1452;         // of UDP payload that we send
 constexpr std::size_t kBatchMax = 44;            // packets of one Batch: what one UDP_SEGMENT send can take
@@ -153,6 +153,7 @@ struct Batch {  // datagrams of one path: all of segment bytes, the last one per
   std::size_t segment = 0;
   std::size_t sent = 0;  // of those bytes that are gone already: for who sends in parts
   std::uint8_t ecn = 0;
+  std::uint8_t ttl = 0;  // 0: the system's
 };
 
 struct ConnectionStats {
@@ -161,8 +162,11 @@ struct ConnectionStats {
   bool up = false;
   bool early = false;                           // 0-RTT was taken
   std::int64_t begun_ns = 0, handshake_ns = 0;  // handshake_ns: instant it completed here, 0 before
+  std::int64_t heard_ns = 0;                    // the last packet that its keys opened, 0 before
   std::uint64_t bytes_in = 0, bytes_out = 0;    // UDP payload
   std::uint64_t send_bytes = 0;                 // wait or are not acknowledged
+  std::uint64_t flight_bytes = 0;               // in packets that are sent, neither acknowledged nor lost
+  std::size_t packet_bytes = 0;                 // of the largest packet on its path, as found so far
   std::int64_t rtt_ns = 0;
   std::uint64_t cwnd_bytes = 0, bytes_lost = 0;
 };
@@ -212,7 +216,12 @@ class Endpoint {
   Status end(ConnectionId connection, StreamId stream);  // behind the frames sent so far
   // Gives up what was not delivered: the peer sees kReset, never part of a frame. Stops reading too.
   Status cancel(ConnectionId connection, StreamId stream, CloseCode code);
+  // At most datagram_room() bytes, which is kDatagramMax at least and changes with the path; what is larger than a
+  // packet of the path that it goes out on is lost.
   Status send_datagram(ConnectionId connection, Bytes body);
+  std::size_t datagram_room(ConnectionId connection) const;  // 0: no connection
+  // Asks the peer for a sign of life so long after the last packet that was sent; 0 (the default): never.
+  void keep_alive(ConnectionId connection, std::int64_t every_ns);
   void consumed(ConnectionId connection, StreamId stream, std::uint64_t credit);
   // The same for a kFrame event, and its body's memory serves the next frames.
   void consumed(Event event);

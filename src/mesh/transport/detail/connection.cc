@@ -208,7 +208,15 @@ const Connection::Slot* Connection::slot_of(const Path& path) {
     slot.heard_ts = ts;
     return &slot;
   }
-  return inbound && !handshaking() ? &add_slot(path) : nullptr;
+  if (inbound) return handshaking() ? nullptr : &add_slot(path);
+  // The uplink of a dialer has another address than before, of which its peer may know nothing yet.
+  const std::uint32_t current = current_serial();
+  const auto moved = std::ranges::find_if(slots_, [&](const Slot& slot) {
+    return slot.serial == current && slot.path.remote == path.remote && slot.path.local.port == path.local.port;
+  });
+  if (moved == slots_.end()) return nullptr;
+  moved->path.local.ip = path.local.ip;
+  return &*moved;
 }
 
 const Connection::Slot& Connection::add_slot(const Path& path) {
@@ -256,8 +264,12 @@ Status Connection::read(const Path& path, ByteView datagram, std::uint8_t ecn, n
   virtual_path(slot->serial, where);
   const ngtcp2_pkt_info info{.ecn = static_cast<std::uint8_t>(ecn & NGTCP2_ECN_MASK)};
   const int code = ngtcp2_conn_read_pkt(conn_, &where.path, &info, datagram.data(), datagram.size(), ts);
-  if (code == 0) return {};
-  return std::unexpected(why(code));
+  if (code != 0) return std::unexpected(why(code));
+  ngtcp2_conn_info facts{};
+  ngtcp2_conn_get_conn_info(conn_, &facts);
+  if (facts.pkt_recv > packets_in_) heard_ts_ = ts;
+  packets_in_ = facts.pkt_recv;
+  return {};
 }
 
 Status Connection::write(Batch& out, std::size_t max_packets, ngtcp2_tstamp ts) {
@@ -376,9 +388,12 @@ ConnectionStats Connection::stats() const {
           .early = early_ && SSL_get_early_data_status(ssl_.get()) == SSL_EARLY_DATA_ACCEPTED,
           .begun_ns = 0,
           .handshake_ns = 0,
+          .heard_ns = 0,
           .bytes_in = bytes_in_,
           .bytes_out = bytes_out_,
           .send_bytes = send_bytes_,
+          .flight_bytes = info.bytes_in_flight,
+          .packet_bytes = ngtcp2_conn_get_path_max_tx_udp_payload_size(conn_),
           .rtt_ns = static_cast<std::int64_t>(info.smoothed_rtt),
           .cwnd_bytes = info.cwnd,
           .bytes_lost = info.bytes_lost};

@@ -86,6 +86,10 @@ class Connection final : private FrameSink {
   Status end(StreamId stream);
   Status cancel(StreamId stream, CloseCode code);
   Status send_datagram(Bytes body);
+  std::size_t datagram_room() const;
+  void keep_alive(std::uint64_t every_ns) {
+    ngtcp2_conn_set_keep_alive_timeout(conn_, every_ns == 0 ? UINT64_MAX : every_ns);
+  }
   void consumed(StreamId stream, std::uint64_t credit);
   Result<Hash32> binding() const;
   ConnectionStats stats() const;
@@ -98,6 +102,7 @@ class Connection final : private FrameSink {
   std::vector<Cid> cids;  // that lead here
   std::vector<ResetToken> reset_tokens;
   ngtcp2_tstamp begun_ts = 0, handshake_ts = 0;
+  ngtcp2_tstamp heard_ts() const { return heard_ts_; }
   bool up() const { return up_; }
   bool early() const { return early_ && !up_; }
   bool handshaking() const { return handshake_ts == 0; }
@@ -174,6 +179,8 @@ class Connection final : private FrameSink {
   std::vector<Slot> slots_;
   std::uint32_t next_serial_ = 1;
   std::uint64_t bytes_in_ = 0, bytes_out_ = 0;
+  std::uint64_t packets_in_ = 0;  // that opened
+  ngtcp2_tstamp heard_ts_ = 0;    // the last one
 
   std::map<StreamId, std::unique_ptr<Stream>> streams_;
   std::array<std::deque<Stream*>, kPriorities> ready_;

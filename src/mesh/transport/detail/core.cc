@@ -266,6 +266,7 @@ bool Endpoint::Core::transmit(Batch& out, std::int64_t now_ns, std::size_t max_p
   const ngtcp2_tstamp ts = tick(now_ns);
   out.buffer.resize(kBatchMax * kPacketMax);
   out.sent = 0;
+  out.ttl = 0;
   if (!outgoing_.empty()) {
     const Outgoing& first = outgoing_.front();
     std::ranges::copy(first.bytes, out.buffer.begin());
@@ -421,6 +422,18 @@ Status Endpoint::Core::cancel(ConnectionId id, StreamId stream, CloseCode code) 
   return connection->cancel(stream, code);
 }
 
+void Endpoint::Core::keep_alive(ConnectionId id, std::int64_t every_ns) {
+  Connection* connection = find(id);
+  if (connection == nullptr) return;
+  connection->keep_alive(static_cast<std::uint64_t>(std::max<std::int64_t>(every_ns, 0)));
+  touch(*connection);
+}
+
+std::size_t Endpoint::Core::datagram_room(ConnectionId id) const {
+  const Connection* connection = find(id);
+  return connection == nullptr ? 0 : connection->datagram_room();
+}
+
 Status Endpoint::Core::send_datagram(ConnectionId id, Bytes body) {
   TRY(Connection * connection, must_find(id));
   touch(*connection);
@@ -459,6 +472,7 @@ Result<ConnectionStats> Endpoint::Core::stats(ConnectionId id) const {
   ConnectionStats out = connection->stats();
   out.begun_ns = to_ns(connection->begun_ts);
   out.handshake_ns = to_ns(connection->handshake_ts);
+  out.heard_ns = to_ns(connection->heard_ts());
   return out;
 }
 

@@ -60,6 +60,8 @@ class Endpoint::Core final : private detail::Host {
   Status end(ConnectionId connection, StreamId stream);
   Status cancel(ConnectionId connection, StreamId stream, CloseCode code);
   Status send_datagram(ConnectionId connection, Bytes body);
+  std::size_t datagram_room(ConnectionId connection) const;
+  void keep_alive(ConnectionId connection, std::int64_t every_ns);
   void consumed(ConnectionId connection, StreamId stream, std::uint64_t credit);
   void consumed(Event event);
   Result<Hash32> binding(ConnectionId connection) const;

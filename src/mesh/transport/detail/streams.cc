@@ -273,11 +273,18 @@ Status Connection::cancel(StreamId number, CloseCode code) {
   return {};
 }
 
+// What a packet of the path holds beside its head (RFC 9000, 17.3.1: flags, the peer's id, packet number), the frame's
+// head (RFC 9221, 4) and the AEAD's tag.
+std::size_t Connection::datagram_room() const {
+  constexpr std::size_t kAround = 1 + kCidSize + 4 + 3 + 16;
+  return std::max(kDatagramMax, ngtcp2_conn_get_path_max_tx_udp_payload_size(conn_) - kAround);
+}
+
 Status Connection::send_datagram(Bytes body) {
-  if (body.size() > kDatagramMax)
-    return fail(Kind::kInvalid, "transport.frame",
-                text("found a datagram of {} bytes, expected at most {}", body.size(), kDatagramMax));
   if (!up_) return fail(Kind::kNotFound, "transport.no_connection", "the connection is not up");
+  if (body.size() > datagram_room())
+    return fail(Kind::kInvalid, "transport.frame",
+                text("found a datagram of {} bytes, expected at most {}", body.size(), datagram_room()));
   if (datagrams_.size() == kDatagramsQueuedMax)
     return fail(Kind::kExhausted, "transport.full", text("found {} datagrams that wait already", kDatagramsQueuedMax));
   datagrams_.push_back(std::move(body));
@@ -317,6 +324,10 @@ void Connection::charge(const Stream& stream, std::size_t bytes) {
 
 ngtcp2_ssize Connection::write_datagram(ngtcp2_path* path, ngtcp2_pkt_info* info, std::uint8_t* out, std::size_t size,
                                         ngtcp2_tstamp ts) {
+  if (datagrams_.front().size() > datagram_room()) {  // queued for a path of larger packets
+    datagrams_.pop_front();
+    return NGTCP2_ERR_WRITE_MORE;
+  }
   const Bytes& body = datagrams_.front();
   int accepted = 0;
   const ngtcp2_ssize wrote =

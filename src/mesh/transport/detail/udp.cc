@@ -110,13 +110,15 @@ Fd::~Fd() {
   if (fd_ >= 0) close(fd_);
 }
 
-struct UdpSocket::Inbox {
+struct UdpInbox {
   std::vector<std::uint8_t> bytes = std::vector<std::uint8_t>(kMessages * kMessageMax);
   std::array<std::array<char, kControlMax>, kMessages> control;
   std::array<sockaddr_storage, kMessages> from;
   std::array<iovec, kMessages> vectors;
   std::array<mmsghdr, kMessages> messages;
 };
+
+std::shared_ptr<UdpInbox> make_inbox() { return std::make_shared<UdpInbox>(); }
 
 Status UdpSocket::set_up(const Address& address, bool segments) {
   const bool v4 = address.is_v4();
@@ -137,18 +139,18 @@ Status UdpSocket::set_up(const Address& address, bool segments) {
   size = sizeof where;
   if (getsockname(fd(), reinterpret_cast<sockaddr*>(&where), &size) != 0) return no_listen(address, "getsockname");
   address_ = from(where);
-  inbox_ = std::make_shared<Inbox>();
   return {};
 }
 
-Result<UdpSocket> UdpSocket::open(const Address& address, bool segments) {
+Result<UdpSocket> UdpSocket::open(const Address& address, bool segments, std::shared_ptr<UdpInbox> inbox) {
   UdpSocket out;
+  out.inbox_ = std::move(inbox);
   TRY_OK(out.set_up(address, segments));
   return out;
 }
 
 bool UdpSocket::receive(const Take& take, UdpCounts& counts) {
-  Inbox& in = *inbox_;
+  UdpInbox& in = *inbox_;
   for (int call = 0; call < kCallsPerTurnMax; ++call) {
     for (std::size_t i = 0; i < kMessages; ++i) {
       in.vectors[i] = {.iov_base = in.bytes.data() + i * kMessageMax, .iov_len = kMessageMax};
@@ -179,7 +181,7 @@ bool UdpSocket::receive(const Take& take, UdpCounts& counts) {
   return true;
 }
 
-int UdpSocket::send_once(const Batch& batch, std::size_t at, std::size_t size) {
+int UdpSocket::send_once(const Batch& batch, std::size_t at, std::size_t size, bool from_there) {
   sockaddr_storage to;
   alignas(cmsghdr) char control[kControlMax] = {};
   iovec vector{.iov_base = const_cast<std::uint8_t*>(batch.buffer.data()) + at, .iov_len = size};
@@ -191,11 +193,12 @@ int UdpSocket::send_once(const Batch& batch, std::size_t at, std::size_t size) {
   message.msg_control = control;
   if (size > batch.segment) add_control(message, SOL_UDP, UDP_SEGMENT, static_cast<std::uint16_t>(batch.segment));
   const bool v4 = address_.is_v4();
-  if (v4 && names_an_address(batch.path.local)) {
+  from_there = from_there && names_an_address(batch.path.local);
+  if (v4 && from_there) {
     in_pktinfo info{};
     std::memcpy(&info.ipi_spec_dst, batch.path.local.ip.data() + 12, 4);
     add_control(message, IPPROTO_IP, IP_PKTINFO, info);
-  } else if (!v4 && names_an_address(batch.path.local)) {
+  } else if (from_there) {
     in6_pktinfo info{};
     std::memcpy(&info.ipi6_addr, batch.path.local.ip.data(), 16);
     add_control(message, IPPROTO_IPV6, IPV6_PKTINFO, info);
@@ -203,6 +206,10 @@ int UdpSocket::send_once(const Batch& batch, std::size_t at, std::size_t size) {
   if (batch.ecn != 0) {
     const int ecn = batch.ecn;
     v4 ? add_control(message, IPPROTO_IP, IP_TOS, ecn) : add_control(message, IPPROTO_IPV6, IPV6_TCLASS, ecn);
+  }
+  if (batch.ttl != 0) {
+    const int ttl = batch.ttl;
+    v4 ? add_control(message, IPPROTO_IP, IP_TTL, ttl) : add_control(message, IPPROTO_IPV6, IPV6_HOPLIMIT, ttl);
   }
   if (message.msg_controllen == 0) message.msg_control = nullptr;
   return sendmsg(fd(), &message, MSG_DONTWAIT) >= 0 ? 0 : errno;
@@ -212,7 +219,9 @@ bool UdpSocket::send(Batch& batch, UdpCounts& counts) {
   while (batch.size > 0) {
     const std::size_t size = segments_ ? batch.size : std::min(batch.segment, batch.size);
     const std::size_t at = batch.sent;
-    const int error = send_once(batch, at, size);
+    int error = send_once(batch, at, size, true);
+    // The address may have left this machine since: the system chooses another.
+    if (error == EINVAL || error == EADDRNOTAVAIL || error == ENETUNREACH) error = send_once(batch, at, size, false);
     if (error == EINTR) continue;
     if (error == EAGAIN || error == EWOULDBLOCK) return false;
     if (error != 0 && size > batch.segment && (error == EIO || error == EINVAL || error == EMSGSIZE)) {

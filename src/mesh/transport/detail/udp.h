@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "mesh/transport/driver.h"
+#include "mesh/transport/sockets.h"
 
 namespace hanse::transport::detail {
 
@@ -35,9 +35,12 @@ struct UdpCounts {  // written by one thread, read by any
       lost{0};
 };
 
+struct UdpInbox;  // what one call receives into; the sockets of one thread share it
+std::shared_ptr<UdpInbox> make_inbox();
+
 class UdpSocket {
  public:
-  static Result<UdpSocket> open(const Address& address, bool segments);
+  static Result<UdpSocket> open(const Address& address, bool segments, std::shared_ptr<UdpInbox> inbox);
 
   using Take = std::function<void(const Path& path, ByteView datagram, std::uint8_t ecn)>;
   // Receives what waits, a bounded number of calls; answers false when the socket is empty.
@@ -52,13 +55,12 @@ class UdpSocket {
  private:
   UdpSocket() = default;
   Status set_up(const Address& address, bool segments);
-  int send_once(const Batch& batch, std::size_t at, std::size_t size);
+  int send_once(const Batch& batch, std::size_t at, std::size_t size, bool from_there);
 
   Fd fd_;
   Address address_;
   bool segments_ = false;
-  struct Inbox;
-  std::shared_ptr<Inbox> inbox_;  // shared only because its type is not known here
+  std::shared_ptr<UdpInbox> inbox_;
 };
 
 }  // namespace hanse::transport::detail
