@@ -41,6 +41,7 @@ room(mesh/channel 2 USES codec crypto exec logging LIBS OpenSSL::SSL OpenSSL::Cr
 room(mesh/transport 2 USES crypto LIBS PkgConfig::NGTCP2 OpenSSL::SSL OpenSSL::Crypto
      TEST_LIBS PkgConfig::NGTCP2 OpenSSL::SSL OpenSSL::Crypto TEST_SOURCES world_test.cc)
 room(mesh/peers 2 USES crypto transport)
+room(mesh/relay 2 USES peers)
 room(mesh/gossip 2 USES codec crypto)
 room(mesh/discovery 2 USES codec crypto)
 

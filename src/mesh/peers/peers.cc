@@ -15,6 +15,7 @@ void Peers::handle(transport::Event event, std::int64_t now_ns) {
   using In = transport::Event::Type;
   using Out = PeerEvent::Type;
   if (event.type == In::kUp) {
+    paths_[event.connection] = event.path;
     pool_.up({.connection = event.connection,
               .peer = event.peer,
               .inbound = event.inbound,
@@ -23,15 +24,18 @@ void Peers::handle(transport::Event event, std::int64_t now_ns) {
     return act(now_ns);
   }
   if (event.type == In::kDown) {
+    paths_.erase(event.connection);
     pool_.down(event.connection, *event.error, now_ns);
     return act(now_ns);
   }
+  if (event.type == In::kPath && event.code == 0) paths_[event.connection] = event.path;
   const auto peer = pool_.peer_of(event.connection);
   if (!peer) {  // given up; what it holds of the windows goes with it
     endpoint_.consumed(std::move(event));
     return;
   }
-  PeerEvent out{.peer = *peer, .connection = event.connection, .stream = event.stream};
+  PeerEvent out{
+      .peer = *peer, .inbound = event.inbound, .connection = event.connection, .stream = event.stream};
   switch (event.type) {
     case In::kHello:
       out.type = Out::kHello;
@@ -49,6 +53,12 @@ void Peers::handle(transport::Event event, std::int64_t now_ns) {
       out.type = Out::kDatagram;
       out.body = std::move(event.body);
       pool_.used(*peer, now_ns);
+      break;
+    case In::kPath:
+      if (pool_.connection(*peer) != event.connection) return;
+      out.type = Out::kPath;
+      out.path = event.path;
+      out.code = event.code;
       break;
     case In::kRoom: out.type = Out::kRoom; break;
     case In::kReset:  // the peer does not read it: the next frame opens another
@@ -79,10 +89,13 @@ void Peers::act(std::int64_t now_ns) {
       case In::kMoved:
         leave_streams(action.peer);
         streams_[action.peer].connection = action.connection;
-        continue;
+        out.type = Out::kMoved;
+        place(out);
+        break;
       case In::kUp:
         streams_[action.peer] = {.connection = action.connection, .by_protocol = {}};
         out.type = Out::kUp;
+        place(out);
         break;
       case In::kDown:
         streams_.erase(action.peer);
@@ -93,6 +106,11 @@ void Peers::act(std::int64_t now_ns) {
     out.error = std::move(action.error);
     events_.push_back(std::move(out));
   }
+}
+
+void Peers::place(PeerEvent& event) const {
+  if (const auto path = paths_.find(event.connection); path != paths_.end()) event.path = path->second;
+  if (const auto stats = endpoint_.stats(event.connection)) event.inbound = stats->inbound;
 }
 
 // What they hold is still delivered while the old connection is read.
@@ -146,6 +164,11 @@ Status Peers::send(const PeerId& peer, std::uint64_t protocol, std::uint8_t type
   TRY_OK(endpoint_.send(connection, stream->second, type, std::move(body)));
   pool_.used(peer, now_ns);
   return {};
+}
+
+Status Peers::send_control(const PeerId& peer, std::uint8_t type, std::shared_ptr<const Bytes> body) {
+  TRY(const ConnectionId connection, need(peer));
+  return endpoint_.send_control(connection, type, std::move(body));
 }
 
 Status Peers::send_datagram(const PeerId& peer, Bytes body) {

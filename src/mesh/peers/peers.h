@@ -23,10 +23,12 @@ struct PeersOptions {
 
 struct PeerEvent {
   enum class Type : std::uint8_t {
-    kUp,        // the peer is connected
+    kUp,        // the peer is connected, on path
+    kMoved,     // another connection of it counts from now on
     kHello,     // hello: what it says of itself; again when another connection counts
     kFrame,     // protocol, frame_type, body: give it to consumed() when it has been worked on
     kDatagram,  // body
+    kPath,      // path: its connection goes on there from now on (code 0), or could not move there (code 1)
     kRoom,      // send() may be tried again after transport.full
     kDown,      // error: it is not connected any more
     kFailed,    // error: no address answered; a wanted peer is tried again
@@ -36,6 +38,9 @@ struct PeerEvent {
   std::uint64_t protocol = 0;
   std::uint8_t frame_type = 0;
   Bytes body{};
+  std::uint64_t code = 0;
+  bool inbound = false;
+  transport::Path path{};
   std::optional<transport::Hello> hello{};
   std::optional<Error> error{};
   ConnectionId connection = 0;  // these three for consumed()
@@ -61,6 +66,7 @@ class Peers {
 
   Status send(const PeerId& peer, std::uint64_t protocol, std::uint8_t type, std::shared_ptr<const Bytes> body,
               std::int64_t now_ns);
+  Status send_control(const PeerId& peer, std::uint8_t type, std::shared_ptr<const Bytes> body);
   Status send_datagram(const PeerId& peer, Bytes body);
   void consumed(PeerEvent frame);  // its body's memory serves the next frames
 
@@ -72,6 +78,7 @@ class Peers {
  private:
   void act(std::int64_t now_ns);
   void leave_streams(const PeerId& peer);
+  void place(PeerEvent& event) const;
   Result<ConnectionId> need(const PeerId& peer) const;
 
   transport::Endpoint& endpoint_;
@@ -82,6 +89,7 @@ class Peers {
     std::map<std::uint64_t, transport::StreamId> by_protocol;
   };
   std::map<PeerId, Streams> streams_;  // that we opened on the connection that counts
+  std::map<ConnectionId, transport::Path> paths_;  // of what is up
   std::deque<PeerEvent> events_;
 };
 

@@ -32,7 +32,7 @@ Pool::Pool(PoolOptions options)
 
 // ---- what is wanted ------------------------------------------------------------------------------------------------
 
-Result<Pool::Peers::iterator> Pool::know(const PeerId& peer, std::vector<Address> addresses) {
+Result<Pool::Peers::iterator> Pool::know(const PeerId& peer, std::vector<Address> addresses, std::int64_t now_ns) {
   if (peer == options_.self) return fail(Kind::kInvalid, "peers.self", "found our own id, expected a peer's");
   if (addresses.size() > kAddressesMax)
     return fail(Kind::kInvalid, "peers.address",
@@ -44,18 +44,24 @@ Result<Pool::Peers::iterator> Pool::know(const PeerId& peer, std::vector<Address
     at = peers_.emplace(peer, Peer{}).first;
   }
   if (!addresses.empty()) {
-    std::ranges::stable_partition(addresses, [](const Address& a) { return !a.is_v4(); });
-    at->second.addresses = std::move(addresses);
-    if (at->second.next_address > at->second.addresses.size()) at->second.next_address = 0;
+    std::ranges::stable_sort(addresses, {}, [](const Address& a) { return a.is_carried() ? 2 : a.is_v4() ? 1 : 0; });
+    Peer& p = at->second;
+    p.addresses = std::move(addresses);
+    if (p.next_address > p.addresses.size()) p.next_address = 0;
+    if (p.trying && p.dial_ns == kNever && p.next_address < p.addresses.size()) {  // one more for the round
+      p.dial_ns = now_ns;
+      schedule(at);
+    }
   }
   return at;
 }
 
 Status Pool::want(const PeerId& peer, std::vector<Address> addresses, std::int64_t now_ns) {
   const bool told = !addresses.empty();
-  TRY(const auto at, know(peer, std::move(addresses)));
+  TRY(const auto at, know(peer, std::move(addresses), now_ns));
   Peer& p = at->second;
   p.wanted = true;
+  if (p.trying) on_deadline(now_ns);
   if (p.active || p.trying || p.addresses.empty()) return {};
   if (told || p.dial_ns == kNever) {  // a new address is tried at once
     p.wait_ms = 0;
@@ -69,8 +75,9 @@ Status Pool::want(const PeerId& peer, std::vector<Address> addresses, std::int64
 
 Status Pool::dial(const PeerId& peer, std::vector<Address> addresses, std::int64_t now_ns) {
   if (addresses.empty()) return fail(Kind::kInvalid, "peers.address", "found no address, expected one at least");
-  TRY(const auto at, know(peer, std::move(addresses)));
+  TRY(const auto at, know(peer, std::move(addresses), now_ns));
   Peer& p = at->second;
+  if (p.trying) on_deadline(now_ns);
   if (p.active || p.trying) return {};
   p.next_address = 0;
   p.dial_ns = now_ns;
@@ -240,6 +247,7 @@ bool Pool::newer_counts(const PeerId& peer, const Link& newer, const Link& older
 
 bool Pool::has_room(const Link& link) const {
   if (!link.inbound) return true;
+  if (link.remote.is_carried()) return inbound_ < options_.limits.inbound_max;
   const auto near = prefixes_.find(prefix_of(link.remote));
   return inbound_ < options_.limits.inbound_max &&
          (near == prefixes_.end() || near->second < options_.limits.prefix_max);
@@ -269,7 +277,7 @@ void Pool::up(const PoolUp& up, std::int64_t now_ns) {
   ++links_;
   if (link.inbound) {
     ++inbound_;
-    ++prefixes_[prefix_of(link.remote)];
+    if (!link.remote.is_carried()) ++prefixes_[prefix_of(link.remote)];
   }
   if (!p.active) {
     p.active = link;
@@ -303,6 +311,7 @@ void Pool::forget_link(const Link& link) {
   --links_;
   if (!link.inbound) return;
   --inbound_;
+  if (link.remote.is_carried()) return;
   const auto near = prefixes_.find(prefix_of(link.remote));
   if (--near->second == 0) prefixes_.erase(near);
 }

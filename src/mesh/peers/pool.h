@@ -6,10 +6,10 @@
 // read for kDrainNs more, as the peer may not know yet, and is taken back when the first is lost meanwhile. What was
 // sent on a connection that lost may be lost with it: protocols repeat.
 // A wanted peer is dialed again for ever, 1 s to 300 s apart, and never evicted. Addresses are tried 250 ms apart, IPv6
-// first, until one answers; at most dials_max at once and dials_per_second.
+// first and circuits last, until one answers; at most dials_max at once and dials_per_second.
 // Above high_water connections those that nobody wants are closed down to low_water: the lowest score first, then the
 // one that the application used longest ago. Whoever dials us from a network (a /24 or a /48) that has prefix_max
-// inbound connections is refused.
+// inbound connections is refused; those through a circuit count for the relay alone.
 //
 // Threads: one. Errors of calls: peers.limit (exhausted: peers), peers.address (invalid: none, or too many), peers.self
 // (invalid). Errors that actions carry: those of transport, peers.unreachable (unavailable: no address answered),
@@ -129,7 +129,7 @@ class Pool {
   };
   using Peers = std::map<PeerId, Peer>;
 
-  Result<Peers::iterator> know(const PeerId& peer, std::vector<Address> addresses);
+  Result<Peers::iterator> know(const PeerId& peer, std::vector<Address> addresses, std::int64_t now_ns);
   void forget_idle(Peers::iterator at);
   void schedule(Peers::iterator at);
   void try_dial(Peers::iterator at, std::int64_t now_ns);

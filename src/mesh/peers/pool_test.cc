@@ -389,5 +389,30 @@ TEST(Pool, whatever_races_and_breaks_both_ends_agree_on_one_connection) {
   }
 }
 
+Address circuit(std::uint8_t n) { return *transport::parse_address(text("[fd57:2::{}]:1", n)); }
+
+TEST(Dials, go_to_circuits_last_and_take_one_that_comes_while_they_are_under_way) {
+  Alone a;
+  ASSERT_TRUE(a.pool.want(id_of(1), {circuit(1), v6(1), v4(1)}, a.now));
+  EXPECT_EQ(a.actions(), "dial [2001:db8:1::1]:12000");
+  EXPECT_EQ(a.wait(kRaceGapNs), "dial 10.0.1.1:12000");
+  EXPECT_EQ(a.wait(kRaceGapNs), "dial [fd57:2::1]:1");
+  EXPECT_EQ(a.wait(kRaceGapNs), "");
+  ASSERT_TRUE(a.pool.want(id_of(1), {v6(1), v4(1), circuit(1), circuit(2)}, a.now));
+  EXPECT_EQ(a.actions(), "dial [fd57:2::2]:1") << "at once";
+}
+
+TEST(Prefix, of_circuits_is_the_relays_affair) {
+  Alone a({.prefix_max = 1});
+  a.inbound(101, 1, circuit(1));
+  a.inbound(102, 2, circuit(2));
+  EXPECT_EQ(a.actions(), "up 101, up 102");
+  a.pool.down(101, reset(), a.now);
+  EXPECT_EQ(a.actions(), "down transport.closed");
+  a.inbound(103, 3, v4(1, 1));
+  a.inbound(104, 4, v4(1, 2));
+  EXPECT_EQ(a.actions(), "up 103, close 104 107");
+}
+
 }  // namespace
 }  // namespace hanse::peers

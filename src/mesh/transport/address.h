@@ -1,5 +1,6 @@
 // Addresses of datagrams: numeric only, IPv4 as ::ffff:a.b.c.d, so that one comparison and one hash serve both.
-//   Address   16 bytes of IP and a port; all zero = not known
+//   Address   16 bytes of IP and a port; all zero = not known. fd57:2::/32 is no place but a circuit through another
+//             node (is_carried), which rooms above give their meaning
 //   Path      which of our addresses, and who is at the other end
 // Threads: plain values. Errors: transport.address (invalid).
 #pragma once
@@ -19,6 +20,7 @@ struct Address {
   std::uint16_t port = 0;
 
   bool is_v4() const;
+  bool is_carried() const { return ip[0] == 0xfd && ip[1] == 0x57 && ip[2] == 0 && ip[3] == 2; }
   friend auto operator<=>(const Address&, const Address&) = default;
 };
 
