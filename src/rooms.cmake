@@ -42,6 +42,7 @@ room(mesh/transport 2 USES crypto LIBS PkgConfig::NGTCP2 OpenSSL::SSL OpenSSL::C
      TEST_LIBS PkgConfig::NGTCP2 OpenSSL::SSL OpenSSL::Crypto TEST_SOURCES world_test.cc)
 room(mesh/peers 2 USES crypto transport)
 room(mesh/relay 2 USES peers)
+room(mesh/reach 2 USES crypto transport peers relay nat)
 room(mesh/gossip 2 USES codec crypto)
 room(mesh/discovery 2 USES codec crypto)
 

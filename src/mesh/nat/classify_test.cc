@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "mesh/nat/detail/simulated_net.h"
+#include "mesh/nat/simulated_net.h"
 #include "mesh/nat/reflector.h"
 
 namespace hanse::nat {

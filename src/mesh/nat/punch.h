@@ -67,6 +67,8 @@ class PunchSession {
 
   PunchState state() const { return state_; }
   PunchPlan plan() const { return plan_; }
+  bool initiator() const { return options_.initiator; }
+  std::uint16_t hard_sockets() const { return options_.offer.hard_sockets; }
   const std::optional<PunchPath>& path() const { return path_; }  // when kDone
   std::uint64_t probes() const { return probes_; }
 

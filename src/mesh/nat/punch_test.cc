@@ -2,29 +2,12 @@
 
 #include <gtest/gtest.h>
 
-#include "mesh/nat/detail/simulated_net.h"
+#include "mesh/nat/simulated_net.h"
 
 namespace hanse::nat {
 namespace {
 
-using detail::NatOptions;
-
-enum NatKind { kOpen, kFullCone, kAddressRestricted, kModerate, kCounting, kStrict, kKinds, kFirewall };
-constexpr const char* kKindNames[] = {"open", "full_cone", "addr_restr", "moderate", "counting", "strict"};
-
-NatOptions nat_of(NatKind kind) {
-  constexpr Mapping kE = Mapping::kEndpoint, kP = Mapping::kAddressPort;
-  constexpr Filtering kAny = Filtering::kEndpoint, kIp = Filtering::kAddress, kPort = Filtering::kAddressPort;
-  switch (kind) {
-    case kFullCone: return {kE, kAny, PortRule::kRandom, 1, false, {}, 0};
-    case kAddressRestricted: return {kE, kIp, PortRule::kRandom, 1, false, {}, 0};
-    case kModerate: return {kE, kPort, PortRule::kPreserved, 1, false, {}, 0};
-    case kCounting: return {kP, kPort, PortRule::kDelta, 2, false, {}, 0};
-    case kStrict: return {kP, kPort, PortRule::kRandom, 1, false, {}, 0};
-    case kFirewall: return {Mapping::kNone, kPort, PortRule::kPreserved, 1, false, {}, 0};
-    default: return {Mapping::kNone, kAny, PortRule::kPreserved, 1, false, {}, 0};
-  }
-}
+using namespace detail;  // NOLINT: the simulated net
 
 struct Trial {
   NatKind kinds[2];

@@ -23,6 +23,7 @@ std::optional<Fields> fields_of(std::uint8_t kind) {
     case Kind::kRefused: return Fields{.request = true, .why = true};
     case Kind::kIncoming: return Fields{.circuit = true, .peer = true};
     case Kind::kClosed: return Fields{.circuit = true, .why = true};
+    case Kind::kLeave: return Fields{.circuit = true};
   }
   return std::nullopt;
 }
@@ -49,7 +50,7 @@ Bytes encode(const Message& m) {
 
 Result<Message> decode_message(ByteView bytes) {
   const auto fields = bytes.empty() ? std::nullopt : fields_of(bytes[0]);
-  if (!fields) return bad(text("found {} bytes of an unknown kind, expected kinds 1 to 7", bytes.size()));
+  if (!fields) return bad(text("found {} bytes of an unknown kind, expected kinds 1 to 8", bytes.size()));
   if (bytes.size() != fields->size())
     return bad(text("found {} bytes of kind {}, expected {}", bytes.size(), bytes[0], fields->size()));
   Message out{.kind = static_cast<Kind>(bytes[0])};

@@ -27,7 +27,8 @@ enum class Kind : std::uint8_t {
   kConnected = 4,  // request, circuit
   kRefused = 5,    // request (0: of a reservation), why
   kIncoming = 6,   // circuit, peer: who opened it
-  kClosed = 7,     // circuit, why; from either side
+  kClosed = 7,     // circuit, why
+  kLeave = 8,      // circuit: an end wants it no more
 };
 enum class Why : std::uint8_t {
   kNoRelay = 1,      // this node relays for nobody

@@ -16,7 +16,7 @@ void Relay::receive(const PeerId& from, const Message& message, std::int64_t now
   switch (message.kind) {
     case Kind::kReserve: return reserve(from, message.seconds, now_ns, out);
     case Kind::kConnect: return connect(from, message, now_ns, out);
-    case Kind::kClosed:
+    case Kind::kLeave:
       if (const auto at = circuits_.find(message.circuit);
           at != circuits_.end() && (at->second.asked == from || at->second.asked_for == from))
         close(at, Why::kGone, &from, out);

@@ -143,8 +143,8 @@ TEST(Relay, ends_circuits_that_are_idle_closed_or_left) {
   EXPECT_EQ(out.size(), 2u) << "both ends hear of it";
 
   const std::uint32_t second = p.joined(peer(1), peer(2));
-  EXPECT_TRUE(p.say(peer(3), {.kind = Kind::kClosed, .circuit = second}).empty()) << "not a third one's to close";
-  const Letters closed = p.say(peer(2), {.kind = Kind::kClosed, .circuit = second});
+  EXPECT_TRUE(p.say(peer(3), {.kind = Kind::kLeave, .circuit = second}).empty()) << "not a third one's to close";
+  const Letters closed = p.say(peer(2), {.kind = Kind::kLeave, .circuit = second});
   ASSERT_EQ(closed.size(), 1u);
   EXPECT_EQ(closed[0].to, peer(1));
 
@@ -157,7 +157,7 @@ TEST(Relay, ends_circuits_that_are_idle_closed_or_left) {
 }
 
 TEST(RelayMessage, is_the_same_after_encoding_and_refuses_any_other_length) {
-  for (std::uint8_t kind = 1; kind <= 7; ++kind) {
+  for (std::uint8_t kind = 1; kind <= 8; ++kind) {
     Message m{.kind = static_cast<Kind>(kind)};
     const Bytes bytes = encode(m);
     const auto got = decode_message(bytes);
@@ -168,7 +168,7 @@ TEST(RelayMessage, is_the_same_after_encoding_and_refuses_any_other_length) {
     EXPECT_EQ(decode_message(longer).error().id(), "relay.format");
     EXPECT_EQ(decode_message(ByteView(bytes).first(bytes.size() - 1)).error().id(), "relay.format");
   }
-  EXPECT_FALSE(decode_message(Bytes{8, 0, 0, 0, 0}));
+  EXPECT_FALSE(decode_message(Bytes{9, 0, 0, 0, 0}));
   EXPECT_FALSE(decode_message(Bytes{5, 0, 0, 0, 0, 7})) << "an unknown reason";
   EXPECT_FALSE(decode_message({}));
   const Message full{.kind = Kind::kConnect, .request = 0x01020304, .peer = peer(9)};

@@ -24,6 +24,23 @@ struct NatOptions {
   std::uint32_t foreign_ports = 0;  // of 100 new mappings, how many follow one of somebody else's
 };
 
+enum NatKind { kOpen, kFullCone, kAddressRestricted, kModerate, kCounting, kStrict, kKinds, kFirewall };
+inline constexpr const char* kKindNames[] = {"open", "full_cone", "addr_restr", "moderate", "counting", "strict"};
+
+inline NatOptions nat_of(NatKind kind) {
+  constexpr Mapping kE = Mapping::kEndpoint, kP = Mapping::kAddressPort;
+  constexpr Filtering kAny = Filtering::kEndpoint, kIp = Filtering::kAddress, kPort = Filtering::kAddressPort;
+  switch (kind) {
+    case kFullCone: return {kE, kAny, PortRule::kRandom, 1, false, {}, 0};
+    case kAddressRestricted: return {kE, kIp, PortRule::kRandom, 1, false, {}, 0};
+    case kModerate: return {kE, kPort, PortRule::kPreserved, 1, false, {}, 0};
+    case kCounting: return {kP, kPort, PortRule::kDelta, 2, false, {}, 0};
+    case kStrict: return {kP, kPort, PortRule::kRandom, 1, false, {}, 0};
+    case kFirewall: return {Mapping::kNone, kPort, PortRule::kPreserved, 1, false, {}, 0};
+    default: return {Mapping::kNone, kAny, PortRule::kPreserved, 1, false, {}, 0};
+  }
+}
+
 class SimulatedNat {
  public:
   SimulatedNat(const NatOptions& options, std::uint64_t seed) : options_(options), random_(seed, "nat") {

@@ -1,0 +1,404 @@
+// Nodes with their real QUIC behind simulated NATs, in virtual time: one bootstrap node outside, peers behind what the
+// case says.
+#include "mesh/reach/reach.h"
+
+#include <gtest/gtest.h>
+
+#include "base/core/text.h"
+#include "mesh/nat/simulated_net.h"
+#include "mesh/reach/detail/wire.h"
+
+namespace hanse::reach {
+namespace {
+
+using namespace detail;  // NOLINT: words for addresses
+using nat::detail::NatKind, nat::detail::SimulatedNat, nat::detail::SimulatedNet;
+
+constexpr std::uint64_t kTalk = 0x40;
+
+const crypto::SecretKey& key_of(std::uint8_t number) {
+  static std::map<std::uint8_t, std::unique_ptr<crypto::SecretKey>> keys;
+  auto& key = keys[number];
+  if (key == nullptr) {
+    FixedBytes<32> seed;
+    seed.data[0] = number;
+    key = std::make_unique<crypto::SecretKey>(
+        std::move(*crypto::SecretKey::from_seed(crypto::SigAlg::kMlDsa65, seed.view())));
+  }
+  return *key;
+}
+
+struct Host {
+  std::string name;
+  nat::Address ip;
+  std::unique_ptr<SimulatedNat> nat;
+  std::unique_ptr<SeededRandom> random;
+  std::unique_ptr<Reach> reach;
+  std::uint16_t next_port = 20000;
+  std::set<std::uint16_t> ports{12000};
+  std::vector<PeerEvent> events;
+  std::vector<Bytes> heard;
+  std::size_t opened_most = 0;
+
+  nat::Endpoint outside() const { return {nat ? nat->options().outside : ip, 12000}; }
+};
+
+class World {
+ public:
+  explicit World(std::uint64_t seed, nat::detail::NetOptions net_options = {.delay_ms = 20, .jitter_ms = 2})
+      : seed_(seed), net(seed, net_options) {}
+
+  struct What {
+    NatKind kind = nat::detail::kOpen;
+    std::uint32_t roles = 0;
+    std::vector<Known> known = {};
+    bool punch = true;
+    relay::RelayLimits relay = {.bytes_per_second = 64u << 20};
+  };
+  Host& add(std::string name, What what) {
+    const auto n = static_cast<std::uint8_t>(hosts.size() + 1);
+    hosts.push_back(std::make_unique<Host>());
+    Host& h = *hosts.back();
+    h.name = std::move(name);
+    nat::detail::NatOptions options = nat::detail::nat_of(what.kind);
+    options.outside = nat::Address::v4(0xcb007100u + (std::uint32_t{n} << 16));
+    h.ip = what.kind == nat::detail::kOpen ? options.outside : nat::Address::v4(0x0a000002u + (std::uint32_t{n} << 16));
+    if (what.kind != nat::detail::kOpen) h.nat = std::make_unique<SimulatedNat>(options, seed_ * 64 + n);
+    h.random = std::make_unique<SeededRandom>(seed_, h.name);
+    ReachOptions o;
+    o.endpoint.network.data[0] = 7;
+    o.endpoint.key = &key_of(n);
+    o.endpoint.protocols = {
+        {.id = kTalk, .frame_bytes_max = 64u << 10, .priority = transport::Priority::kBulk}};
+    o.roles = what.roles;
+    o.known = std::move(what.known);
+    o.punch = what.punch;
+    o.relay = what.relay;
+    o.random = h.random.get();
+    auto made = Reach::create(std::move(o));
+    EXPECT_TRUE(made) << made.error().str();
+    h.reach = std::move(*made);
+    attach(h);
+    Ports ports{.own_v4 = 12000,
+                .open = [&h](bool) -> Result<std::uint16_t> {
+                  h.ports.insert(h.next_port);
+                  h.opened_most = std::max(h.opened_most, h.ports.size());
+                  return h.next_port++;
+                },
+                .close = [&h](std::uint16_t port) { EXPECT_EQ(h.ports.erase(port), 1u) << port; }};
+    h.reach->start(std::move(ports), {to_address({h.ip, 0})}, net.now_ns);
+    return h;
+  }
+
+  void attach(Host& h) {
+    net.add_host(h.ip, h.nat.get(), [this, &h](const nat::Endpoint& local, const nat::Endpoint& from, const Bytes& b) {
+      if (!h.ports.contains(local.port) || local.ip != h.ip || !alive(h)) return;
+      h.reach->receive({.local = to_address(local), .remote = to_address(from)}, b, 0, net.now_ns);
+      turn(h);
+    });
+  }
+  // The uplink of a host is another one, behind another NAT of the same kind.
+  void move(Host& h, NatKind kind) {
+    const auto n = static_cast<std::uint32_t>(hosts.size() + 10 * ++moves_);
+    nat::detail::NatOptions options = nat::detail::nat_of(kind);
+    options.outside = nat::Address::v4(0xc6330000u + (n << 8) + 1);
+    h.ip = kind == nat::detail::kOpen ? options.outside : nat::Address::v4(0x0a800002u + (n << 16));
+    old_nats_.push_back(std::move(h.nat));
+    if (kind != nat::detail::kOpen) h.nat = std::make_unique<SimulatedNat>(options, seed_ * 64 + n);
+    attach(h);
+    h.reach->uplink({to_address({h.ip, 0})}, net.now_ns);
+    turn(h);
+  }
+  bool alive(const Host& h) const { return !dead.contains(h.name); }
+
+  void turn(Host& h) {
+    h.reach->deliver(net.now_ns);
+    transport::Batch batch;
+    while (h.reach->transmit(batch, net.now_ns)) {
+      for (std::size_t at = 0; at < batch.size; at += batch.segment) {
+        const ByteView bytes = ByteView(batch.buffer).subspan(at, std::min(batch.segment, batch.size - at));
+        const nat::Datagram d{.ttl = batch.ttl, .to = to_endpoint(batch.path.remote), .bytes = to_bytes(bytes)};
+        if (!blocked || !blocked(h, d.to)) net.send({h.ip, batch.path.local.port}, d);
+      }
+    }
+    h.reach->deliver(net.now_ns);
+    PeerEvent event;
+    while (h.reach->next_event(event)) {
+      if (event.type == PeerEvent::Type::kFrame) {
+        h.heard.push_back(event.body);
+        h.reach->consumed(std::move(event));
+      } else {
+        h.events.push_back(std::move(event));
+      }
+    }
+  }
+
+  bool run(std::int64_t most_ms, const std::function<bool()>& done = {}) {
+    const std::int64_t end = net.now_ns + most_ms * kMs;
+    for (auto& h : hosts) turn(*h);
+    while (!done || !done()) {
+      std::int64_t next = net.next_ns();
+      Host* first = nullptr;
+      for (auto& h : hosts) {
+        if (!alive(*h) || h->reach->next_deadline_ns() >= next) continue;
+        next = h->reach->next_deadline_ns();
+        first = h.get();
+      }
+      if (next > end) {
+        net.now_ns = end;
+        return !done || done();
+      }
+      if (first == nullptr) {
+        net.step();
+        continue;
+      }
+      net.now_ns = std::max(net.now_ns, next);
+      first->reach->on_deadline(net.now_ns);
+      turn(*first);
+    }
+    return true;
+  }
+
+  static Known known(const Host& h) { return {h.reach->id(), {to_address(h.outside())}}; }
+  static std::optional<LinkFacts> link(const Host& h, const Host& to) {
+    for (LinkFacts& f : h.reach->links())
+      if (f.peer == to.reach->id()) return f;
+    return std::nullopt;
+  }
+  static bool direct(const Host& h, const Host& to) {
+    const auto f = link(h, to);
+    return f && !f->path.remote.is_carried();
+  }
+  bool say(Host& from, const Host& to, std::string_view words) {
+    const bool sent = from.reach
+                          ->send(to.reach->id(), kTalk, 1, std::make_shared<const Bytes>(to_bytes(words)), net.now_ns)
+                          .has_value();
+    turn(from);
+    return sent;
+  }
+
+  std::uint64_t seed_;
+  std::uint32_t moves_ = 0;
+  std::vector<std::unique_ptr<SimulatedNat>> old_nats_;
+  SimulatedNet net;
+  std::vector<std::unique_ptr<Host>> hosts;
+  std::set<std::string> dead;
+  std::function<bool(const Host& from, const nat::Endpoint& to)> blocked;
+};
+
+constexpr std::uint32_t kAllRoles = kRelayRole | kReflectorRole | kCoordinatorRole;
+
+struct Pair : World {
+  Pair(std::uint64_t seed, NatKind a_kind, NatKind b_kind, bool punch = true) : World(seed) {
+    relay = &add("relay", {.roles = kAllRoles});
+    second = &add("second", {.roles = kAllRoles, .known = {known(*relay)}});
+    const std::vector<Known> boot{known(*relay), known(*second)};
+    a = &add("a", {.kind = a_kind, .known = boot, .punch = punch});
+    b = &add("b", {.kind = b_kind, .known = boot, .punch = punch});
+    EXPECT_TRUE(run(30'000, [&] {
+      return !b->reach->places().empty() && a->reach->nat().has_value() && b->reach->nat().has_value();
+    }));
+  }
+  bool meet(std::int64_t most_ms = 5000) {
+    EXPECT_TRUE(a->reach->want(b->reach->id(), {}, {}, net.now_ns));
+    return run(most_ms, [&] { return a->reach->connected(b->reach->id()) && b->reach->connected(a->reach->id()); });
+  }
+  Host *relay = nullptr, *second = nullptr, *a = nullptr, *b = nullptr;
+};
+
+TEST(Reach, talks_through_a_relay_at_once) {
+  Pair w(1, nat::detail::kStrict, nat::detail::kStrict);
+  const std::int64_t began = w.net.now_ns;
+  ASSERT_TRUE(w.meet());
+  EXPECT_LE(w.net.now_ns - began, 2000 * kMs);
+  ASSERT_TRUE(w.say(*w.a, *w.b, "hello"));
+  ASSERT_TRUE(w.run(2000, [&] { return !w.b->heard.empty(); }));
+  EXPECT_EQ(as_text(w.b->heard[0]), "hello");
+  const auto facts = World::link(*w.a, *w.b);
+  ASSERT_TRUE(facts && facts->relay);
+  EXPECT_EQ(*facts->relay == w.relay->reach->id() || *facts->relay == w.second->reach->id(), true);
+  w.run(20'000);
+  EXPECT_FALSE(World::direct(*w.a, *w.b)) << "two strict NATs cannot be punched";
+  EXPECT_EQ(World::link(*w.a, *w.b)->punch_plan, "relay");
+}
+
+class Matrix : public testing::TestWithParam<std::tuple<int, int>> {};
+
+TEST_P(Matrix, goes_direct_and_keeps_its_stream) {
+  const auto a = static_cast<NatKind>(std::get<0>(GetParam())), b = static_cast<NatKind>(std::get<1>(GetParam()));
+  Pair w(7, a, b);
+  const std::int64_t began = w.net.now_ns;
+  ASSERT_TRUE(w.meet());
+  ASSERT_TRUE(w.say(*w.a, *w.b, "1"));
+  const bool hard = (a == nat::detail::kStrict && b >= nat::detail::kModerate) ||
+                    (b == nat::detail::kStrict && a >= nat::detail::kModerate) ||
+                    (a == nat::detail::kCounting && b >= nat::detail::kModerate);
+  const bool both_hard = a >= nat::detail::kCounting && b >= nat::detail::kCounting &&
+                         (a == nat::detail::kStrict || b == nat::detail::kStrict);
+  const bool got = w.run(both_hard ? 12'000 : hard ? 60'000 : 5000, [&] { return World::direct(*w.a, *w.b) && World::direct(*w.b, *w.a); });
+  EXPECT_EQ(got, !both_hard) << (w.net.now_ns - began) / kMs << " ms, " << World::link(*w.a, *w.b)->punch_plan << " "
+                             << World::link(*w.b, *w.a)->punch_plan;
+  for (int i = 2; i <= 50; ++i) ASSERT_TRUE(w.say(*w.a, *w.b, text("{}", i)));
+  ASSERT_TRUE(w.run(5000, [&] { return w.b->heard.size() == 50; })) << w.b->heard.size();
+  for (int i = 0; i < 50; ++i) EXPECT_EQ(as_text(w.b->heard[static_cast<std::size_t>(i)]), text("{}", i + 1));
+  w.run(10'000);
+  EXPECT_LE(w.a->ports.size(), 2u) << "all sockets but a punched one are closed again";
+  EXPECT_LE(w.b->ports.size(), 2u);
+}
+
+INSTANTIATE_TEST_SUITE_P(OfNats, Matrix,
+                         testing::Combine(testing::Range(0, int{nat::detail::kKinds}),
+                                          testing::Range(0, int{nat::detail::kKinds})),
+                         [](const auto& info) {
+                           return text("{}_to_{}", nat::detail::kKindNames[std::get<0>(info.param)],
+                                       nat::detail::kKindNames[std::get<1>(info.param)]);
+                         });
+
+// A stream of numbered frames that goes on whatever happens to its path.
+struct Talk : Pair {
+  explicit Talk(std::uint64_t seed, NatKind kind = nat::detail::kModerate) : Pair(seed, kind, kind) {
+    EXPECT_TRUE(meet());
+    EXPECT_TRUE(run(5000, [&] { return direct(*a, *b); }));
+  }
+  // Says a word each 20 ms both ways; answers the longest pause between two that arrived.
+  std::int64_t talk(std::int64_t ms, const std::function<bool()>& done = {}) {
+    std::int64_t last_ns = net.now_ns, longest_ns = 0;
+    std::size_t heard = b->heard.size() + a->heard.size();
+    for (std::int64_t t = 0; t < ms && !(done && done()); t += 20) {
+      EXPECT_TRUE(say(*a, *b, text("{}", said)));
+      EXPECT_TRUE(say(*b, *a, text("{}", said++)));
+      run(20);
+      if (a->heard.size() + b->heard.size() > heard) {
+        heard = a->heard.size() + b->heard.size();
+        last_ns = net.now_ns;
+      }
+      longest_ns = std::max(longest_ns, net.now_ns - last_ns);
+    }
+    return longest_ns / kMs;
+  }
+  void all_arrived_in_order() {
+    ASSERT_TRUE(run(20'000, [&] { return a->heard.size() == said && b->heard.size() == said; }))
+        << a->heard.size() << " " << b->heard.size() << " of " << said;
+    for (const Host* h : {a, b})
+      for (std::size_t i = 0; i < said; ++i) ASSERT_EQ(as_text(h->heard[i]), text("{}", i));
+    for (const Host* h : {a, b})
+      EXPECT_EQ(std::ranges::count(h->events, PeerEvent::Type::kDown, &PeerEvent::type), 0);
+  }
+  std::size_t said = 0;
+};
+
+TEST(Path, that_goes_silent_is_left_for_a_relay_and_taken_again_when_it_works) {
+  Talk w(3);
+  EXPECT_LE(w.talk(1000), 100);
+  w.blocked = [&](const Host& from, const nat::Endpoint& to) {
+    const Host* other = &from == w.a ? w.b : &from == w.b ? w.a : nullptr;
+    return other != nullptr && to.ip == other->outside().ip;
+  };
+  const std::int64_t pause = w.talk(15'000);
+  EXPECT_GE(pause, 1500) << "the path was really blocked";
+  EXPECT_LE(pause, 3000) << "T9: 7 s at most";
+  EXPECT_FALSE(World::direct(*w.a, *w.b));
+  EXPECT_FALSE(World::direct(*w.b, *w.a));
+  EXPECT_EQ(w.a->reach->counts().silences, 1u);
+  w.blocked = {};
+  const std::int64_t again = w.talk(90'000, [&] { return World::direct(*w.a, *w.b); });
+  EXPECT_TRUE(World::direct(*w.a, *w.b)) << "a better path is looked for again";
+  EXPECT_LE(again, 200) << "moving to it costs no pause";
+  w.talk(1000);
+  w.all_arrived_in_order();
+  EXPECT_EQ(w.a->reach->counts().to_direct, 2u);
+  EXPECT_EQ(w.a->reach->counts().to_relay, 1u);
+}
+
+TEST(Uplink, of_the_dialer_may_change) {
+  Talk w(4);
+  w.talk(1000);
+  w.move(*w.a, nat::detail::kModerate);
+  EXPECT_LE(w.talk(5000), 3000) << "T9: data again within 3 s";
+  w.talk(60'000, [&] { return World::direct(*w.a, *w.b); });
+  EXPECT_TRUE(World::direct(*w.a, *w.b));
+  w.all_arrived_in_order();
+}
+
+TEST(Uplink, of_the_other_side_may_change) {
+  Talk w(5);
+  w.talk(1000);
+  w.move(*w.b, nat::detail::kModerate);
+  EXPECT_LE(w.talk(6000), 3000) << "T9: data again within 3 s";
+  w.talk(60'000, [&] { return World::direct(*w.a, *w.b); });
+  EXPECT_TRUE(World::direct(*w.a, *w.b));
+  w.all_arrived_in_order();
+}
+
+TEST(Relay, that_dies_under_a_connection_is_replaced_by_another) {
+  Pair w(6, nat::detail::kStrict, nat::detail::kStrict);
+  ASSERT_TRUE(w.meet());
+  ASSERT_TRUE(w.run(5000, [&] { return w.b->reach->places().size() == 2; }));
+  w.run(1000);
+  const PeerId used = *World::link(*w.a, *w.b)->relay;
+  Host& dying = used == w.relay->reach->id() ? *w.relay : *w.second;
+  w.dead.insert(dying.name);
+  ASSERT_TRUE(w.say(*w.a, *w.b, "after"));
+  ASSERT_TRUE(w.run(7000, [&] { return !w.b->heard.empty(); }));
+  EXPECT_NE(World::link(*w.a, *w.b)->relay, used);
+  EXPECT_EQ(std::ranges::count(w.b->events, PeerEvent::Type::kDown, &PeerEvent::type), 0);
+}
+
+TEST(Reach, dials_a_public_peer_without_a_relay) {
+  Pair w(8, nat::detail::kOpen, nat::detail::kModerate);
+  ASSERT_TRUE(w.b->reach->want(w.a->reach->id(), {to_address(w.a->outside())}, {}, w.net.now_ns));
+  ASSERT_TRUE(w.run(200, [&] { return w.b->reach->connected(w.a->reach->id()); }));
+  EXPECT_TRUE(World::direct(*w.b, *w.a));
+  w.run(3000);
+  EXPECT_EQ(w.relay->reach->relay()->circuits() + w.second->reach->relay()->circuits(), 0u);
+}
+
+TEST(Reach, with_an_address_that_is_dead_goes_through_a_relay) {
+  Pair w(9, nat::detail::kModerate, nat::detail::kModerate);
+  ASSERT_TRUE(w.a->reach->want(w.b->reach->id(), {*transport::parse_address("203.0.113.99:12000")}, {}, w.net.now_ns));
+  EXPECT_TRUE(w.run(1000, [&] { return w.a->reach->connected(w.b->reach->id()); }));
+}
+
+TEST(Reach, finds_a_peer_that_takes_a_place_later) {
+  World w(10);
+  Host& relay = w.add("relay", {.roles = kAllRoles});
+  Host& a = w.add("a", {.kind = nat::detail::kModerate, .known = {World::known(relay)}});
+  ASSERT_TRUE(w.run(2000, [&] { return a.reach->connected(relay.reach->id()); }));
+  const PeerId late = crypto::account_id(key_of(3).public_key());
+  ASSERT_TRUE(a.reach->want(late, {}, {}, w.net.now_ns));
+  w.run(10'000);
+  Host& b = w.add("b", {.kind = nat::detail::kModerate, .known = {World::known(relay)}});
+  ASSERT_EQ(b.reach->id(), late);
+  EXPECT_TRUE(w.run(60'000, [&] { return a.reach->connected(late); }));
+}
+
+TEST(Roles, that_are_off_are_refused) {
+  World w(11);
+  Host& plain = w.add("plain", {.roles = 0});
+  Host& a = w.add("a", {.kind = nat::detail::kModerate, .known = {World::known(plain)}});
+  Host& b = w.add("b", {.kind = nat::detail::kModerate, .known = {World::known(plain)}});
+  ASSERT_TRUE(w.run(2000, [&] { return a.reach->connected(plain.reach->id()) && b.reach->connected(plain.reach->id()); }));
+  ASSERT_TRUE(a.reach->want(b.reach->id(), {}, {}, w.net.now_ns));
+  EXPECT_FALSE(w.run(20'000, [&] { return a.reach->connected(b.reach->id()); }));
+  EXPECT_TRUE(b.reach->places().empty());
+  EXPECT_FALSE(a.reach->nat().has_value()) << "nobody reflects";
+  // Even one that asks all the same.
+  (void)a.reach->send(plain.reach->id(), kTalk, 1, std::make_shared<const Bytes>(Bytes(1)), w.net.now_ns);
+  EXPECT_EQ(plain.reach->relay(), nullptr);
+}
+
+TEST(Reach, wants_so_many_peers_and_one_more_is_refused) {
+  World w(12);
+  Host& a = w.add("a", {});
+  PeerId peer;
+  for (std::size_t i = 0; i < kWantedMax; ++i) {
+    store_be(peer.data.data(), static_cast<std::uint32_t>(i + 1));
+    ASSERT_TRUE(a.reach->want(peer, {}, {}, w.net.now_ns));
+  }
+  store_be(peer.data.data(), std::uint32_t{0xffffffff});
+  EXPECT_EQ(a.reach->want(peer, {}, {}, w.net.now_ns).error().id(), "reach.limit");
+  w.run(70'000);
+}
+
+}  // namespace
+}  // namespace hanse::reach
