@@ -76,7 +76,7 @@ class Reach::Core {
 
   Status open() {
     transport::Options& e = options.endpoint;
-    for (const std::uint8_t type : {kObservedFrame, kPunchFrame, kPunchSyncFrame, relay::kRelayFrame})
+    for (const std::uint8_t type : {kObservedFrame, kPunchFrame, kPunchSyncFrame, relay::kRelayFrame, transport::kGoawayFrame})
       e.control_types.push_back(type);
     e.protocols.push_back({.id = relay::kCarryProtocol,
                            .frame_bytes_max = relay::kCarryHead + relay::kCarriedMax,
@@ -353,6 +353,8 @@ class Reach::Core {
     }
     const bool carried = event.path.remote.is_carried();
     if (carried != link.path.remote.is_carried()) ++(carried ? counted.to_relay : counted.to_direct);
+    if (!link.inbound && link.path.remote.is_carried() && link.path.remote != event.path.remote)
+      circuits.leave(link.path.remote);
     link.path = event.path;
     const std::uint16_t port = ports.is_own(event.path.local.port) ? std::uint16_t{0} : event.path.local.port;
     if (link.extra_port != 0 && link.extra_port != port) punches->release(link.extra_port);
@@ -367,6 +369,9 @@ class Reach::Core {
       case kPunchFrame: return options.punch ? punches->offered(event.peer, event.body, now_ns) : void();
       case kPunchSyncFrame: return punches->synced(event.peer, event.body, now_ns);
       case relay::kRelayFrame: return on_relay(event, now_ns);
+      case transport::kGoawayFrame:
+        for (const Address& address : circuits.retire(event.peer)) lost_circuit(address, now_ns);
+        return;
       default: return;
     }
   }
@@ -645,6 +650,11 @@ void Reach::close(const PeerId& peer, transport::CloseCode code, std::int64_t no
   core_->wanted.erase(peer);
   core_->peers->let_go(peer);
   core_->peers->close(peer, code, now_ns);
+}
+
+void Reach::go_away() {
+  for (const auto& [peer, link] : core_->links)
+    (void)core_->peers->send_control(peer, transport::kGoawayFrame, std::make_shared<const Bytes>());
 }
 
 void Reach::close_all(std::int64_t now_ns) { core_->endpoint->close_all(transport::CloseCode::kDone, now_ns); }

@@ -98,6 +98,8 @@ class Reach final : public transport::Machine {
   Status want(const PeerId& peer, std::vector<Address> addresses, std::vector<PeerId> relays, std::int64_t now_ns);
   void let_go(const PeerId& peer);
   void close(const PeerId& peer, transport::CloseCode code, std::int64_t now_ns);
+  // Tells everybody that this node will stop, so that what it relays finds another way first.
+  void go_away();
   void close_all(std::int64_t now_ns);
 
   Status send(const PeerId& peer, std::uint64_t protocol, std::uint8_t type, std::shared_ptr<const Bytes> body,

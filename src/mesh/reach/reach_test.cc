@@ -344,6 +344,20 @@ TEST(Relay, that_dies_under_a_connection_is_replaced_by_another) {
   EXPECT_EQ(std::ranges::count(w.b->events, PeerEvent::Type::kDown, &PeerEvent::type), 0);
 }
 
+TEST(Relay, that_says_it_will_go_is_left_before_it_goes) {
+  Pair w(13, nat::detail::kStrict, nat::detail::kStrict);
+  ASSERT_TRUE(w.meet());
+  ASSERT_TRUE(w.run(5000, [&] { return w.b->reach->places().size() == 2; }));
+  w.run(1000);
+  const PeerId used = *World::link(*w.a, *w.b)->relay;
+  Host& going = used == w.relay->reach->id() ? *w.relay : *w.second;
+  going.reach->go_away();
+  ASSERT_TRUE(w.run(1000, [&] { return World::link(*w.a, *w.b)->relay != used; }));
+  ASSERT_TRUE(w.run(1000, [&] { return going.reach->relay()->circuits() == 0; })) << "it may stop now";
+  ASSERT_TRUE(w.say(*w.a, *w.b, "still here"));
+  EXPECT_TRUE(w.run(500, [&] { return !w.b->heard.empty(); }));
+}
+
 TEST(Reach, dials_a_public_peer_without_a_relay) {
   Pair w(8, nat::detail::kOpen, nat::detail::kModerate);
   ASSERT_TRUE(w.b->reach->want(w.a->reach->id(), {to_address(w.a->outside())}, {}, w.net.now_ns));

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <map>
 #include <utility>
 
 #include "base/core/text.h"
@@ -83,6 +84,10 @@ class Sockets::Core {
     busy = false;
     for (int i = 0; i < count; ++i) {
       if (events[i].data.u64 == kWakeId) continue;
+      if (const auto other = watches.find(events[i].data.u64); other != watches.end()) {
+        other->second();
+        continue;
+      }
       const auto open = std::ranges::find(sockets, events[i].data.u64, &Open::id);
       if (open == sockets.end()) continue;  // closed in this round
       if ((events[i].events & EPOLLOUT) != 0) rewatch(*open, EPOLLIN);
@@ -151,6 +156,7 @@ class Sockets::Core {
   std::vector<Open> sockets;  // the first `listening` stay
   std::size_t listening = 0;
   std::uint64_t next_id = 0;
+  std::map<std::uint64_t, std::function<void()>> watches;
   detail::UdpCounts counts;
   Batch batch;
   std::int64_t now = 0;
@@ -189,6 +195,14 @@ Status Sockets::post(Task task) {
     core_->posted.push_back(std::move(task));
   }
   if (!core_->posted_any.exchange(true, std::memory_order_release)) core_->wake();
+  return {};
+}
+
+Status Sockets::watch(int fd, std::function<void()> ready) {
+  if (core_->watches.size() >= kWatchesMax)
+    return fail(Kind::kExhausted, "transport.limit", text("found {} watched descriptors", kWatchesMax));
+  TRY_OK(core_->watch(fd, core_->next_id, EPOLLIN));
+  core_->watches[core_->next_id++] = std::move(ready);
   return {};
 }
 

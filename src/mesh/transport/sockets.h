@@ -6,13 +6,14 @@
 // Threads: open, turn, open_more and close_port on one thread; post, stop and stats on any. A machine opens and closes
 // sockets from on_deadline() and deliver() alone.
 // Owns the sockets. Borrows the machine and the clock.
-// Limits: kSocketsMax sockets to listen on and kMoreSocketsMax more, kPostedMax tasks that wait.
+// Limits: kWatchesMax descriptors beside, kSocketsMax sockets to listen on and kMoreSocketsMax more, kPostedMax tasks that wait.
 // Errors: transport.address (invalid), transport.listen (unavailable), transport.options (invalid), transport.limit
 // (exhausted: more sockets), transport.system (internal), transport.full (exhausted: tasks).
 // Refuses to: resolve names, send on a socket that it did not open.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,6 +27,7 @@ namespace hanse::transport {
 constexpr std::size_t kSocketsMax = 8;
 constexpr std::size_t kMoreSocketsMax = 272;
 constexpr std::size_t kPostedMax = 4096;
+constexpr std::size_t kWatchesMax = 8;
 
 class Machine {
  public:
@@ -62,6 +64,8 @@ class Sockets {
   Status run();  // turns until stop()
   void stop();
   Status post(Task task);  // on the thread that turns
+  // Calls ready whenever the descriptor, which the caller keeps open, can be read; before the machine delivers.
+  Status watch(int fd, std::function<void()> ready);
 
   std::int64_t now_ns() const;
   std::vector<Address> addresses() const;  // one a socket to listen on, as bound

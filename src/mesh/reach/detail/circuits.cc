@@ -24,14 +24,19 @@ void Circuits::relay_up(const PeerId& relay, bool reserve, std::int64_t now_ns) 
   if (r.reserve) say(relay, {.kind = relay::Kind::kReserve, .seconds = kPlaceSeconds});
 }
 
-std::vector<Address> Circuits::relay_down(const PeerId& relay) {
+std::vector<Address> Circuits::retire(const PeerId& relay) {
   relays_.erase(relay);
-  std::vector<Address> gone;
-  for (const auto& [address, circuit] : circuits_)
-    if (circuit.relay == relay) gone.push_back(address);
-  for (const Address& address : gone) circuits_.erase(address);
   for (auto& [number, request] : requests_)
     if (request.relay == relay) request.until_ns = kNow;  // on to the next one
+  std::vector<Address> through;
+  for (const auto& [address, circuit] : circuits_)
+    if (circuit.relay == relay) through.push_back(address);
+  return through;
+}
+
+std::vector<Address> Circuits::relay_down(const PeerId& relay) {
+  const std::vector<Address> gone = retire(relay);
+  for (const Address& address : gone) circuits_.erase(address);
   return gone;
 }
 
@@ -65,6 +70,11 @@ bool Circuits::ask_next(Request request, std::int64_t now_ns) {
 
 Circuits::Heard Circuits::receive(const PeerId& from, const relay::Message& m, std::int64_t now_ns) {
   const auto relay = relays_.find(from);
+  if (m.kind == relay::Kind::kClosed) {  // also of one that has retired
+    const Address address = carried_address(from, m.circuit);
+    if (circuits_.erase(address) == 0) return {};
+    return {.closed = address};
+  }
   if (relay == relays_.end()) return {};
   const auto request = requests_.find(m.request);
   const bool ours = request != requests_.end() && request->second.relay == from;
@@ -105,11 +115,6 @@ Circuits::Heard Circuits::receive(const PeerId& from, const relay::Message& m, s
       }
       circuits_[carried_address(from, m.circuit)] = {.relay = from, .peer = m.peer, .number = m.circuit};
       return {};
-    case relay::Kind::kClosed: {
-      const Address address = carried_address(from, m.circuit);
-      if (circuits_.erase(address) == 0) return {};
-      return {.closed = address};
-    }
     default: return {};
   }
 }

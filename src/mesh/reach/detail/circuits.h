@@ -26,6 +26,8 @@ struct Circuit {
 class Circuits {
  public:
   void relay_up(const PeerId& relay, bool reserve, std::int64_t now_ns);  // it says that it relays
+  // It will go: nothing is asked of it any more. Answers the addresses of its circuits, which still work.
+  std::vector<Address> retire(const PeerId& relay);
   // Answers the addresses of the circuits that are gone with it.
   std::vector<Address> relay_down(const PeerId& relay);
 
