@@ -8,25 +8,12 @@
 #include <cstring>
 #include <utility>
 
+#include "base/core/fd.h"
 #include "base/core/text.h"
 #include "base/crypto/keyfile.h"
 
 namespace hanse::crypto {
 namespace {
-
-class Fd {
- public:
-  explicit Fd(int fd) : fd_(fd) {}
-  ~Fd() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Fd& operator=(Fd&&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 // A name in an open directory: everything below goes through the directory's descriptor, so that swapping a parent
 // directory under a running call changes nothing.

@@ -1,5 +1,6 @@
 #include "base/core/text.h"
 #include "cli/inspect/inspect.h"
+#include "cli/inspect/mesh_verbs.h"
 #include "cli/rescue/rescue_verbs.h"
 #include "cli/verbs/network.h"
 #include "cli/verbs/session.h"
@@ -56,6 +57,7 @@ std::vector<plugin::Verb> all_verbs() {
   verbs.push_back(inspect::journal_dump_verb());
   verbs.push_back(inspect::wq_prove_verb(all_validators()));
   verbs.push_back(inspect::wq_verify_verb());
+  for (plugin::Verb& verb : inspect::mesh_verbs()) verbs.push_back(std::move(verb));
   for (plugin::Verb& verb : rescue::forwarded_backup_verbs()) verbs.push_back(std::move(verb));
   for (plugin::Verb& verb : sim::mesh_verbs()) verbs.push_back(std::move(verb));
   for (plugin::Verb& verb : sim::sim_verbs()) verbs.push_back(std::move(verb));

@@ -20,7 +20,8 @@ plugin::Verb node_run_verb() {
                        .value = "KEY=VALUE",
                        .help = "overrides one key; may be given often",
                        .fallback = {},
-                       .repeats = true}},
+                       .repeats = true},
+                      {.name = "--check", .value = {}, .help = "check the configuration and exit", .fallback = {}}},
           .run = [](const plugin::VerbArgs& args, plugin::Talk&) -> Result<plugin::Answer> {
             const std::string program = program_folder() + "/hansed";
             std::vector<std::string> words = {program, "--config", std::string(args.get("config"))};
@@ -28,6 +29,7 @@ plugin::Verb node_run_verb() {
               words.push_back("--set");
               words.push_back(set);
             }
+            if (args.has("check")) words.push_back("--check");
             std::vector<char*> argv;
             for (auto& word : words) argv.push_back(word.data());
             argv.push_back(nullptr);

@@ -117,7 +117,10 @@ void Classifier::answered(const StunAnswer* answer, std::int64_t now_ns, Outbox&
 
 void Classifier::judge_mapping() {
   const Endpoint& mapped = *result_.mapped;
-  if (!seen_other_address_) return;
+  if (!seen_other_address_) {  // one reflector sees a translated address, or our own
+    if (mapped == options_.local[0]) result_.mapping = Mapping::kNone;
+    return;
+  }
   const bool same_port = !seen_other_port_ || *seen_other_port_ == mapped;
   if (mapped == options_.local[0] && same_port && *seen_other_address_ == mapped)
     result_.mapping = Mapping::kNone;

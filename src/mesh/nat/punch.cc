@@ -15,7 +15,10 @@ constexpr std::uint32_t kPorts = 65536 - kPortFirst;
 constexpr std::int64_t kMinuteNs = 60'000 * kMs;
 constexpr std::size_t kPerMinute = 4;
 
-bool easy(const PunchOffer& o) { return o.mapping == Mapping::kNone || o.mapping == Mapping::kEndpoint; }
+// One that is not known is taken for easy: a probe costs little.
+bool easy(const PunchOffer& o) {
+  return o.mapping == Mapping::kNone || o.mapping == Mapping::kEndpoint || o.mapping == Mapping::kUnknown;
+}
 // Lets in any port of an address that it has sent to.
 bool lax(const PunchOffer& o) { return o.filtering == Filtering::kEndpoint || o.filtering == Filtering::kAddress; }
 bool counts(const PunchOffer& o) { return o.port_rule == PortRule::kDelta && !o.candidates.empty(); }

@@ -38,9 +38,9 @@ constexpr std::int64_t kSilentNs = 2'000'000'000;
 
 constexpr std::uint32_t kRelayRole = 1, kReflectorRole = 2, kCoordinatorRole = 4;  // bits of HELLO
 
-struct Ports {  // the sockets beside the endpoint's machine
-  std::uint16_t own_v4 = 0, own_v6 = 0;                     // 0: none of that family
-  std::function<Result<std::uint16_t>(bool v4)> open;       // a fresh one on a port of the system's choice
+struct Ports {                                         // the sockets beside the endpoint's machine
+  std::uint16_t own_v4 = 0, own_v6 = 0;                // 0: none of that family
+  std::function<Result<std::uint16_t>(bool v4)> open;  // a fresh one on a port of the system's choice
   std::function<void(std::uint16_t)> close;
   bool is_own(std::uint16_t port) const { return port != 0 && (port == own_v4 || port == own_v6); }
 };

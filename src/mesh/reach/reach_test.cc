@@ -68,8 +68,7 @@ class World {
     ReachOptions o;
     o.endpoint.network.data[0] = 7;
     o.endpoint.key = &key_of(n);
-    o.endpoint.protocols = {
-        {.id = kTalk, .frame_bytes_max = 64u << 10, .priority = transport::Priority::kBulk}};
+    o.endpoint.protocols = {{.id = kTalk, .frame_bytes_max = 64u << 10, .priority = transport::Priority::kBulk}};
     o.roles = what.roles;
     o.known = std::move(what.known);
     o.punch = what.punch;
@@ -170,9 +169,9 @@ class World {
     return f && !f->path.remote.is_carried();
   }
   bool say(Host& from, const Host& to, std::string_view words) {
-    const bool sent = from.reach
-                          ->send(to.reach->id(), kTalk, 1, std::make_shared<const Bytes>(to_bytes(words)), net.now_ns)
-                          .has_value();
+    const bool sent =
+        from.reach->send(to.reach->id(), kTalk, 1, std::make_shared<const Bytes>(to_bytes(words)), net.now_ns)
+            .has_value();
     turn(from);
     return sent;
   }
@@ -235,7 +234,10 @@ TEST_P(Matrix, goes_direct_and_keeps_its_stream) {
                     (a == nat::detail::kCounting && b >= nat::detail::kModerate);
   const bool both_hard = a >= nat::detail::kCounting && b >= nat::detail::kCounting &&
                          (a == nat::detail::kStrict || b == nat::detail::kStrict);
-  const bool got = w.run(both_hard ? 12'000 : hard ? 60'000 : 5000, [&] { return World::direct(*w.a, *w.b) && World::direct(*w.b, *w.a); });
+  const bool got = w.run(both_hard ? 12'000
+                         : hard    ? 60'000
+                                   : 5000,
+                         [&] { return World::direct(*w.a, *w.b) && World::direct(*w.b, *w.a); });
   EXPECT_EQ(got, !both_hard) << (w.net.now_ns - began) / kMs << " ms, " << World::link(*w.a, *w.b)->punch_plan << " "
                              << World::link(*w.b, *w.a)->punch_plan;
   for (int i = 2; i <= 50; ++i) ASSERT_TRUE(w.say(*w.a, *w.b, text("{}", i)));
@@ -281,8 +283,7 @@ struct Talk : Pair {
         << a->heard.size() << " " << b->heard.size() << " of " << said;
     for (const Host* h : {a, b})
       for (std::size_t i = 0; i < said; ++i) ASSERT_EQ(as_text(h->heard[i]), text("{}", i));
-    for (const Host* h : {a, b})
-      EXPECT_EQ(std::ranges::count(h->events, PeerEvent::Type::kDown, &PeerEvent::type), 0);
+    for (const Host* h : {a, b}) EXPECT_EQ(std::ranges::count(h->events, PeerEvent::Type::kDown, &PeerEvent::type), 0);
   }
   std::size_t said = 0;
 };
@@ -391,7 +392,8 @@ TEST(Roles, that_are_off_are_refused) {
   Host& plain = w.add("plain", {.roles = 0});
   Host& a = w.add("a", {.kind = nat::detail::kModerate, .known = {World::known(plain)}});
   Host& b = w.add("b", {.kind = nat::detail::kModerate, .known = {World::known(plain)}});
-  ASSERT_TRUE(w.run(2000, [&] { return a.reach->connected(plain.reach->id()) && b.reach->connected(plain.reach->id()); }));
+  ASSERT_TRUE(
+      w.run(2000, [&] { return a.reach->connected(plain.reach->id()) && b.reach->connected(plain.reach->id()); }));
   ASSERT_TRUE(a.reach->want(b.reach->id(), {}, {}, w.net.now_ns));
   EXPECT_FALSE(w.run(20'000, [&] { return a.reach->connected(b.reach->id()); }));
   EXPECT_TRUE(b.reach->places().empty());

@@ -5,7 +5,6 @@
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -63,21 +62,18 @@ Result<std::vector<Address>> local_addresses() {
 
 Result<UplinkWatch> UplinkWatch::open() {
   UplinkWatch out(::socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE));
-  if (out.fd_ < 0) return system_error("socket of netlink");
+  if (!out.fd_) return system_error("socket of netlink");
   sockaddr_nl where{};
   where.nl_family = AF_NETLINK;
   where.nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
-  if (::bind(out.fd_, reinterpret_cast<const sockaddr*>(&where), sizeof where) != 0) return system_error("bind of netlink");
+  if (::bind(out.fd(), reinterpret_cast<const sockaddr*>(&where), sizeof where) != 0)
+    return system_error("bind of netlink");
   return out;
-}
-
-UplinkWatch::~UplinkWatch() {
-  if (fd_ >= 0) ::close(fd_);
 }
 
 void UplinkWatch::drain() {
   char buffer[8192];
-  while (::recv(fd_, buffer, sizeof buffer, MSG_DONTWAIT) > 0 || errno == ENOBUFS || errno == EINTR) errno = 0;
+  while (::recv(fd(), buffer, sizeof buffer, MSG_DONTWAIT) > 0 || errno == ENOBUFS || errno == EINTR) errno = 0;
 }
 
 }  // namespace hanse::reach

@@ -83,7 +83,8 @@ Bytes carry(const Carried& carried) {
 
 Result<Carried> open_carried(ByteView bytes) {
   if (bytes.size() <= kCarryHead || bytes.size() > kCarryHead + kCarriedMax)
-    return bad(text("found {} carried bytes, expected {} to {}", bytes.size(), kCarryHead + 1, kCarryHead + kCarriedMax));
+    return bad(
+        text("found {} carried bytes, expected {} to {}", bytes.size(), kCarryHead + 1, kCarryHead + kCarriedMax));
   if (bytes[0] != static_cast<std::uint8_t>(Towards::kRelay) && bytes[0] != static_cast<std::uint8_t>(Towards::kEnd))
     return bad(text("found {:#x} before carried bytes, expected 0x30 or 0x31", bytes[0]));
   return Carried{.towards = static_cast<Towards>(bytes[0]),

@@ -36,7 +36,7 @@ enum class Why : std::uint8_t {
   kNotReserved = 3,  // the peer has no place here
   kGone = 4,         // an end has left or closed
   kIdle = 5,
-  kSpent = 6,        // the day's bytes of an end
+  kSpent = 6,  // the day's bytes of an end
 };
 std::string_view why_name(Why why);
 

@@ -80,7 +80,8 @@ void Relay::down(const PeerId& peer, Letters& out) {
 bool Relay::spend(const PeerId& peer, std::size_t bytes, std::int64_t now_ns) {
   auto day = days_.find(peer);
   if (day == days_.end()) {
-    if (days_.size() >= kDaysMax) std::erase_if(days_, [&](const auto& d) { return d.second.since_ns + kDayNs <= now_ns; });
+    if (days_.size() >= kDaysMax)
+      std::erase_if(days_, [&](const auto& d) { return d.second.since_ns + kDayNs <= now_ns; });
     if (days_.size() >= kDaysMax) return false;
     day = days_.emplace(peer, Day{.since_ns = now_ns}).first;
   }
@@ -116,8 +117,8 @@ std::optional<PeerId> Relay::carry(const PeerId& from, std::uint32_t circuit, st
 void Relay::tick(std::int64_t now_ns, Letters& out) {
   std::erase_if(places_, [&](const auto& p) { return p.second <= now_ns; });
   for (auto at = circuits_.begin(); at != circuits_.end();)
-    at = at->second.used_ns + limits_.idle_s * kSecondNs <= now_ns ? close(at, Why::kIdle, nullptr, out)
-                                                                   : std::next(at);
+    at =
+        at->second.used_ns + limits_.idle_s * kSecondNs <= now_ns ? close(at, Why::kIdle, nullptr, out) : std::next(at);
 }
 
 std::int64_t Relay::next_ns() const {

@@ -39,7 +39,8 @@ Result<std::unique_ptr<Driver>> Driver::open(DriverOptions options) {
   auto core = std::make_unique<Core>(std::move(options.on_event));
   TRY(core->endpoint, Endpoint::create(std::move(options.endpoint)));
   TRY(core->sockets,
-      Sockets::open({.listen = std::move(options.listen), .segments = options.segments, .clock = options.clock}, *core));
+      Sockets::open({.listen = std::move(options.listen), .segments = options.segments, .clock = options.clock},
+                    *core));
   return std::unique_ptr<Driver>(new Driver(std::move(core)));
 }
 

@@ -10,6 +10,7 @@
 #include <map>
 #include <utility>
 
+#include "base/core/fd.h"
 #include "base/core/text.h"
 #include "mesh/transport/detail/udp.h"
 
@@ -35,16 +36,14 @@ class Sockets::Core {
   };
 
   Core(SocketsOptions given, Machine& turned)
-      : options(std::move(given)),
-        clock(options.clock != nullptr ? *options.clock : system_clock()),
-        machine(turned) {}
+      : options(std::move(given)), clock(options.clock != nullptr ? *options.clock : system_clock()), machine(turned) {}
 
   Status open() {
     if (options.listen.empty() || options.listen.size() > kSocketsMax)
       return fail(Kind::kInvalid, "transport.options",
                   text("found {} addresses to listen on, expected 1 to {}", options.listen.size(), kSocketsMax));
-    epoll = detail::Fd(epoll_create1(EPOLL_CLOEXEC));
-    wake_fd = detail::Fd(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+    epoll = Fd(epoll_create1(EPOLL_CLOEXEC));
+    wake_fd = Fd(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
     if (epoll.get() < 0 || wake_fd.get() < 0) return system_error("epoll_create1, eventfd");
     for (const std::string& where : options.listen) {
       TRY(const Address address, parse_address(where));
@@ -151,7 +150,7 @@ class Sockets::Core {
   SocketsOptions options;
   Clock& clock;
   Machine& machine;
-  detail::Fd epoll, wake_fd;
+  Fd epoll, wake_fd;
   std::shared_ptr<detail::UdpInbox> inbox = detail::make_inbox();
   std::vector<Open> sockets;  // the first `listening` stay
   std::size_t listening = 0;

@@ -6,10 +6,10 @@
 // Threads: open, turn, open_more and close_port on one thread; post, stop and stats on any. A machine opens and closes
 // sockets from on_deadline() and deliver() alone.
 // Owns the sockets. Borrows the machine and the clock.
-// Limits: kWatchesMax descriptors beside, kSocketsMax sockets to listen on and kMoreSocketsMax more, kPostedMax tasks that wait.
-// Errors: transport.address (invalid), transport.listen (unavailable), transport.options (invalid), transport.limit
-// (exhausted: more sockets), transport.system (internal), transport.full (exhausted: tasks).
-// Refuses to: resolve names, send on a socket that it did not open.
+// Limits: kWatchesMax descriptors beside, kSocketsMax sockets to listen on and kMoreSocketsMax more, kPostedMax tasks
+// that wait. Errors: transport.address (invalid), transport.listen (unavailable), transport.options (invalid),
+// transport.limit (exhausted: more sockets), transport.system (internal), transport.full (exhausted: tasks). Refuses
+// to: resolve names, send on a socket that it did not open.
 #pragma once
 
 #include <cstdint>

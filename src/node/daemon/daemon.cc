@@ -15,6 +15,7 @@
 #include "node/api/stream_server.h"
 #include "node/daemon/backup_role.h"
 #include "node/daemon/folder.h"
+#include "node/daemon/mesh_role.h"
 #include "node/daemon/provider_role.h"
 #include "node/daemon/version.h"
 #include "node/roles/validator.h"
@@ -59,15 +60,13 @@ class Process final : public Daemon, public api::Probe {
     TRY(auto folder, Folder::hold(settings_.dir));
     folder_.emplace(std::move(folder));
     TRY_OK(read_identity());
-    TRY(const Bytes genesis_bytes,
-        with_context(read_file(real_fs(), settings_.genesis_file, light::kGenesisBytesMax), "read the genesis file"));
-    TRY(genesis_, with_context(light::decode_genesis(genesis_bytes), settings_.genesis_file));
-    network_ = light::network_id(genesis_);
+    TRY_OK(read_network());
     if (settings_.validator) {
       TRY_OK(begin_validator());
     } else {
       TRY_OK(folder_->bind_network(network_));
     }
+    TRY_OK(begin_mesh());
     TRY_OK(begin_http());
     TRY_OK(begin_stream());
     if (settings_.provider) {
@@ -93,6 +92,12 @@ class Process final : public Daemon, public api::Probe {
     if (http_) out.set("http_port", std::uint64_t{http_->port()});
     if (stream_) out.set("websocket_port", std::uint64_t{stream_->port()});
     if (metrics_) out.set("metrics_port", std::uint64_t{metrics_->port()});
+    if (mesh_) {
+      codec::Json addresses = codec::Json::array();
+      for (const auto& address : mesh_->addresses()) addresses.push(address);
+      out.set("mesh", std::move(addresses)).set("mesh_socket", settings_.mesh_role.socket);
+      if (mesh_->health_port() != 0) out.set("mesh_health_port", std::uint64_t{mesh_->health_port()});
+    }
     return out.dump();
   }
   std::uint16_t http_port() const override { return http_ ? http_->port() : 0; }
@@ -113,12 +118,14 @@ class Process final : public Daemon, public api::Probe {
     if (folder_) folder_->remove_ready();
     if (provider_) provider_->stop();  // its last calls go through the servers below
     if (validator_) validator_->listen({});
+    if (mesh_) mesh_->stop();
     stream_.reset();
     http_.reset();
     metrics_.reset();
     provider_.reset();
     if (grpc_) grpc_->stop(kGraceMs);
     grpc_.reset();
+    mesh_.reset();
     if (backup_) backup_->stop();
     if (validator_) validator_->stop();
     validator_.reset();
@@ -133,6 +140,7 @@ class Process final : public Daemon, public api::Probe {
   Status ready() override {
     TRY_OK(failed());
     if (validator_) TRY_OK(validator_->ready());
+    if (mesh_) TRY_OK(mesh_->ready());
     const std::lock_guard lock(mutex_);
     if (settings_.provider && !provider_)
       return fail(Kind::kUnavailable, "daemon.not_standing", "found no provider yet");
@@ -140,6 +148,7 @@ class Process final : public Daemon, public api::Probe {
   }
   std::string metrics() override {
     if (validator_) validator_->refresh_metrics();
+    if (mesh_) mesh_->refresh_metrics();
     telemetry::refresh_process_metrics(telemetry::registry());
     return telemetry::registry().exposition();
   }
@@ -151,6 +160,32 @@ class Process final : public Daemon, public api::Probe {
         crypto::open_key_file(settings_.key_file, passphrase, {.allow_unencrypted = settings_.allow_unencrypted}));
     TRY(auto identity, seeds_.identity());
     identity_.emplace(std::move(identity));
+    return {};
+  }
+
+  // A node of the mesh alone may know its network by name only.
+  Status read_network() {
+    network_ = settings_.mesh_role.node.network;
+    const bool by_name = network_ != NetworkId{} && !settings_.validator && !settings_.provider;
+    if (by_name) return {};
+    TRY(const Bytes genesis_bytes,
+        with_context(read_file(real_fs(), settings_.genesis_file, light::kGenesisBytesMax), "read the genesis file"));
+    TRY(genesis_, with_context(light::decode_genesis(genesis_bytes), settings_.genesis_file));
+    if (network_ != NetworkId{} && network_ != light::network_id(genesis_))
+      return fail(Kind::kConflict, "daemon.other_network",
+                  text("found mesh.network {}, expected the genesis file's {}", network_, light::network_id(genesis_)));
+    network_ = light::network_id(genesis_);
+    return {};
+  }
+
+  Status begin_mesh() {
+    if (!settings_.mesh) return {};
+    TRY(auto key, crypto::SecretKey::from_seed(seeds_.alg, seeds_.signing.view()));
+    mesh_key_.emplace(std::move(key));
+    MeshRoleSettings settings = settings_.mesh_role;
+    settings.node.network = network_;
+    TRY(mesh_, MeshRole::start(std::move(settings), *mesh_key_,
+                               [] { return telemetry::registry().exposition(); }));
     return {};
   }
 
@@ -238,6 +273,8 @@ class Process final : public Daemon, public api::Probe {
   std::unique_ptr<api::HttpServer> http_, metrics_;
   std::unique_ptr<api::StreamServer> stream_;
   std::unique_ptr<ProviderRole> provider_;
+  std::optional<crypto::SecretKey> mesh_key_;
+  std::unique_ptr<MeshRole> mesh_;  // borrows the key
 
   mutable std::mutex mutex_;
   std::function<void()> tell_;

@@ -5,6 +5,7 @@
 #include "base/codec/hex.h"
 #include "base/core/text.h"
 #include "exchange/gxf/job_file.h"
+#include "node/peering/control.h"
 
 namespace hanse::daemon {
 namespace {
@@ -38,9 +39,10 @@ Status read_roles(const Config& config, Settings& out) {
     bool* role = name == "validator"  ? &out.validator
                  : name == "gateway"  ? &out.gateway
                  : name == "provider" ? &out.provider
+                 : name == "mesh"     ? &out.mesh
                                       : nullptr;
     if (role == nullptr || *role)
-      return config.refuse("roles.enabled", "each of validator, gateway, provider at most once");
+      return config.refuse("roles.enabled", "each of validator, gateway, provider, mesh at most once");
     *role = true;
   }
   if (out.role_names.empty()) return config.refuse("roles.enabled", "at least one role");
@@ -202,6 +204,52 @@ Result<std::optional<replica::NetworkOptions>> validator_network(const Consensus
   return out;
 }
 
+// Wildcards too: the mesh is for other machines.
+Status read_mesh(const Config& c, const std::string& base, MeshRoleSettings& out) {
+  for (std::string_view left = c.text("mesh.bind_address"); !left.empty();) {
+    const std::size_t comma = std::min(left.find(','), left.size());
+    out.node.bind.emplace_back(left.substr(0, comma));
+    left.remove_prefix(std::min(comma + 1, left.size()));
+  }
+  if (out.node.bind.empty() || out.node.bind.size() > 2)
+    return c.refuse("mesh.bind_address", "one address, or one of IPv4 and one of IPv6");
+  std::size_t v4 = 0;
+  for (const std::string& bind : out.node.bind) {
+    const auto parsed = transport::parse_address(bind);
+    if (!parsed) return c.refuse("mesh.bind_address", parsed.error().message());
+    v4 += parsed->is_v4() ? 1 : 0;
+  }
+  if (out.node.bind.size() == 2 && v4 != 1)
+    return c.refuse("mesh.bind_address", "one address, or one of IPv4 and one of IPv6");
+  TRY(out.health, port_of(c, "mesh.health_address"));
+  out.socket = from_base(c.text("mesh.socket"), base);
+  if (auto parsed = client::parse_address("unix:" + out.socket); !parsed)
+    return c.refuse("mesh.socket", parsed.error().message());
+  if (const auto given = c.text("mesh.network"); !given.empty()) {
+    const auto id = codec::fixed_from_hex<NetworkId>(given);
+    if (!id || *id == NetworkId{}) return c.refuse("mesh.network", "64 hex digits, not all zero");
+    out.node.network = *id;
+  }
+  for (const std::string& one : c.list("mesh.known_peers")) {
+    auto known = peering::parse_known(one);
+    if (!known) return c.refuse("mesh.known_peers", text("ID@ADDRESS: {}", known.error().message()));
+    out.node.known.push_back(std::move(*known));
+  }
+  if (c.flag("mesh.coordinator")) out.node.roles |= reach::kCoordinatorRole;
+  if (c.flag("mesh.reflector")) out.node.roles |= reach::kReflectorRole;
+  if (c.flag("mesh.relay")) out.node.roles |= reach::kRelayRole;
+  out.node.reserve = c.flag("mesh.reserve");
+  out.node.punch = c.flag("mesh.punch");
+  out.node.speed_test = c.flag("mesh.speed_test");
+  out.node.standalone = c.flag("mesh.standalone");
+  out.node.relay.reservations = c.number("mesh.relay_reservations");
+  out.node.relay.circuits = c.number("mesh.relay_circuits");
+  out.node.relay.circuits_per_peer = c.number("mesh.relay_circuits_per_peer");
+  out.node.relay.bytes_per_second = number<std::uint32_t>(c, "mesh.relay_bytes_per_s");
+  out.node.relay.bytes_per_day = c.number("mesh.relay_bytes_per_day");
+  return {};
+}
+
 Result<Settings> settings_of(const Config& c, const std::string& base) {
   Settings out;
   out.key_file = from_base(c.text("identity.key"), base);
@@ -232,6 +280,7 @@ Result<Settings> settings_of(const Config& c, const std::string& base) {
   read_backup(c, base, out.backup);
   if (!out.backup.target.empty() && !out.validator)
     return c.refuse("backup.target", "nothing without the role validator: there is no ledger");
+  TRY_OK(read_mesh(c, base, out.mesh_role));
   TRY_OK(read_logging(c, base, out.log));
   return out;
 }

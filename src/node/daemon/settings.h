@@ -14,6 +14,7 @@
 #include "chain/replica/chain.h"
 #include "node/api/grpc_server.h"
 #include "node/client/address.h"
+#include "node/peering/mesh_node.h"
 #include "node/roles/offer.h"
 
 namespace hanse::daemon {
@@ -60,12 +61,18 @@ struct BackupSettings {
   std::string program;  // "" = hanse-backup beside hansed
 };
 
+struct MeshRoleSettings {
+  peering::MeshSettings node;  // network: all zero means that of the genesis file
+  std::string socket;          // for `hanse mesh`
+  std::string health;          // "" = none
+};
+
 struct Settings {
   std::string key_file;
   std::string passphrase_file;  // "" = none
   bool allow_unencrypted = false;
   std::string genesis_file;
-  bool validator = false, gateway = false, provider = false;
+  bool validator = false, gateway = false, provider = false, mesh = false;
   std::vector<std::string> role_names;
   std::string dir;  // of all data
   std::size_t cache_bytes = 0, write_buffer_bytes = 0, blob_bytes_max = 0;
@@ -78,6 +85,7 @@ struct Settings {
   ConsensusSettings consensus;
   ProviderSettings offer;
   BackupSettings backup;
+  MeshRoleSettings mesh_role;
   logging::Options log;
 };
 

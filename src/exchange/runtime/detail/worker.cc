@@ -22,23 +22,6 @@ std::unexpected<Error> failed(std::string_view what) {
 
 }  // namespace
 
-Fd& Fd::operator=(Fd&& other) noexcept {
-  if (this != &other) {
-    reset();
-    fd_ = other.release();
-  }
-  return *this;
-}
-int Fd::release() {
-  const int fd = fd_;
-  fd_ = -1;
-  return fd;
-}
-void Fd::reset() {
-  if (fd_ >= 0) close(fd_);
-  fd_ = -1;
-}
-
 void Ring::add(std::string_view bytes) {
   if (bytes.size() > kLastWordsMax) bytes.remove_prefix(bytes.size() - kLastWordsMax);
   bytes_ += bytes;

@@ -7,26 +7,11 @@
 #include <string>
 
 #include "base/core/bytes.h"
+#include "base/core/fd.h"
 #include "base/core/result.h"
 #include "exchange/runtime/detail/wire.h"
 
 namespace hanse::runtime {
-
-class Fd {
- public:
-  Fd() = default;
-  explicit Fd(int fd) : fd_(fd) {}
-  Fd(Fd&& other) noexcept : fd_(other.release()) {}
-  Fd& operator=(Fd&& other) noexcept;
-  ~Fd() { reset(); }
-  int get() const { return fd_; }
-  explicit operator bool() const { return fd_ >= 0; }
-  int release();
-  void reset();
-
- private:
-  int fd_ = -1;
-};
 
 constexpr std::size_t kLastWordsMax = 16 * 1024;
 

@@ -1,8 +1,8 @@
 // The client of relays: places that others reach us through, and circuits to peers, each with an address that stands
 // for it (Address::is_carried) so that the rooms below treat it as any path. Private to this room.
 //   fd57:0002 | first 8 bytes of the relay's id | circuit u32, port 1
-// Threads: one. Limits: kPlacesMax relays hold a place, kCircuitsMax circuits, kRequestsMax requests under way; one past
-// is not asked for or ended at once. Errors: none; what fails is said in take_failed().
+// Threads: one. Limits: kPlacesMax relays hold a place, kCircuitsMax circuits, kRequestsMax requests under way; one
+// past is not asked for or ended at once. Errors: none; what fails is said in take_failed().
 #pragma once
 
 #include <map>

@@ -34,7 +34,7 @@ inline Address to_address(const nat::Endpoint& e) {
   return out;
 }
 
-struct RawDatagram {  // STUN or a probe
+struct RawDatagram {     // STUN or a probe
   transport::Path path;  // local port 0: our own socket of the family
   std::uint8_t ttl = 0;
   Bytes bytes;

@@ -106,10 +106,6 @@ Facts read_control(msghdr& message, Address& local) {
 
 }  // namespace
 
-Fd::~Fd() {
-  if (fd_ >= 0) close(fd_);
-}
-
 struct UdpInbox {
   std::vector<std::uint8_t> bytes = std::vector<std::uint8_t>(kMessages * kMessageMax);
   std::array<std::array<char, kControlMax>, kMessages> control;

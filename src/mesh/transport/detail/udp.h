@@ -10,25 +10,10 @@
 #include <utility>
 #include <vector>
 
+#include "base/core/fd.h"
 #include "mesh/transport/sockets.h"
 
 namespace hanse::transport::detail {
-
-class Fd {
- public:
-  Fd() = default;
-  explicit Fd(int fd) : fd_(fd) {}
-  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Fd& operator=(Fd&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  ~Fd();
-  int get() const { return fd_; }
-
- private:
-  int fd_ = -1;
-};
 
 struct UdpCounts {  // written by one thread, read by any
   std::atomic<std::uint64_t> datagrams_in{0}, datagrams_out{0}, bytes_in{0}, bytes_out{0}, calls_in{0}, calls_out{0},

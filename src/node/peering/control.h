@@ -1,0 +1,49 @@
+// The control socket of a node's mesh: a Unix socket in its folder, for the operator and `hanse mesh`.
+// One JSON object a line. A request {"do": NAME, ...} is answered by any number of {"progress": ...} and then by
+// {"ok": ...} or {"error": {"kind", "id", "message"}}; then the connection is closed. Who may open the socket's folder
+// (mode 0700) may ask.
+// Threads: start and stop from one; handlers run on a thread of each connection, kConnectionsMax at once; one more is
+// refused with peering.limit. Limits: kRequestBytesMax, kAnswerBytesMax a line.
+// Errors: peering.request (invalid), peering.limit (exhausted), peering.no_node (unavailable: nobody listens there),
+// peering.answer (corrupt), peering.system (internal), those of the handler.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/codec/json.h"
+#include "base/core/result.h"
+#include "node/peering/mesh_node.h"
+
+namespace hanse::peering {
+
+constexpr std::size_t kConnectionsMax = 16;
+constexpr std::size_t kRequestBytesMax = 64u << 10, kAnswerBytesMax = 4u << 20;
+
+using Progress = std::function<void(codec::Json)>;
+using Handler = std::function<Result<codec::Json>(const codec::Json& request, const Progress& progress)>;
+
+class ControlServer {
+ public:
+  static Result<std::unique_ptr<ControlServer>> start(const std::string& path, Handler handler);
+  virtual ~ControlServer() = default;
+  virtual void stop() = 0;  // waits for the handlers that run
+};
+
+// Asks and waits for the answer, wait_ms at most.
+struct Ask {
+  std::string path;
+  codec::Json request;
+  Progress progress;
+  std::int64_t wait_ms = 30'000;
+};
+Result<codec::Json> ask(const Ask& ask);
+
+// What the mesh answers: status, paths, nat, dial, check, speed.
+Handler mesh_handler(MeshNode& node);
+
+// "ID@ADDRESS" or "ID": encode_id of the peer's id. Errors: peering.request.
+Result<Known> parse_known(std::string_view given);
+
+}  // namespace hanse::peering

@@ -1,0 +1,195 @@
+// What the control socket answers of the mesh.
+#include <charconv>
+
+#include "base/codec/hex.h"
+#include "base/core/text.h"
+#include "node/peering/control.h"
+
+namespace hanse::peering {
+namespace {
+
+using codec::Json;
+
+constexpr std::uint64_t kWaitMsMax = 3'600'000;
+constexpr std::uint64_t kSpeedBytesMax = 1ull << 40;
+
+std::string id_text(const PeerId& id) { return codec::encode_id(id.view()); }
+
+Result<PeerId> parse_id(std::string_view given) {
+  const auto bytes = codec::decode_id(given);
+  PeerId out;
+  if (!bytes || !PeerId::from(*bytes, out))
+    return fail(Kind::kInvalid, "peering.request",
+                text("found peer \"{}\", expected an id as `hanse mesh id` prints it", given.substr(0, 80)));
+  return out;
+}
+
+Result<std::string_view> words(const Json& request, std::string_view name) {
+  const Json* found = request.find(name);
+  if (found == nullptr) return fail(Kind::kInvalid, "peering.request", text("found no \"{}\" in the request", name));
+  return found->as_text(name);
+}
+
+Result<std::uint64_t> number(const Json& request, std::string_view name, std::uint64_t fallback, std::uint64_t max) {
+  const Json* found = request.find(name);
+  if (found == nullptr) return fallback;
+  TRY(const std::uint64_t out, found->as_u64(name));
+  if (out > max)
+    return fail(Kind::kInvalid, "peering.request", text("found {} {}, expected at most {}", name, out, max));
+  return out;
+}
+
+Json texts(const std::vector<std::string>& all) {
+  Json out = Json::array();
+  for (const std::string& one : all) out.push(one);
+  return out;
+}
+Json ids(const std::vector<PeerId>& all) {
+  Json out = Json::array();
+  for (const PeerId& one : all) out.push(id_text(one));
+  return out;
+}
+
+Json path_json(const PathFacts& f) {
+  Json out = Json::object();
+  out.set("peer", id_text(f.peer)).set("path", f.direct ? "direct" : "relay");
+  if (f.direct) out.set("address", f.address);
+  if (f.relay) out.set("relay", id_text(*f.relay));
+  out.set("inbound", f.inbound).set("rtt_us", f.rtt_us).set("up_ms", f.up_ms);
+  out.set("bytes_in", f.bytes_in).set("bytes_out", f.bytes_out).set("punch", f.punch_plan);
+  return out;
+}
+
+Result<Json> status(MeshNode& node) {
+  TRY(const Health h, node.health());
+  Json relay = Json::object();
+  relay.set("reservations", std::uint64_t{h.reservations}).set("circuits", std::uint64_t{h.circuits});
+  relay.set("carried_bytes", h.carried_bytes).set("dropped", h.dropped);
+  std::vector<std::string> bound;
+  for (const Address& a : node.addresses()) bound.push_back(transport::address_text(a));
+  Json out = Json::object();
+  out.set("peer_id", id_text(node.id())).set("addresses", texts(bound)).set("healthy", h.healthy);
+  out.set("peers", std::uint64_t{h.peers}).set("roles", texts(h.roles)).set("relay", std::move(relay));
+  out.set("nat", h.nat).set("uptime_s", h.uptime_s);
+  out.set("punched", h.counts.punched).set("punch_failed", h.counts.punch_failed);
+  out.set("to_direct", h.counts.to_direct).set("to_relay", h.counts.to_relay).set("silences", h.counts.silences);
+  out.set("datagrams_in", h.sockets.datagrams_in).set("datagrams_out", h.sockets.datagrams_out);
+  return out;
+}
+
+Result<Json> paths(MeshNode& node, const Json& request) {
+  TRY(const auto all, node.paths());
+  const Json* one = request.find("peer");
+  PeerId peer{};
+  if (one != nullptr) {
+    TRY(const auto given, one->as_text("peer"));
+    TRY(peer, parse_id(given));
+  }
+  Json list = Json::array();
+  for (const PathFacts& f : all)
+    if (one == nullptr || f.peer == peer) list.push(path_json(f));
+  if (one != nullptr && list.items().empty())
+    return fail(Kind::kUnavailable, "peering.not_connected", text("found no connection with {}", id_text(peer)));
+  Json out = Json::object();
+  out.set("paths", std::move(list));
+  return out;
+}
+
+Result<Json> nat(MeshNode& node) {
+  TRY(const NatFacts facts, node.nat());
+  Json out = Json::object();
+  out.set("known", facts.nat.has_value());
+  if (facts.nat) {
+    const nat::NatClass& n = *facts.nat;
+    out.set("udp", n.udp)
+        .set("mapping", nat::mapping_name(n.mapping))
+        .set("filtering", nat::filtering_name(n.filtering));
+    out.set("port_rule", nat::port_rule_name(n.port_rule)).set("delta", std::int64_t{n.delta});
+    if (n.mapped) out.set("mapped", nat::to_text(*n.mapped));
+    if (n.hairpin) out.set("hairpin", *n.hairpin);
+  }
+  out.set("candidates", texts(facts.candidates)).set("relays", ids(facts.places));
+  return out;
+}
+
+Result<Json> dial(MeshNode& node, const Json& request) {
+  MeshNode::Dial dial;
+  TRY(const auto peer, words(request, "peer"));
+  TRY(Known known, parse_known(peer));
+  dial.peer = known.peer;
+  dial.addresses = std::move(known.addresses);
+  if (const Json* relays = request.find("relays"); relays != nullptr)
+    for (const Json& one : relays->items()) {
+      TRY(const auto given, one.as_text("relays"));
+      TRY(dial.relays.emplace_back(), parse_id(given));
+    }
+  if (const Json* direct = request.find("direct"); direct != nullptr) {
+    TRY(const bool wanted, direct->as_bool("direct"));
+    if (wanted) dial.until = MeshNode::Until::kDirect;
+  }
+  TRY(const std::uint64_t wait_ms, number(request, "wait_ms", 10'000, kWaitMsMax));
+  dial.wait_ms = static_cast<std::int64_t>(wait_ms);
+  TRY(const PathFacts facts, node.dial(dial));
+  return path_json(facts);
+}
+
+Result<Json> check(MeshNode& node, const Json& request) {
+  TRY(const std::uint64_t wait_ms, number(request, "wait_ms", 3'000, kWaitMsMax));
+  TRY(const MeshCheck found, node.check(static_cast<std::int64_t>(wait_ms)));
+  Json nodes = Json::array(), missing = Json::array();
+  for (const auto& n : found.nodes) {
+    Json one = Json::object();
+    one.set("peer", id_text(n.peer)).set("answered", n.answered).set("links", std::uint64_t{n.links});
+    nodes.push(std::move(one));
+  }
+  for (const auto& [a, b] : found.missing) missing.push(ids({a, b}));
+  Json out = Json::object();
+  out.set("whole", found.whole()).set("nodes", std::move(nodes)).set("missing", std::move(missing));
+  return out;
+}
+
+Result<Json> speed(MeshNode& node, const Json& request, const Progress& progress) {
+  TRY(const auto given, words(request, "peer"));
+  TRY(const PeerId peer, parse_id(given));
+  TRY(const std::uint64_t bytes, number(request, "bytes", 16u << 20, kSpeedBytesMax));
+  TRY(const std::uint64_t wait_ms, number(request, "wait_ms", 60'000, kWaitMsMax));
+  std::uint64_t told = 0;
+  TRY(const SpeedResult r, node.speed(peer, bytes, static_cast<std::int64_t>(wait_ms), [&](std::uint64_t sent) {
+    if (sent < told + std::max<std::uint64_t>(bytes / 50, 1)) return;
+    told = sent;
+    Json line = Json::object();
+    line.set("bytes", sent);
+    progress(std::move(line));
+  }));
+  Json out = Json::object();
+  out.set("bytes", r.bytes).set("ms", r.ms).set("longest_pause_ms", r.longest_pause_ms);
+  out.set("streams", r.streams).set("to_direct", r.to_direct).set("to_relay", r.to_relay);
+  return out;
+}
+
+}  // namespace
+
+Result<Known> parse_known(std::string_view given) {
+  const auto at = given.find('@');
+  Known out;
+  TRY(out.peer, parse_id(given.substr(0, at)));
+  if (at == given.npos) return out;
+  TRY(out.addresses.emplace_back(), transport::parse_address(given.substr(at + 1)));
+  return out;
+}
+
+Handler mesh_handler(MeshNode& node) {
+  return [&node](const Json& request, const Progress& progress) -> Result<Json> {
+    TRY(const auto what, words(request, "do"));
+    if (what == "status") return status(node);
+    if (what == "paths") return paths(node, request);
+    if (what == "nat") return nat(node);
+    if (what == "dial") return dial(node, request);
+    if (what == "check") return check(node, request);
+    if (what == "speed") return speed(node, request, progress);
+    return fail(Kind::kInvalid, "peering.request",
+                text("found request \"{}\", expected status, paths, nat, dial, check or speed", what.substr(0, 40)));
+  };
+}
+
+}  // namespace hanse::peering

@@ -1,0 +1,367 @@
+#include "node/peering/mesh_node.h"
+
+#include <future>
+#include <thread>
+
+#include "base/codec/hex.h"
+#include "base/core/text.h"
+#include "mesh/reach/uplinks.h"
+#include "node/peering/speed.h"
+
+namespace hanse::peering {
+namespace {
+
+constexpr std::int64_t kNsPerMs = 1'000'000;
+constexpr std::uint64_t kInfoProtocol = 0x05;
+constexpr std::uint8_t kAskInfo = 1, kInfo = 2;
+constexpr std::size_t kInfoPeersMax = 512;
+constexpr std::int64_t kPumpNs = 20 * kNsPerMs;
+constexpr std::int64_t kCallMs = 10'000;  // the mesh's thread answers within, or hangs
+
+std::vector<std::string> role_names(std::uint32_t roles) {
+  std::vector<std::string> out;
+  if ((roles & reach::kCoordinatorRole) != 0) out.push_back("coordinator");
+  if ((roles & reach::kReflectorRole) != 0) out.push_back("reflector");
+  if ((roles & reach::kRelayRole) != 0) out.push_back("relay");
+  return out;
+}
+
+PathFacts facts_of(const reach::LinkFacts& link, std::int64_t now_ns) {
+  PathFacts out{.peer = link.peer,
+                .direct = !link.path.remote.is_carried(),
+                .inbound = link.inbound,
+                .relay = link.relay,
+                .rtt_us = link.rtt_ns / 1000,
+                .up_ms = (now_ns - link.up_ns) / kNsPerMs,
+                .bytes_in = link.bytes_in,
+                .bytes_out = link.bytes_out,
+                .roles = link.roles,
+                .punch_plan = std::string(link.punch_plan)};
+  if (out.direct) out.address = transport::address_text(link.path.remote);
+  return out;
+}
+
+}  // namespace
+
+// Everything here but `calls` is of the mesh's thread once it runs.
+class MeshNode::Core final : public transport::Machine {
+ public:
+  explicit Core(MeshSettings given) : settings(std::move(given)) {}
+
+  Status open(const crypto::SecretKey& key) {
+    if (settings.network == NetworkId{})
+      return fail(Kind::kInvalid, "peering.network", "found no network id, expected 32 bytes that are not all zero");
+    reach::ReachOptions o;
+    o.endpoint.network = settings.network;
+    o.endpoint.key = &key;
+    o.endpoint.protocols = {
+        {.id = kInfoProtocol,
+         .frame_bytes_max = kInfoPeersMax * PeerId::kSize,
+         .priority = transport::Priority::kDirect},
+        {.id = kSpeedProtocol, .frame_bytes_max = kSpeedChunk, .priority = transport::Priority::kBulk}};
+    o.roles = settings.roles;
+    o.relay = settings.relay;
+    o.known = settings.known;
+    std::erase_if(o.known, [&](const Known& k) { return k.peer == crypto::account_id(key.public_key()); });
+    settings.known = o.known;
+    o.reserve = settings.reserve;
+    o.punch = settings.punch;
+    TRY(reach, reach::Reach::create(std::move(o)));
+    speeds.emplace(*reach, settings.speed_test);
+    TRY(sockets, transport::Sockets::open({.listen = settings.bind}, *this));
+    TRY(auto watch, reach::UplinkWatch::open());
+    uplinks.emplace(std::move(watch));
+    TRY_OK(sockets->watch(uplinks->fd(), [this] {
+      uplinks->drain();
+      look_at_uplinks();
+    }));
+    TRY(local, reach::local_addresses());
+    reach::Ports ports{.open = [this](bool v4) { return sockets->open_more(v4); },
+                       .close = [this](std::uint16_t port) { sockets->close_port(port); }};
+    for (const Address& address : sockets->addresses()) (address.is_v4() ? ports.own_v4 : ports.own_v6) = address.port;
+    begun_ns = sockets->now_ns();
+    reach->start(std::move(ports), bound_alone(), begun_ns);
+    return {};
+  }
+
+  // A node that is bound to one address has no other.
+  std::vector<Address> bound_alone() const {
+    std::vector<Address> out;
+    for (const Address& bound : sockets->addresses()) {
+      if (bound.ip != Address{}.ip && bound.ip != (*transport::parse_address("0.0.0.0:0")).ip)
+        out.push_back(bound);
+      else
+        for (const Address& one : local)
+          if (one.is_v4() == bound.is_v4()) out.push_back(one);
+    }
+    return out;
+  }
+
+  void look_at_uplinks() {
+    auto found = reach::local_addresses();
+    if (!found || *found == local) return;
+    local = std::move(*found);
+    reach->uplink(bound_alone(), sockets->now_ns());
+  }
+
+  // ---- transport::Machine ------------------------------------------------------------------------------------------
+
+  void receive(const transport::Path& path, ByteView datagram, std::uint8_t ecn, std::int64_t now_ns) override {
+    reach->receive(path, datagram, ecn, now_ns);
+  }
+  bool transmit(transport::Batch& out, std::int64_t now_ns) override { return reach->transmit(out, now_ns); }
+  void on_deadline(std::int64_t now_ns) override { reach->on_deadline(now_ns); }
+  std::int64_t next_deadline_ns() const override {
+    std::int64_t next = reach->next_deadline_ns();
+    for (const Wait& wait : waits) next = std::min({next, wait.until_ns, looked_ns + kPumpNs});
+    return next;
+  }
+  void deliver(std::int64_t now_ns) override {
+    looked_ns = now_ns;
+    reach->deliver(now_ns);
+    reach::PeerEvent event;
+    while (reach->next_event(event)) {
+      speeds->handle(event, now_ns);
+      if (event.type != reach::PeerEvent::Type::kFrame) continue;
+      if (event.protocol == kInfoProtocol) on_info(event, now_ns);
+      reach->consumed(std::move(event));
+    }
+    speeds->pump(now_ns);
+    std::erase_if(waits, [&](Wait& wait) {
+      if (!wait.done(now_ns) && now_ns < wait.until_ns) return false;
+      wait.end.set_value();
+      return true;
+    });
+  }
+
+  // ---- info --------------------------------------------------------------------------------------------------------
+
+  bool is_known(const PeerId& peer) const {
+    return peer == reach->id() || std::ranges::any_of(settings.known, [&](const Known& k) { return k.peer == peer; });
+  }
+
+  void on_info(const reach::PeerEvent& event, std::int64_t now_ns) {
+    if (event.frame_type == kInfo) {
+      if (event.body.size() % PeerId::kSize != 0) return;
+      std::vector<PeerId>& peers = answers[event.peer];
+      peers.clear();
+      for (std::size_t at = 0; at < event.body.size(); at += PeerId::kSize)
+        PeerId::from(ByteView(event.body).subspan(at, PeerId::kSize), peers.emplace_back());
+      return;
+    }
+    if (event.frame_type != kAskInfo) return;
+    Bytes body;
+    for (const reach::LinkFacts& link : reach->links())
+      if ((is_known(link.peer) || link.peer == event.peer) && body.size() < kInfoPeersMax * PeerId::kSize)
+        append(body, link.peer.view());
+    (void)reach->send(event.peer, kInfoProtocol, kInfo, std::make_shared<const Bytes>(std::move(body)), now_ns);
+  }
+
+  void ask_all(std::int64_t now_ns) {
+    answers.clear();
+    for (const Known& known : settings.known)
+      (void)reach->send(known.peer, kInfoProtocol, kAskInfo, std::make_shared<const Bytes>(), now_ns);
+  }
+
+  MeshCheck judge() const {
+    MeshCheck out;
+    std::map<PeerId, std::set<PeerId>> says;
+    for (const reach::LinkFacts& link : reach->links()) says[reach->id()].insert(link.peer);
+    for (const auto& [peer, peers] : answers) says[peer].insert(peers.begin(), peers.end());
+    std::vector<PeerId> all{reach->id()};
+    for (const Known& known : settings.known) all.push_back(known.peer);
+    std::ranges::sort(all);
+    for (const PeerId& peer : all) out.nodes.push_back({.peer = peer, .answered = says.contains(peer)});
+    for (std::size_t a = 0; a < all.size(); ++a)
+      for (std::size_t b = a + 1; b < all.size(); ++b) {
+        if (says[all[a]].contains(all[b]) && says[all[b]].contains(all[a])) {
+          ++out.nodes[a].links;
+          ++out.nodes[b].links;
+        } else {
+          out.missing.emplace_back(all[a], all[b]);
+        }
+      }
+    return out;
+  }
+
+  // ---- calls from other threads ------------------------------------------------------------------------------------
+
+  std::unexpected<Error> stopped_error() const {
+    return fail(Kind::kUnavailable, "peering.stopped", "the mesh of this node has stopped");
+  }
+
+  template <class F>
+  auto call(F&& work) -> Result<std::invoke_result_t<F, std::int64_t>> {
+    auto promise = std::make_shared<std::promise<std::invoke_result_t<F, std::int64_t>>>();
+    auto answer = promise->get_future();
+    if (stopped.load()) return stopped_error();
+    TRY_OK(sockets->post(
+        [this, promise, work = std::forward<F>(work)]() mutable { promise->set_value(work(sockets->now_ns())); }));
+    if (answer.wait_for(std::chrono::milliseconds(kCallMs)) != std::future_status::ready) return stopped_error();
+    return answer.get();
+  }
+
+  // Waits until done() on the mesh's thread, or the time is over; begin() runs first.
+  Status wait(std::function<Status(std::int64_t now_ns)> begin, std::function<bool(std::int64_t now_ns)> done,
+              std::int64_t wait_ms) {
+    auto ended = std::make_shared<std::future<void>>();
+    TRY(Status begun, call([&, this](std::int64_t now_ns) -> Status {
+          if (waits.size() >= kWaitsMax)
+            return fail(Kind::kExhausted, "peering.limit", text("found {} calls that wait", waits.size()));
+          TRY_OK(begin(now_ns));
+          waits.push_back({.done = std::move(done), .until_ns = now_ns + wait_ms * kNsPerMs, .end = {}});
+          *ended = waits.back().end.get_future();
+          return {};
+        }));
+    TRY_OK(std::move(begun));
+    if (ended->wait_for(std::chrono::milliseconds(wait_ms + kCallMs)) != std::future_status::ready)
+      return stopped_error();
+    return {};
+  }
+
+  std::optional<PathFacts> facts(const PeerId& peer, std::int64_t now_ns) const {
+    for (const reach::LinkFacts& link : reach->links())
+      if (link.peer == peer) return facts_of(link, now_ns);
+    return std::nullopt;
+  }
+
+  struct Wait {
+    std::function<bool(std::int64_t now_ns)> done;
+    std::int64_t until_ns = 0;
+    std::promise<void> end;
+  };
+  MeshSettings settings;
+  std::unique_ptr<reach::Reach> reach;
+  std::unique_ptr<transport::Sockets> sockets;
+  std::optional<reach::UplinkWatch> uplinks;
+  std::vector<Address> local;
+  std::optional<SpeedTests> speeds;
+  std::map<PeerId, std::vector<PeerId>> answers;  // to the last question
+  std::vector<Wait> waits;
+  std::int64_t looked_ns = 0, begun_ns = 0;
+  std::atomic<bool> stopped{false};
+  std::thread thread;
+};
+
+MeshNode::MeshNode(std::unique_ptr<Core> core) : core_(std::move(core)) {}
+MeshNode::~MeshNode() { stop(0); }
+
+Result<std::unique_ptr<MeshNode>> MeshNode::start(MeshSettings settings, const crypto::SecretKey& key) {
+  auto core = std::make_unique<Core>(std::move(settings));
+  TRY_OK(core->open(key));
+  core->thread = std::thread([c = core.get()] { (void)c->sockets->run(); });  // ends at stop(), or with the system
+  return std::unique_ptr<MeshNode>(new MeshNode(std::move(core)));
+}
+
+void MeshNode::stop(std::int64_t drain_ms) {
+  if (core_ == nullptr || core_->stopped.load()) return;
+  if (drain_ms > 0)
+    (void)core_->wait(
+        [this](std::int64_t) -> Status {
+          core_->reach->go_away();
+          return {};
+        },
+        [this](std::int64_t) {
+          const relay::Relay* relay = core_->reach->relay();
+          return relay == nullptr || relay->circuits() == 0;
+        },
+        drain_ms);
+  core_->stopped.store(true);
+  core_->sockets->stop();
+  core_->thread.join();
+  core_->reach->close_all(core_->sockets->now_ns());
+  for (int i = 0; i < 16; ++i) (void)core_->sockets->turn(0);  // the farewells
+  core_->waits.clear();
+}
+
+const PeerId& MeshNode::id() const { return core_->reach->id(); }
+std::vector<Address> MeshNode::addresses() const { return core_->sockets->addresses(); }
+
+Result<Health> MeshNode::health() {
+  return core_->call([c = core_.get()](std::int64_t now_ns) {
+    Health out{.peers = c->reach->links().size(),
+               .roles = role_names(c->settings.roles),
+               .nat = c->reach->nat() ? std::string(nat::mapping_name(c->reach->nat()->mapping)) : "unknown",
+               .uptime_s = (now_ns - c->begun_ns) / 1'000'000'000,
+               .counts = c->reach->counts(),
+               .sockets = c->sockets->stats()};
+    out.healthy = out.peers > 0 || c->settings.standalone;
+    if (const relay::Relay* relay = c->reach->relay(); relay != nullptr) {
+      out.reservations = relay->reservations();
+      out.circuits = relay->circuits();
+      out.carried_bytes = relay->counts().carried_bytes;
+      out.dropped = relay->counts().dropped;
+    }
+    return out;
+  });
+}
+
+Result<std::vector<PathFacts>> MeshNode::paths() {
+  return core_->call([c = core_.get()](std::int64_t now_ns) {
+    std::vector<PathFacts> out;
+    for (const reach::LinkFacts& link : c->reach->links()) out.push_back(facts_of(link, now_ns));
+    return out;
+  });
+}
+
+Result<NatFacts> MeshNode::nat() {
+  return core_->call([c = core_.get()](std::int64_t now_ns) {
+    NatFacts out{.nat = c->reach->nat(), .places = c->reach->places()};
+    for (const Address& a : c->reach->candidates(now_ns)) out.candidates.push_back(transport::address_text(a));
+    return out;
+  });
+}
+
+Result<PathFacts> MeshNode::dial(const Dial& dial) {
+  std::optional<PathFacts> facts;
+  TRY_OK(core_->wait(
+      [&, c = core_.get()](std::int64_t now_ns) {
+        return c->reach->want(dial.peer, dial.addresses, dial.relays, now_ns);
+      },
+      [&, c = core_.get()](std::int64_t now_ns) {
+        facts = c->facts(dial.peer, now_ns);
+        return facts && (dial.until == Until::kUp || facts->direct);
+      },
+      dial.wait_ms));
+  if (facts && (dial.until == Until::kUp || facts->direct)) return std::move(*facts);
+  const std::string peer = codec::encode_id(dial.peer.view());
+  return fail(Kind::kTimeout, "peering.timeout",
+              facts ? text("found {} through a relay alone after {} ms (last attempt: {}), expected a direct path",
+                           peer, dial.wait_ms, facts->punch_plan.empty() ? "none" : facts->punch_plan)
+                    : text("found no way to {} within {} ms", peer, dial.wait_ms));
+}
+
+Result<MeshCheck> MeshNode::check(std::int64_t wait_ms) {
+  MeshCheck out;
+  TRY_OK(core_->wait(
+      [c = core_.get()](std::int64_t now_ns) -> Status {
+        c->ask_all(now_ns);
+        return {};
+      },
+      [&out, c = core_.get()](std::int64_t) {
+        out = c->judge();
+        return std::ranges::all_of(out.nodes, &MeshCheck::Node::answered);
+      },
+      wait_ms));
+  return out;
+}
+
+Result<SpeedResult> MeshNode::speed(const PeerId& peer, std::uint64_t bytes, std::int64_t wait_ms,
+                                    std::function<void(std::uint64_t)> progress) {
+  std::optional<Result<SpeedResult>> ended;
+  TRY_OK(core_->wait([&, c = core_.get()](std::int64_t now_ns) { return c->speeds->begin(peer, bytes, now_ns); },
+                     [&, c = core_.get()](std::int64_t) {
+                       if (progress) progress(c->speeds->handed_over(peer));
+                       ended = c->speeds->ended(peer);
+                       return ended.has_value();
+                     },
+                     wait_ms));
+  if (ended) return std::move(*ended);
+  (void)core_->call([&, c = core_.get()](std::int64_t) {
+    c->speeds->forget(peer);
+    return 0;
+  });
+  return fail(Kind::kTimeout, "peering.timeout", text("found no end of the speed test within {} ms", wait_ms));
+}
+
+}  // namespace hanse::peering

@@ -1,0 +1,126 @@
+// MeshNode: the mesh of one process: sockets, Reach (mesh/reach) and what a node serves its peers beside the rooms that
+// use the mesh, on one thread.
+//   info   protocol 0x05: which of the nodes that both know is each connected with; what `hanse mesh check` asks
+//   speed  protocol 0x24: how quickly, how evenly and how truly bytes arrive on one stream; off unless allowed
+// Threads: start, stop and ~MeshNode from one thread; the calls from any, and they wait for the mesh's thread.
+// Borrows the key. Limits: kSpeedsMax speed tests that arrive at once, kWaitsMax calls that wait.
+// Errors of start: peering.network (invalid), those of Sockets and Reach. Of calls: peering.stopped (unavailable),
+// peering.limit (exhausted), peering.timeout (timeout), peering.refused (denied: the peer takes no speed test),
+// peering.damaged (corrupt: other bytes arrived), peering.not_connected (unavailable), those of Reach.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "mesh/reach/reach.h"
+
+namespace hanse::peering {
+
+using reach::Known;
+using transport::Address;
+using transport::PeerId;
+
+constexpr std::size_t kSpeedsMax = 16, kWaitsMax = 64;
+constexpr std::int64_t kDrainMs = 10'000;  // of what we relay, when we stop
+
+struct MeshSettings {
+  std::vector<std::string> bind;  // "0.0.0.0:12000"
+  NetworkId network;
+  std::uint32_t roles = 0;
+  std::vector<Known> known;
+  bool reserve = true, punch = true;
+  bool speed_test = false;
+  bool standalone = false;  // healthy without a peer
+  relay::RelayLimits relay;
+};
+
+struct Health {
+  bool healthy = false;  // connected with somebody, or standalone
+  std::size_t peers = 0;
+  std::vector<std::string> roles;
+  std::size_t reservations = 0, circuits = 0;
+  std::uint64_t carried_bytes = 0, dropped = 0;
+  std::string nat;  // "unknown" before it was asked
+  std::int64_t uptime_s = 0;
+  reach::ReachCounts counts;
+  transport::SocketStats sockets;
+};
+
+struct PathFacts {
+  PeerId peer;
+  bool direct = false, inbound = false;
+  std::string address;          // of a direct path
+  std::optional<PeerId> relay;  // of the other kind
+  std::int64_t rtt_us = 0, up_ms = 0;
+  std::uint64_t bytes_in = 0, bytes_out = 0;
+  std::uint32_t roles = 0;
+  std::string punch_plan;
+};
+
+struct NatFacts {
+  std::optional<nat::NatClass> nat;
+  std::vector<std::string> candidates;
+  std::vector<PeerId> places;
+};
+
+// Which of the nodes that we know, ourselves among them, are connected.
+struct MeshCheck {
+  struct Node {
+    PeerId peer;
+    bool answered = false;
+    std::size_t links = 0;  // to the other nodes here
+  };
+  std::vector<Node> nodes;
+  std::vector<std::pair<PeerId, PeerId>> missing;  // links that one of the two, at least, does not have
+  bool whole() const { return missing.empty(); }
+};
+
+struct SpeedResult {
+  std::uint64_t bytes = 0;
+  std::int64_t ms = 0;
+  std::int64_t longest_pause_ms = 0;  // without a byte, at the receiver
+  std::uint32_t streams = 0;          // that it came on
+  std::uint32_t to_direct = 0, to_relay = 0;
+};
+
+class MeshNode {
+ public:
+  static Result<std::unique_ptr<MeshNode>> start(MeshSettings settings, const crypto::SecretKey& key);
+  ~MeshNode();
+  MeshNode(const MeshNode&) = delete;
+  MeshNode& operator=(const MeshNode&) = delete;
+
+  // Says that it goes, waits until what it relays has left, drain_ms at most, and closes every connection.
+  void stop(std::int64_t drain_ms = kDrainMs);
+
+  const PeerId& id() const;
+  std::vector<Address> addresses() const;  // as bound
+  Result<Health> health();
+  Result<std::vector<PathFacts>> paths();
+  Result<NatFacts> nat();
+
+  enum class Until : std::uint8_t { kUp, kDirect };
+  // Wants the peer from now on, and waits. peering.timeout says how far it came.
+  struct Dial {
+    PeerId peer;
+    std::vector<Address> addresses;
+    std::vector<PeerId> relays;
+    Until until = Until::kUp;
+    std::int64_t wait_ms = 10'000;
+  };
+  Result<PathFacts> dial(const Dial& dial);
+  Result<MeshCheck> check(std::int64_t wait_ms);
+  // progress: bytes that were handed over, from the mesh's thread.
+  Result<SpeedResult> speed(const PeerId& peer, std::uint64_t bytes, std::int64_t wait_ms,
+                            std::function<void(std::uint64_t)> progress);
+
+ private:
+  class Core;
+  explicit MeshNode(std::unique_ptr<Core> core);
+  std::unique_ptr<Core> core_;
+};
+
+}  // namespace hanse::peering
