@@ -107,6 +107,8 @@ program(hanse-sim-mutants sim/world/main_mutants.cc ROOMS world FLAVOUR mutants)
 room(sim/mesh 7 USES codec plugin crypto gossip check TEST_NEEDS hanse-mesh-mutants)
 flavour(mutants HANSE_MUTANTS=1 ROOMS gossip OVER mesh)
 program(hanse-mesh-mutants sim/mesh/main_mesh_mutants.cc ROOMS mesh FLAVOUR mutants)
+room(sim/wire 7 USES codec)
+program(hanse-wire sim/wire/main_wire.cc ROOMS wire codec)
 
 # 8 cli
 room(cli/rescue 8 USES codec plugin)
