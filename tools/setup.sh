@@ -17,6 +17,7 @@ declare -A GROUP=(
   [dev]="clang-19 lld-19 clang-format-19 clang-tidy-19 libclang-rt-19-dev libbenchmark-dev libbotan-3-dev
     libdnnl-dev wabt nodejs"
   [s3]="python3-moto python3-flask-cors"
+  [lab]="nftables iproute2"
   [mesh]="libngtcp2-dev libngtcp2-crypto-ossl-dev openssl"
 )
 DEFAULT_GROUPS=(core wasm mesh)
@@ -26,7 +27,7 @@ usage() {
 usage: ./dev setup [GROUP ...]
 Installs the packages Hanse builds and runs with. Groups: core wasm mesh (the default; mesh is QUIC, from the
 backports archive), dev (fuzzers, benchmarks, formatter), s3 (an object server that checks signatures, for the tests of
-backups), all. Running it again changes nothing.
+backups), lab (NATs for the tests in network namespaces), all. Running it again changes nothing.
   --list    print the packages of the groups and exit
   --check   exit 0 when everything is installed, 1 with the missing names otherwise
 U
@@ -38,7 +39,7 @@ for a in "$@"; do
     -h|--help) usage; exit 0 ;;
     --list) mode=list ;;
     --check) mode=check ;;
-    all) groups=(core wasm mesh dev s3) ;;
+    all) groups=(core wasm mesh dev s3 lab) ;;
     *) [ -n "${GROUP[$a]:-}" ] || { echo "setup: found group '$a', expected one of: ${!GROUP[*]} all" >&2; exit 2; }
        groups+=("$a") ;;
   esac
