@@ -26,6 +26,7 @@ class Daemon {
   // Called at most once, from a role's thread, when a role ends by itself.
   virtual void on_failed(std::function<void()> tell) = 0;
   virtual Status failed() const = 0;
+  virtual Status live() = 0;  // an error: it is to be started again
   virtual void stop() = 0;
 };
 

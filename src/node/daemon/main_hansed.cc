@@ -13,6 +13,7 @@
 #include "base/exec/loop.h"
 #include "base/logging/log.h"
 #include "node/daemon/daemon.h"
+#include "node/daemon/notify.h"
 #include "node/daemon/version.h"
 
 namespace hanse::daemon {
@@ -92,7 +93,18 @@ void restore_signals() {
   ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
 
+// The watchdog is fed as long as the node lives. One that does not take turns any more is started again.
+void feed(exec::Loop& loop, Daemon& daemon, const Notify& notify) {
+  const Status alive = daemon.live();
+  if (alive)
+    notify.send("WATCHDOG=1");
+  else
+    logging::log_error("watchdog not fed", {{"error", alive.error().str()}});
+  (void)loop.after(notify.watchdog_ns(), [&] { feed(loop, daemon, notify); });
+}
+
 Status serve(Settings settings) {
+  TRY(const auto notify, Notify::from_environment());
   TRY(const int signals, signal_descriptor());
   TRY(const auto loop, exec::Loop::create(system_clock()));
   TRY_OK(loop->watch(signals, {}, [&](exec::Ready) {
@@ -110,7 +122,10 @@ Status serve(Settings settings) {
   }
   (*daemon)->on_failed([&] { loop->stop(); });
   write_all(STDOUT_FILENO, (*daemon)->ready_line() + "\n");
+  notify.send("READY=1");
+  if (notify.watchdog_ns() > 0) feed(*loop, **daemon, notify);
   Status looped = loop->run();
+  notify.send("STOPPING=1");
   restore_signals();
   (*daemon)->stop();
   Status failed = (*daemon)->failed();
