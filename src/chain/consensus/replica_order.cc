@@ -90,8 +90,9 @@ void Replica::Core::propose() {
 void Replica::Core::on_pre_prepare(Index from, const PrePrepare& message) {
   const Proposal& p = message.proposal;
   if (other_epoch(p)) return;
-  if (message.view != view || (changing() && !mutant(Mutant::kViewUnchecked))) {
-    ++(message.view > view ? counters.frames_far : counters.frames_stale);
+  if (message.view > view) return keep_early(from, message);
+  if (message.view < view || (changing() && !mutant(Mutant::kViewUnchecked))) {
+    ++counters.frames_stale;
     return;
   }
   if (from != power.leader(view) || p.leader != from || p.time_ms > now.wall_ms + config.drift_ms ||
@@ -123,6 +124,21 @@ void Replica::Core::on_pre_prepare(Index from, const PrePrepare& message) {
   s.now.add(power, Phase::kPrepare, from, digest);
   try_prepare(p.seq, s);
   tally(p.seq, s);
+}
+
+// A NewView is long, and the proposals behind it are not: they may be here first, and are not sent again for long.
+void Replica::Core::keep_early(Index from, const PrePrepare& message) {
+  const Seq seq = message.proposal.seq;
+  if (message.view != std::max(view + 1, wanted_view) || !in_window(seq)) {
+    ++counters.frames_far;
+    return;
+  }
+  if (from != power.leader(message.view)) {
+    ++counters.frames_denied;
+    return;
+  }
+  if (!early.empty() && early.begin()->second.view != message.view) early.clear();
+  if (!early.emplace(seq, message).second) ++counters.frames_far;
 }
 
 void Replica::Core::accept(SlotState& s, const Digest& digest) {

@@ -83,6 +83,32 @@ TEST(Replica, a_silent_leader_is_replaced) {
   }
 }
 
+TEST(Replica, a_proposal_that_overtakes_its_new_view_is_not_lost) {
+  TestCluster c = TestCluster::equal_powers(4);
+  c.overtaken = Type::kNewView;
+  c.crash(0);
+  ASSERT_TRUE(c.submit(1, "x"));
+  c.advance_ms(550);  // the timeout and a little: far less than until votes are sent again
+  for (Index i = 1; i < 4; ++i) EXPECT_EQ(c.order(i), "x ");
+}
+
+TEST(Replica, keeps_early_proposals_of_one_view_and_its_leader_and_window) {
+  TestCluster c = TestCluster::equal_powers(4);
+  const auto early = [&](Index from, View view, Seq seq) {
+    const Counters before = c.nodes[3].replica->counters();
+    c.inject(from, 3, Type::kPrePrepare,
+             encode(PrePrepare{.view = view, .proposal = {.epoch = 0, .seq = seq, .leader = from, .tips = {}}}));
+    const Counters after = c.nodes[3].replica->counters();
+    return std::pair(after.frames_far - before.frames_far, after.frames_denied - before.frames_denied);
+  };
+  const std::pair<std::uint64_t, std::uint64_t> kept{0, 0}, far{1, 0}, denied{0, 1};
+  for (Seq seq = 1; seq <= kSlotWindow; ++seq) EXPECT_EQ(early(1, 1, seq), kept);
+  EXPECT_EQ(early(1, 1, kSlotWindow + 1), far);
+  EXPECT_EQ(early(1, 1, 1), far);     // a second one for the slot
+  EXPECT_EQ(early(2, 2, 1), far);     // not the next view
+  EXPECT_EQ(early(2, 1, 1), denied);  // not its leader
+}
+
 TEST(Replica, what_was_committed_survives_the_view_change) {
   TestCluster c = TestCluster::equal_powers(4);
   ASSERT_TRUE(c.submit(0, "a"));

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "base/core/text.h"
 #include "chain/consensus/detail/core.h"
@@ -227,6 +228,8 @@ void Replica::Core::enter_view(View entered, const Decision& decision) {
     }
     tally(seq, s);
   }
+  for (const auto& [seq, message] : std::exchange(early, {}))
+    if (message.view == view) on_pre_prepare(power.leader(view), message);
 }
 
 // A replica that gave up this view, or lost its journal, can only vote again in a newer one. When that lasts, the

@@ -175,10 +175,15 @@ class TestCluster {
   // Delivers until nothing is under way. `drop` says which frames are lost.
   using Drop = std::function<bool(Index from, Index to, Type type)>;
   void run(const Drop& drop = nullptr) {
-    while (!wire_.empty()) {
+    while (!wire_.empty() || !slow_.empty()) {
+      if (wire_.empty()) wire_.swap(slow_);
       const Flight f = std::move(wire_.front());
       wire_.pop_front();
       if (!nodes[f.to].up || !nodes[f.from].up || (drop && drop(f.from, f.to, f.type))) continue;
+      if (f.type == overtaken && !wire_.empty()) {
+        slow_.push_back(f);
+        continue;
+      }
       ++delivered[static_cast<std::size_t>(f.type)];
       take(f.to, nodes[f.to].replica->receive(now(), place(nodes[f.to].epoch, f.from),
                                               static_cast<std::uint8_t>(f.type), f.body));
@@ -296,6 +301,7 @@ class TestCluster {
   }
 
   std::vector<Node> nodes;
+  std::optional<Type> overtaken;  // frames of this type arrive when nothing else is under way
   std::array<std::uint64_t, kTypeCount> delivered{};
 
  private:
@@ -310,7 +316,7 @@ class TestCluster {
     return *power;
   }
   Power power_;
-  std::deque<Flight> wire_;
+  std::deque<Flight> wire_, slow_;
   std::int64_t now_ns_ = 1'000'000'000;
 };
 

@@ -88,6 +88,7 @@ struct Replica::Core {
   bool needs_empty_slot() const;
   std::int64_t empty_slot_ns() const { return hurried() ? last_slot_ns : last_slot_ns + config.interval_ms * kNsPerMs; }
   void on_pre_prepare(Index from, const PrePrepare& message);
+  void keep_early(Index from, const PrePrepare& message);
   void on_vote(Index from, Phase phase, const Vote& vote);
   void accept(SlotState& s, const Digest& digest);
   void note_round(const Proposal& proposal);
@@ -267,6 +268,7 @@ struct Replica::Core {
   // View change.
   std::map<Index, ViewChange> changes;  // the newest of each replica
   Frame own_change, last_new_view;
+  std::map<Seq, PrePrepare> early;  // of one later view, that came before its NewView: at most a window of them
   std::int64_t timeout_ns = 0;
   std::int64_t progress_due_ns = kNever;  // nothing was committed by then: change the view
   std::int64_t empty_due_ns = kNever;     // an empty slot that somebody waits for did not come by then
