@@ -210,6 +210,24 @@ TEST(Grpc, a_stream_holds_as_many_open_as_its_limit_and_refuses_one_more) {
   EXPECT_TRUE((*stream)->send(client::kStreamOpenMax, {.app = 2, .body = {1}}));
 }
 
+TEST(Grpc, a_stream_takes_many_at_once_all_or_none) {
+  Served s;
+  Heard heard;
+  const auto stream = client::SubmitStream::open(s.address(), heard.callbacks());
+  ASSERT_TRUE(stream);
+  std::vector<client::SubmitStream::Numbered> txs;
+  for (std::uint64_t n = 0; n <= client::kStreamOpenMax; ++n)
+    txs.push_back({.number = n, .tx = {.app = 2, .body = {std::uint8_t(n), std::uint8_t(n >> 8)}}});
+  const Status more = (*stream)->send(txs);
+  ASSERT_FALSE(more);
+  EXPECT_EQ(more.error().id(), "client.stream_full");
+  txs.resize(2 * client::kSubmitBatchMax + 1);  // more than two messages
+  ASSERT_TRUE((*stream)->send(txs));
+  heard.wait([&] { return heard.order.size() == txs.size(); });
+  EXPECT_EQ(heard.outcomes.size(), txs.size());
+  EXPECT_TRUE((*stream)->send(std::span<const client::SubmitStream::Numbered>()));
+}
+
 TEST(Grpc, a_stream_ends_with_the_servers_reason) {
   Served s({.watches_max = 1});
   Heard first, second, third;

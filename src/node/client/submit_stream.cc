@@ -42,27 +42,33 @@ class Stream final : public SubmitStream,
     done_.wait(lock, [this] { return gone_; });
   }
 
-  Status send(std::uint64_t number, const ledger::Tx& tx) override {
+  Status send(std::span<const Numbered> txs) override {
+    if (txs.empty()) return {};
     std::unique_lock lock(mutex_);
     if (closed_) return fail(Kind::kUnavailable, "client.unreachable", text("the stream to {} ended", where_));
-    if (open_ >= kStreamOpenMax)
+    if (open_ + txs.size() > kStreamOpenMax)
       return fail(Kind::kExhausted, "client.stream_full",
-                  text("found {} transactions without an outcome, the most there may be", open_));
+                  text("found {} transactions without an outcome and {} more, expected at most {}", open_, txs.size(),
+                       kStreamOpenMax));
+    for (const Numbered& each : txs) add_locked(each);
+    open_ += txs.size();
+    if (!std::exchange(writing_, true)) write_next(lock);
+    return {};
+  }
+
+ private:
+  void add_locked(const Numbered& each) {
     if (waiting_.empty() || waiting_.back().txs_size() >= static_cast<int>(kSubmitBatchMax) ||
         waiting_bytes_ >= kMessageGoal) {
       waiting_.emplace_back();
       waiting_bytes_ = 0;
     }
     auto* const one = waiting_.back().add_txs();
-    one->set_number(number);
-    put_tx(*one->mutable_tx(), tx);
-    waiting_bytes_ += tx.body.size();
-    ++open_;
-    if (!std::exchange(writing_, true)) write_next(lock);
-    return {};
+    one->set_number(each.number);
+    put_tx(*one->mutable_tx(), each.tx);
+    waiting_bytes_ += each.tx.body.size();
   }
 
- private:
   // `writing_` is set and keeps the hold; the lock is given up.
   void write_next(std::unique_lock<std::mutex>& lock) {
     sending_ = std::move(waiting_.front());

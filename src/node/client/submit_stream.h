@@ -7,6 +7,8 @@
 // Client::connect, client.stream_full (exhausted), client.unreachable (unavailable: ended), and what the node answers.
 #pragma once
 
+#include <span>
+
 #include "node/client/client.h"
 
 namespace hanse::client {
@@ -22,7 +24,16 @@ class SubmitStream {
   static Result<std::unique_ptr<SubmitStream>> open(std::string_view address, Callbacks callbacks);
   virtual ~SubmitStream() = default;
   // `number` names the outcome; the caller keeps them distinct.
-  virtual Status send(std::uint64_t number, const ledger::Tx& tx) = 0;
+  struct Numbered {
+    std::uint64_t number = 0;
+    ledger::Tx tx;
+  };
+  // All or none of them. Many at once travel in as few messages as their limit allows.
+  virtual Status send(std::span<const Numbered> txs) = 0;
+  Status send(std::uint64_t number, const ledger::Tx& tx) {
+    const Numbered one{.number = number, .tx = tx};
+    return send({&one, 1});
+  }
 };
 
 }  // namespace hanse::client

@@ -30,6 +30,8 @@ constexpr std::int64_t kNsPerMs = 1'000'000;
 constexpr std::int64_t kDownPauseMs = 250;    // before a validator whose stream ended is tried again
 constexpr std::int64_t kRefusedPauseMs = 20;  // before one that refused for now is asked again
 constexpr std::int64_t kSettleMs = 10'000;    // for all validators to have what was acknowledged
+constexpr std::int64_t kBurstNs = kNsPerMs;   // what becomes due within it is sent together
+constexpr std::size_t kBurstMax = 256;        // to one validator
 constexpr std::size_t kStateFileMax = 1 << 20;
 
 void sleep_until_ns(std::int64_t at_ns) {
@@ -93,6 +95,7 @@ class Generator {
   }
 
  private:
+  using Numbers = std::vector<std::uint64_t>;
   struct Target {
     std::string name, address;
     std::unique_ptr<Client> client;
@@ -131,53 +134,64 @@ class Generator {
   // ---- sending -----------------------------------------------------------------------------------------------------
 
   void send_all() {
-    for (std::uint64_t next = 0; next < total_; ++next) {
-      const std::int64_t due = intended_ns(next);
+    std::int64_t now = 0;
+    for (std::uint64_t next = 0; next < total_;) {
+      const std::int64_t due = std::max(intended_ns(next), now + kBurstNs);
       if (due > clock_.mono_ns()) sleep_until_ns(due);
+      now = clock_.mono_ns();
       resend_due();
-      send(next);
+      while (next < total_ && intended_ns(next) <= now) {
+        Numbers burst;
+        for (; burst.size() < kBurstMax && next < total_ && intended_ns(next) <= now; ++next) burst.push_back(next);
+        send(burst);
+      }
     }
   }
 
   void resend_due() {
     for (;;) {
-      std::uint64_t number = 0;
+      Numbers burst;
       {
         const std::lock_guard lock(mutex_);
         if (again_.empty()) return;
-        number = again_.front();
-        again_.pop_front();
+        const auto end = again_.begin() + static_cast<std::ptrdiff_t>(std::min(again_.size(), kBurstMax));
+        burst.assign(again_.begin(), end);
+        again_.erase(again_.begin(), end);
       }
-      send(number);
+      send(burst);
     }
   }
 
-  // Waits for a free place; the transactions' clocks run meanwhile. Afterwards it is open somewhere or gave up.
-  void send(std::uint64_t number) {
-    for (;;) {
-      Target* const target = free_target(number);
-      if (target == nullptr) return give_up(number);
-      if (target->stream && target->stream->send(number, make_tx(run_, number, options_.size))) return;
+  // Waits for free places; the transactions' clocks run meanwhile. Afterwards they are open somewhere or gave up.
+  void send(Numbers numbers) {
+    while (!numbers.empty()) {
+      Target* const target = free_target(numbers);
+      if (target == nullptr) return give_up(numbers);
+      std::vector<SubmitStream::Numbered> txs;
+      for (const std::uint64_t number : numbers)
+        txs.push_back({.number = number, .tx = make_tx(run_, number, options_.size)});
+      if (target->stream && target->stream->send(txs)) return;
       const std::lock_guard lock(mutex_);
-      if (target->open.erase(number) == 0) return;  // ended() has it
+      // Those that are not open here any more ended() has.
+      std::erase_if(numbers, [&](std::uint64_t number) { return target->open.erase(number) == 0; });
       target->ended = true;
       target->again_ns = clock_.mono_ns() + kDownPauseMs * kNsPerMs;
     }
   }
 
-  // With the number among its open ones. Nothing: none in time.
-  Target* free_target(std::uint64_t number) {
+  // With the numbers among its open ones. Nothing: none in time.
+  Target* free_target(const Numbers& numbers) {
     for (;;) {
       Target* broken = nullptr;
       {
         std::unique_lock lock(mutex_);
         const std::int64_t now = clock_.mono_ns();
-        if (now - intended_ns(number) > kGiveUpMs * kNsPerMs) return nullptr;
+        if (now - intended_ns(std::ranges::max(numbers)) > kGiveUpMs * kNsPerMs) return nullptr;
         for (std::size_t tried = 0; tried < targets_.size(); ++tried) {
           Target& each = *targets_[turn_++ % targets_.size()];
           if (each.ended && each.again_ns <= now) broken = &each;
-          if (each.ended || each.again_ns > now || each.open.size() >= kOpenMax) continue;
-          each.open.insert(number);
+          if (each.ended || each.again_ns > now || each.open.size() + numbers.size() > kOpenMax) continue;
+          each.open.insert(numbers.begin(), numbers.end());
           return &each;
         }
         if (broken == nullptr) {
@@ -203,9 +217,10 @@ class Generator {
     target.ended = false;
   }
 
-  void give_up(std::uint64_t number) {
+  void give_up(const Numbers& numbers) {
     const std::lock_guard lock(mutex_);
-    if (measured(number)) ++report_.failed;
+    report_.failed += static_cast<std::uint64_t>(
+        std::ranges::count_if(numbers, [this](std::uint64_t number) { return measured(number); }));
   }
 
   void answered(Target& target, std::uint64_t number, const Result<client::Applied>& outcome) {
@@ -271,7 +286,7 @@ class Generator {
     ending_ = true;
     for (const auto& target : targets_) {
       target->stream.reset();
-      for (const std::uint64_t number : target->open) give_up(number);
+      give_up(Numbers(target->open.begin(), target->open.end()));
     }
     for (std::uint64_t n = total_; n-- > 0 && measured(n);) ++report_.sent;
   }

@@ -1,7 +1,8 @@
 // Load: an open-loop generator. The moment each transaction is meant to be sent is fixed before the run (i / rate), and
 // its latency is counted from that moment, also when the generator or the network falls behind: no coordinated
-// omission. Transactions are opaque bodies for the load application, over one stream to each validator in turn; those
-// without an outcome when a stream ends go to another validator with the same bytes, their clocks running on.
+// omission. Transactions are opaque bodies for the load application, over one stream to each validator in turn; what
+// becomes due within a millisecond goes to one of them together. Those without an outcome when a stream ends go to
+// another validator with the same bytes, their clocks running on.
 // Every acknowledged transaction is looked for at the end: the counts of all validators must hold them all.
 // Economic finality is sampled by a transaction of its own every kEconomicEveryMs: submit, then a proof whose
 // certificate is verified here.
