@@ -42,7 +42,7 @@ Result<std::unique_ptr<Ledger>> Ledger::open(const std::string& path, const ligh
                                                       "state",
                                                       "nodes",
                                                       {"blocks", kLargeValues},
-                                                      {"txs", kLargeValues},
+                                                      {"txs", kHashes},
                                                       "events",
                                                       "topics",
                                                       "history",

@@ -14,6 +14,7 @@
 
 #include "base/core/check.h"
 #include "base/core/text.h"
+#include "store/kv/hashed_table.h"
 
 namespace hanse::kv {
 namespace {
@@ -71,7 +72,7 @@ rocksdb::Options make_options(const Options& options, std::shared_ptr<Background
   o.write_buffer_size = options.write_buffer_bytes / 2;
   o.bytes_per_sync = 1u << 20;
   o.memtable_protection_bytes_per_key = 8;
-  o.allow_concurrent_memtable_write = false;  // what kSeldomRead needs; writers take turns anyway
+  o.allow_concurrent_memtable_write = false;  // what kHashes and kSeldomRead need; writers take turns anyway
   // Most keys that are asked for and missing (transactions seen before) are settled without walking the memtable.
   o.memtable_whole_key_filtering = true;
   o.memtable_prefix_bloom_size_ratio = 0.01;
@@ -95,10 +96,11 @@ rocksdb::Options make_options(const Options& options, std::shared_ptr<Background
 
 rocksdb::ColumnFamilyOptions family_options(const rocksdb::Options& all, Holds holds) {
   rocksdb::ColumnFamilyOptions o(all);
-  if (holds == Holds::kLargeValues) {
+  if (holds == Holds::kLargeValues || holds == Holds::kHashes) {
     o.enable_blob_files = true;
     o.min_blob_size = kSeparateMin;
   }
+  if (holds == Holds::kHashes) o.memtable_factory = make_hashed_tables();
   if (holds == Holds::kSeldomRead) o.memtable_factory = std::make_shared<rocksdb::VectorRepFactory>();
   return o;
 }

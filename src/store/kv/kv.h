@@ -38,6 +38,7 @@ enum class Holds : std::uint8_t {
   kLookups,      // small values under keys that are asked for
   kLargeValues,  // written once: values of kSeparateMin and more lie in files of their own, which compaction leaves
                  // alone
+  kHashes,       // values of any size under keys that are hashes: cheap to add to and to ask, a scan sorts first
   kSeldomRead,   // written often: cheap to add to, slow to read until it is on disk
 };
 constexpr std::size_t kSeparateMin = 128;

@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -60,15 +62,18 @@ std::string keys(const Store& store, Family family, std::string_view prefix, std
 
 TEST_F(Kv, answers_alike_whatever_a_family_holds) {
   Options o = options();
-  o.families = {"plain", {"large", Holds::kLargeValues}, {"seldom", Holds::kSeldomRead}};
+  o.families = {"plain", {"large", Holds::kLargeValues}, {"hashes", Holds::kHashes}, {"seldom", Holds::kSeldomRead}};
   SeededRandom random(7);
   std::map<std::string, std::string> expected;
   const auto expect_alike = [&](const Store& store) {
     std::string all;
     for (const auto& [key, value] : expected) all += key + " ";
-    for (const std::uint8_t family : {0, 1, 2}) {
+    for (const std::uint8_t family : {0, 1, 2, 3}) {
       EXPECT_EQ(keys(store, {family}, ""), all);
-      for (const auto& [key, value] : expected) EXPECT_EQ(get(store, {family}, key), value);
+      for (const auto& [key, value] : expected) {
+        EXPECT_EQ(get(store, {family}, key), value);
+        EXPECT_EQ((*store.last({family}, {}, as_bytes(key + "~")))->first, b(key));
+      }
       EXPECT_EQ(get(store, {family}, "absent"), "(none)");
       EXPECT_EQ((*store.last({family}, {}))->first, b(expected.rbegin()->first));
     }
@@ -81,7 +86,7 @@ TEST_F(Kv, answers_alike_whatever_a_family_holds) {
       const std::string key = text("{:02}", random.next_u64() % 90);
       const std::string value(random.next_u64() % (3 * kSeparateMin), static_cast<char>('a' + n % 26));
       Batch batch;
-      for (const std::uint8_t family : {0, 1, 2})
+      for (const std::uint8_t family : {0, 1, 2, 3})
         n % 7 == 0 ? batch.erase({family}, as_bytes(key)) : batch.put({family}, as_bytes(key), as_bytes(value));
       ASSERT_TRUE((*store)->write(std::move(batch), Sync::kNo));
       n % 7 == 0 ? void(expected.erase(key)) : void(expected[key] = value);
@@ -95,6 +100,61 @@ TEST_F(Kv, answers_alike_whatever_a_family_holds) {
   const auto copy = Store::open(dir + "/copy-3", o);
   ASSERT_TRUE(copy) << copy.error().str();
   expect_alike(**copy);
+}
+
+TEST_F(Kv, hashes_are_found_while_many_come_and_at_the_moment_of_a_snapshot) {
+  constexpr std::uint32_t kCount = 20'000, kPerBatch = 100;
+  Options o = options();
+  o.families = {{"hashes", Holds::kHashes}};
+  auto store = Store::open(dir + "/db", o);
+  ASSERT_TRUE(store) << store.error().str();
+  const Family all{0};
+  const auto name = [](std::uint32_t n) { return text("{:08x}-{}", n * 0x9E37'79B9u, n); };
+  std::atomic<std::uint32_t> written{0};
+  std::atomic<std::uint32_t> missed{0}, invented{0};
+  std::thread reader([&] {
+    SeededRandom random(3);
+    for (std::uint32_t upto = 0; (upto = written) < kCount;) {
+      if (upto > 0 && get(**store, all, name(static_cast<std::uint32_t>(random.below(upto)))) != "first") ++missed;
+      if (get(**store, all, name(kCount + static_cast<std::uint32_t>(random.below(100)))) != "(none)") ++invented;
+    }
+  });
+  for (std::uint32_t n = 0; n < kCount; n += kPerBatch) {
+    Batch batch;
+    for (std::uint32_t k = n; k < n + kPerBatch; ++k) batch.put(all, as_bytes(name(k)), as_bytes("first"));
+    EXPECT_TRUE((*store)->write(std::move(batch), Sync::kNo));
+    const Status flushed = n == kCount / 2 ? (*store)->flush() : Status();
+    EXPECT_TRUE(flushed);
+    written = n + kPerBatch;
+  }
+  reader.join();
+  EXPECT_EQ(missed, 0u);
+  EXPECT_EQ(invented, 0u);
+  const Snapshot before = (*store)->snapshot();
+  Batch batch;
+  batch.put(all, as_bytes(name(kCount - 1)), as_bytes("second"));
+  batch.put(all, as_bytes(name(kCount - 1)), as_bytes("third"));
+  batch.erase(all, as_bytes(name(kCount - 2)));
+  batch.put(all, as_bytes(name(kCount)), as_bytes("new"));
+  ASSERT_TRUE((*store)->write(std::move(batch), Sync::kNo));
+  for (int round = 0; round < 2; ++round) {  // in memory, then on disk
+    EXPECT_EQ(get(**store, all, name(kCount - 1)), "third");
+    EXPECT_EQ(get(**store, all, name(kCount - 2)), "(none)");
+    EXPECT_EQ(get(**store, all, name(kCount)), "new");
+    EXPECT_EQ(get(**store, all, name(kCount - 1), &before), "first");
+    EXPECT_EQ(get(**store, all, name(kCount - 2), &before), "first");
+    EXPECT_EQ(get(**store, all, name(kCount), &before), "(none)");
+    std::string last;
+    std::size_t count = 0;
+    EXPECT_TRUE((*store)->scan(all, {}, {}, [&](ByteView key, ByteView) {
+      EXPECT_LT(last, as_text(key));
+      last = as_text(key);
+      ++count;
+      return true;
+    }));
+    EXPECT_EQ(count, kCount);
+    ASSERT_TRUE((*store)->flush());
+  }
 }
 
 TEST_F(Kv, keeps_a_batch_over_families_and_reopening) {
