@@ -45,6 +45,10 @@ room(mesh/relay 2 USES peers)
 room(mesh/reach 2 USES crypto transport peers relay nat)
 room(mesh/gossip 2 USES codec crypto)
 room(mesh/discovery 2 USES codec crypto)
+room(mesh/lan 2 USES codec discovery)
+if(HANSE_TESTS)
+  program(lan_probe mesh/lan/main_lan_probe.cc ROOMS lan codec discovery)
+endif()
 
 # 3 chain: order and proof
 room(chain/light 3 USES codec crypto)
