@@ -17,8 +17,8 @@ declare -A GROUP=(
   [dev]="clang-19 lld-19 clang-format-19 clang-tidy-19 libclang-rt-19-dev libbenchmark-dev libbotan-3-dev
     libdnnl-dev wabt nodejs"
   [s3]="python3-moto python3-flask-cors"
-  [lab]="nftables iproute2"
-  [mesh]="libngtcp2-dev libngtcp2-crypto-ossl-dev openssl"
+  [mesh]="libngtcp2-dev libngtcp2-crypto-ossl-dev openssl libminiupnpc-dev libnatpmp-dev"
+  [lab]="iproute2 util-linux nftables dbus avahi-daemon avahi-utils coturn miniupnpd-nftables"
 )
 DEFAULT_GROUPS=(core wasm mesh)
 
@@ -26,8 +26,9 @@ usage() {
   cat <<'U'
 usage: ./dev setup [GROUP ...]
 Installs the packages Hanse builds and runs with. Groups: core wasm mesh (the default; mesh is QUIC, from the
-backports archive), dev (fuzzers, benchmarks, formatter), s3 (an object server that checks signatures, for the tests of
-backups), lab (NATs for the tests in network namespaces), all. Running it again changes nothing.
+backports archive, and port mapping), dev (fuzzers, benchmarks, formatter), s3 (an object server that checks signatures,
+for the tests of backups), lab (daemons that the mesh is tested against in network namespaces; they are neither started
+nor enabled), all. Running it again changes nothing.
   --list    print the packages of the groups and exit
   --check   exit 0 when everything is installed, 1 with the missing names otherwise
 U
@@ -55,14 +56,15 @@ installed() { dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -qx
 missing() { local p; for p in "${packages[@]}"; do installed "$p" || echo "$p"; done; }
 # Old copies of these are present on Debian 12 and too old to build with.
 too_old() {
-  dpkg --compare-versions "$(dpkg-query -W -f '${Version}' g++ 2>/dev/null || echo 0)" ge 4:14 || echo g++
-  dpkg --compare-versions "$(dpkg-query -W -f '${Version}' cmake 2>/dev/null || echo 0)" ge 3.28 || echo cmake
-  dpkg --compare-versions "$(dpkg-query -W -f '${Version}' libssl-dev 2>/dev/null || echo 0)" ge 3.5 || echo libssl-dev
-  [[ " ${packages[*]} " != *" openssl "* ]] ||
-    dpkg --compare-versions "$(dpkg-query -W -f '${Version}' openssl 2>/dev/null || echo 0)" ge 3.5 || echo openssl
-  [[ " ${packages[*]} " != *" libngtcp2-dev "* ]] ||
-    dpkg --compare-versions "$(dpkg-query -W -f '${Version}' libngtcp2-dev 2>/dev/null || echo 0)" ge 1.22 ||
-    echo libngtcp2-dev
+  local name least
+  while read -r name least; do
+    [[ " ${packages[*]} " == *" $name "* ]] || continue
+    dpkg --compare-versions "$(dpkg-query -W -f '${Version}' "$name" 2>/dev/null || echo 0)" ge "$least" || echo "$name"
+  done <<<"g++ 4:14
+cmake 3.28
+libssl-dev 3.5
+openssl 3.5
+libngtcp2-dev 1.22"
 }
 
 . /etc/os-release
@@ -154,8 +156,30 @@ elif [[ " ${groups[*]} " == *" mesh "* ]]; then
 fi
 say "installing groups ${groups[*]}; missing:" $lack
 apt_get update >&2
-apt_get -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
-  install -y --no-install-recommends "${target[@]}" "${packages[@]}" >&2
+install() {
+  [ $# = 0 ] || apt_get -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
+    install -y --no-install-recommends "$@" >&2
+}
+# Daemons for tests: as the machine's own archive has them (of another one they would move half of the machine), if they
+# fit to what is there. They do not run, now or at the next start.
+lab=() rest=() daemons=()
+for p in "${packages[@]}"; do
+  if [[ ! " ${GROUP[lab]} " =~ [[:space:]]"$p"[[:space:]] ]]; then rest+=("$p")
+  elif ! installed "$p"; then lab+=("$p"); fi
+done
+[ ${#rest[@]} = 0 ] || [[ "${rest[*]}" == gdb ]] || install "${target[@]}" "${rest[@]}"
+if [ ${#lab[@]} -gt 0 ]; then
+  if [ ! -e /usr/sbin/policy-rc.d ]; then
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+    printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+    chmod 755 /usr/sbin/policy-rc.d
+  fi
+  for unit in avahi-daemon.socket avahi-daemon coturn miniupnpd; do
+    systemctl is-enabled -q "$unit" 2>/dev/null || daemons+=("$unit")
+  done
+  install "${lab[@]}" || install "${target[@]}" "${lab[@]}"
+  command -v systemctl >/dev/null && systemctl disable -q "${daemons[@]}" 2>/dev/null || true
+fi
 lack=$(missing; too_old)
 [ -z "$lack" ] || { say "still missing after the install:" $lack; exit 3; }
 facts
