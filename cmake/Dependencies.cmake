@@ -14,6 +14,7 @@ find_package(yyjson REQUIRED)
 pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
 pkg_check_modules(CAP REQUIRED IMPORTED_TARGET libcap)
 pkg_check_modules(NGTCP2 REQUIRED IMPORTED_TARGET libngtcp2>=1.22 libngtcp2_crypto_ossl>=1.22)
+pkg_check_modules(MINIUPNPC REQUIRED IMPORTED_TARGET miniupnpc>=2.2)
 find_package(Boost 1.74 REQUIRED)
 find_package(CURL 7.85 REQUIRED)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)  # RocksDB's own target is not always made
@@ -56,6 +57,13 @@ if(WASMEDGE_INCLUDE_DIR AND WASMEDGE_LIBRARY)
   target_include_directories(wasmedge::wasmedge SYSTEM INTERFACE ${WASMEDGE_INCLUDE_DIR})
   target_link_libraries(wasmedge::wasmedge INTERFACE ${WASMEDGE_LIBRARY})
 endif()
+
+# libnatpmp has neither a CMake nor a pkg-config file in Debian.
+find_path(NATPMP_INCLUDE_DIR natpmp.h REQUIRED)
+find_library(NATPMP_LIBRARY natpmp REQUIRED)
+add_library(NATPMP::natpmp INTERFACE IMPORTED)
+target_include_directories(NATPMP::natpmp SYSTEM INTERFACE ${NATPMP_INCLUDE_DIR})
+target_link_libraries(NATPMP::natpmp INTERFACE ${NATPMP_LIBRARY})
 
 if(HANSE_TESTS OR HANSE_FUZZ)
   find_package(GTest REQUIRED)

@@ -46,8 +46,10 @@ room(mesh/reach 2 USES crypto transport peers relay nat)
 room(mesh/gossip 2 USES codec crypto)
 room(mesh/discovery 2 USES codec crypto)
 room(mesh/lan 2 USES codec discovery)
+room(mesh/portmap 2 LIBS PkgConfig::MINIUPNPC NATPMP::natpmp Threads::Threads TEST_USES codec)
 if(HANSE_TESTS)
   program(lan_probe mesh/lan/main_lan_probe.cc ROOMS lan codec discovery)
+  program(portmap_probe mesh/portmap/main_portmap_probe.cc ROOMS portmap)
 endif()
 
 # 3 chain: order and proof

@@ -27,6 +27,8 @@ DOORS = {
     r"fmt/": ["src/base/core/"],
     r"curl/": ["src/store/archive/"],
     r"zstd\.h": ["src/store/archive/"],
+    r"miniupnpc/": ["src/mesh/portmap/"],
+    r"natpmp\.h": ["src/mesh/portmap/"],
     r"seccomp\.h": ["src/exchange/runtime/"],
 }
 BANNED_STD = {"format": "base/core/text.h", "regex": "a hand-written parser", "iostream": "std::fwrite or render",

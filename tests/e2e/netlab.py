@@ -4,9 +4,9 @@ A Namespace has a network, a mount table and a /run of its own and ends with the
 one line why a machine cannot do it, or nothing. Root only: Avahi gives its folder to a user of its own.
 """
 import os
-import select
 import shutil
 import subprocess
+import threading
 import time
 
 UNSHARE = ["unshare", "-n", "-m", "--propagation", "private"]
@@ -26,17 +26,30 @@ def reason(*programs):
 
 
 class Lines:
-    """A program whose lines are waited for. Its output is kept for the message of a failed test."""
+    """A program whose lines are waited for. They are read all the time, so that it never waits for its reader."""
 
     def __init__(self, test, name, command, **kwargs):
-        self.test, self.name, self.seen, self.rest = test, name, [], b""
+        self.test, self.name, self.seen, self.at, self.ended = test, name, [], 0, False
+        self.more = threading.Condition()
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **kwargs)
+        self.reader = threading.Thread(target=self.read)
+        self.reader.start()
         test.addCleanup(self.end)
+
+    def read(self):
+        for line in self.process.stdout:
+            with self.more:
+                self.seen.append(line.decode(errors="replace").rstrip("\n"))
+                self.more.notify()
+        with self.more:
+            self.ended = True
+            self.more.notify()
 
     def end(self):
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
+        self.reader.join()
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe:
                 pipe.close()
@@ -44,18 +57,15 @@ class Lines:
     def until(self, wanted, seconds=30):
         """The first line from now on for which wanted(line) is true."""
         limit = time.monotonic() + seconds
-        while True:
-            while b"\n" in self.rest:
-                line, self.rest = self.rest.split(b"\n", 1)
-                self.seen.append(line.decode(errors="replace"))
-                if wanted(self.seen[-1]):
-                    return self.seen[-1]
-            ready = select.select([self.process.stdout], [], [], max(0, limit - time.monotonic()))[0]
-            more = os.read(self.process.stdout.fileno(), 65536) if ready else b""
-            if not more:
-                what = "end" if ready else f"found nothing of it in {seconds} s"
-                self.test.fail(f"{self.name}: {what}; it said:\n" + "\n".join(self.seen[-40:]))
-            self.rest += more
+        with self.more:
+            while True:
+                while self.at < len(self.seen):
+                    self.at += 1
+                    if wanted(self.seen[self.at - 1]):
+                        return self.seen[self.at - 1]
+                if self.ended or not self.more.wait(limit - time.monotonic()):
+                    what = "it ended" if self.ended else f"found nothing of it in {seconds} s"
+                    self.test.fail(f"{self.name}: {what}; it said:\n" + "\n".join(self.seen[-40:]))
 
 
 class Namespace:

@@ -81,7 +81,8 @@ class Nodes(Lan):
                                  "print('bound')\nsys.stdin.read()", stdin=subprocess.PIPE)
         keeper.until(lambda line: line == "bound")
         node = self.node()
-        node.until(lambda line: line.startswith("lan.listen: bind to port 5353: "))
+        line = node.until(lambda line: True)
+        self.assertEqual(line.split(": ")[:2], ["lan.listen", "bind to port 5353"])
         self.assertEqual(node.process.wait(), 1)
 
 
