@@ -90,11 +90,7 @@ std::vector<LinkFacts> Reach::links() const {
 
 std::vector<PeerId> Reach::places() const { return core_->circuits.places(); }
 
-std::vector<Address> Reach::candidates(std::int64_t now_ns) {
-  std::vector<Address> out;
-  for (const nat::Endpoint& e : core_->survey.candidates(now_ns)) out.push_back(to_address(e));
-  return out;
-}
+std::vector<Address> Reach::candidates(std::int64_t now_ns) { return core_->candidates(now_ns); }
 
 const std::optional<nat::NatClass>& Reach::nat() const { return core_->survey.result(); }
 const relay::Relay* Reach::relay() const { return core_->carrier ? &*core_->carrier : nullptr; }

@@ -6,7 +6,7 @@
 
 #include "base/core/text.h"
 #include "mesh/nat/simulated_net.h"
-#include "mesh/reach/detail/wire.h"
+#include "mesh/reach/detail/meetings.h"
 
 namespace hanse::reach {
 namespace {
@@ -354,7 +354,7 @@ TEST(Relay, that_says_it_will_go_is_left_before_it_goes) {
   Host& going = used == w.relay->reach->id() ? *w.relay : *w.second;
   going.reach->go_away();
   ASSERT_TRUE(w.run(1000, [&] { return World::link(*w.a, *w.b)->relay != used; }));
-  ASSERT_TRUE(w.run(1000, [&] { return going.reach->relay()->circuits() == 0; })) << "it may stop now";
+  ASSERT_TRUE(w.run(4000, [&] { return going.reach->relay()->circuits() == 0; })) << "it may stop now";
   ASSERT_TRUE(w.say(*w.a, *w.b, "still here"));
   EXPECT_TRUE(w.run(500, [&] { return !w.b->heard.empty(); }));
 }
@@ -385,6 +385,47 @@ TEST(Reach, finds_a_peer_that_takes_a_place_later) {
   Host& b = w.add("b", {.kind = nat::detail::kModerate, .known = {World::known(relay)}});
   ASSERT_EQ(b.reach->id(), late);
   EXPECT_TRUE(w.run(60'000, [&] { return a.reach->connected(late); }));
+}
+
+TEST(Coordinator, lets_two_meet_without_a_relay) {
+  World w(14);
+  Host& middle = w.add("middle", {.roles = kCoordinatorRole | kReflectorRole});
+  Host& a = w.add("a", {.kind = nat::detail::kModerate, .known = {World::known(middle)}});
+  Host& b = w.add("b", {.kind = nat::detail::kModerate, .known = {World::known(middle)}});
+  ASSERT_TRUE(w.run(10'000, [&] { return a.reach->nat() && b.reach->nat(); }));
+  ASSERT_TRUE(a.reach->want(b.reach->id(), {}, {}, w.net.now_ns));
+  ASSERT_TRUE(w.run(5000, [&] { return a.reach->connected(b.reach->id()) && b.reach->connected(a.reach->id()); }));
+  EXPECT_TRUE(World::direct(a, b));
+  ASSERT_TRUE(w.say(a, b, "met"));
+  EXPECT_TRUE(w.run(1000, [&] { return !b.heard.empty(); }));
+}
+
+TEST(Coordinator, is_of_no_use_where_the_role_is_off) {
+  World w(15);
+  Host& plain = w.add("plain", {.roles = kReflectorRole});
+  Host& a = w.add("a", {.kind = nat::detail::kModerate, .known = {World::known(plain)}});
+  Host& b = w.add("b", {.kind = nat::detail::kModerate, .known = {World::known(plain)}});
+  ASSERT_TRUE(w.run(10'000, [&] { return a.reach->nat() && b.reach->nat(); }));
+  ASSERT_TRUE(a.reach->want(b.reach->id(), {}, {}, w.net.now_ns));
+  EXPECT_FALSE(w.run(10'000, [&] { return a.reach->connected(b.reach->id()); }));
+}
+
+TEST(Meeting, is_the_same_after_encoding_and_refuses_other_lengths) {
+  Meeting m{.kind = MeetKind::kCall,
+            .places = {*transport::parse_address("192.0.2.1:7"), *transport::parse_address("[2001:db8::1]:8")}};
+  m.peer.data[0] = 5;
+  const Bytes bytes = encode(m);
+  EXPECT_EQ(*decode_meeting(bytes), m);
+  EXPECT_EQ(*decode_meeting(encode(Meeting{})), Meeting{});
+  Bytes longer = bytes;
+  longer.push_back(0);
+  EXPECT_EQ(decode_meeting(longer).error().id(), "reach.meeting");
+  for (std::size_t cut = 0; cut < bytes.size(); ++cut) EXPECT_FALSE(decode_meeting(ByteView(bytes).first(cut))) << cut;
+  Bytes many = bytes;
+  many[1 + PeerId::kSize] = kPlacesOfOneMax + 1;
+  EXPECT_EQ(decode_meeting(many).error().id(), "reach.meeting");
+  m.places.assign(kPlacesOfOneMax + 1, m.places[0]);
+  EXPECT_EQ(decode_meeting(encode(m))->places.size(), kPlacesOfOneMax);
 }
 
 TEST(Roles, that_are_off_are_refused) {

@@ -347,7 +347,7 @@ constexpr Key kSchema[] = {
     {.path = "mesh.coordinator",
      .type = kBool,
      .fallback = "false",
-     .help = "tell peers of each other so that they can meet; said to peers, not yet acted on"},
+     .help = "tell two peers of each other so that they dial at once, where no relay is to be had"},
     {.path = "mesh.reflector", .type = kBool, .fallback = "false", .help = "answer STUN: tell others their address"},
     {.path = "mesh.relay", .type = kBool, .fallback = "false", .help = "carry datagrams between peers"},
     {.path = "mesh.reserve",

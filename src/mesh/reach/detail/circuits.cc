@@ -40,18 +40,18 @@ std::vector<Address> Circuits::relay_down(const PeerId& relay) {
   return gone;
 }
 
-void Circuits::ask(const PeerId& peer, const std::vector<PeerId>& first, const std::optional<PeerId>& last,
+bool Circuits::ask(const PeerId& peer, const std::vector<PeerId>& first, const std::optional<PeerId>& last,
                    std::int64_t now_ns) {
-  if (requests_.size() >= kRequestsMax) return;
+  if (requests_.size() >= kRequestsMax) return true;
   for (const auto& [number, request] : requests_)
-    if (request.peer == peer) return;
+    if (request.peer == peer) return true;
   Request request{.peer = peer};
   for (const auto& [relay, state] : relays_)
     if (relay != peer && relay != last && std::ranges::find(first, relay) == first.end()) request.left.push_back(relay);
   for (auto relay = first.rbegin(); relay != first.rend(); ++relay)
     if (relays_.contains(*relay) && *relay != peer && *relay != last) request.left.push_back(*relay);
   if (last && relays_.contains(*last)) request.left.insert(request.left.begin(), *last);
-  ask_next(std::move(request), now_ns);
+  return ask_next(std::move(request), now_ns);
 }
 
 bool Circuits::ask_next(Request request, std::int64_t now_ns) {
@@ -119,11 +119,8 @@ Circuits::Heard Circuits::receive(const PeerId& from, const relay::Message& m, s
   }
 }
 
-void Circuits::leave(const Address& address) {
-  const auto at = circuits_.find(address);
-  if (at == circuits_.end()) return;
-  say(at->second.relay, {.kind = relay::Kind::kLeave, .circuit = at->second.number});
-  circuits_.erase(at);
+void Circuits::leave(const Address& address, std::int64_t at_ns) {
+  if (const auto at = circuits_.find(address); at != circuits_.end()) at->second.leave_ns = at_ns;
 }
 
 const Circuit* Circuits::find(const Address& address) const {
@@ -151,6 +148,11 @@ std::vector<PeerId> Circuits::on_deadline(std::int64_t now_ns) {
     relay.renew_ns = now_ns + kPlaceAgainNs;
     say(peer, {.kind = relay::Kind::kReserve, .seconds = kPlaceSeconds});
   }
+  std::erase_if(circuits_, [&](const auto& c) {
+    if (c.second.leave_ns > now_ns) return false;
+    say(c.second.relay, {.kind = relay::Kind::kLeave, .circuit = c.second.number});
+    return true;
+  });
   std::vector<Request> late;
   std::erase_if(requests_, [&](auto& r) {
     if (r.second.until_ns > now_ns) return false;
@@ -169,6 +171,7 @@ std::int64_t Circuits::next_ns() const {
   std::int64_t next = kNever;
   for (const auto& [peer, relay] : relays_) next = std::min(next, relay.renew_ns);
   for (const auto& [number, request] : requests_) next = std::min(next, request.until_ns);
+  for (const auto& [address, circuit] : circuits_) next = std::min(next, circuit.leave_ns);
   return next;
 }
 

@@ -21,6 +21,7 @@ Address carried_address(const PeerId& relay, std::uint32_t circuit);
 struct Circuit {
   PeerId relay, peer;
   std::uint32_t number = 0;
+  std::int64_t leave_ns = kNever;
 };
 
 class Circuits {
@@ -33,7 +34,8 @@ class Circuits {
 
   // Asks a relay, and the next one if it refuses; `first` before all others, `last` behind them. Nothing happens while
   // a request for the peer is under way.
-  void ask(const PeerId& peer, const std::vector<PeerId>& first, const std::optional<PeerId>& last,
+  // False: no relay is there to be asked.
+  bool ask(const PeerId& peer, const std::vector<PeerId>& first, const std::optional<PeerId>& last,
            std::int64_t now_ns);
   struct Opened {
     PeerId peer;
@@ -46,7 +48,7 @@ class Circuits {
   };
   Heard receive(const PeerId& from, const relay::Message& message, std::int64_t now_ns);
 
-  void leave(const Address& address);  // it is not needed
+  void leave(const Address& address, std::int64_t at_ns);  // it is not needed from then on
   const Circuit* find(const Address& address) const;
   std::optional<Address> address_of(const PeerId& relay, std::uint32_t circuit) const;
   std::vector<Address> addresses_of(const PeerId& peer) const;  // of circuits that we asked for or were offered

@@ -12,7 +12,7 @@ constexpr std::int64_t kWatchNs = 250 * kMs;  // how often links are looked at
 Status Reach::Core::open() {
   transport::Options& e = options.endpoint;
   for (const std::uint8_t type :
-       {kObservedFrame, kPunchFrame, kPunchSyncFrame, relay::kRelayFrame, transport::kGoawayFrame})
+       {kObservedFrame, kPunchFrame, kPunchSyncFrame, relay::kRelayFrame, transport::kGoawayFrame, kMeetFrame})
     e.control_types.push_back(type);
   e.protocols.push_back({.id = relay::kCarryProtocol,
                          .frame_bytes_max = relay::kCarryHead + relay::kCarriedMax,
@@ -25,6 +25,7 @@ Status Reach::Core::open() {
                                                .dial = [this](const Address& remote, const PeerId& peer,
                                                               std::int64_t now) { return dial(remote, peer, now); }});
   if ((options.roles & kRelayRole) != 0) carrier.emplace(options.relay);
+  if ((options.roles & kCoordinatorRole) != 0) coordinator.emplace();
   if ((options.roles & kReflectorRole) != 0) reflector.emplace(nat::ReflectorOptions{}, random);
   punches.emplace(endpoint->id(),
                   PunchHost{.ports = &ports,
@@ -74,7 +75,8 @@ void Reach::Core::on_deadline(std::int64_t now_ns) {
   peers->on_deadline(now_ns);
   survey.on_deadline(now_ns);
   punches->on_deadline(now_ns);
-  circuits.on_deadline(now_ns);  // who was not reached is asked for again below
+  meetings.on_deadline(now_ns);
+  for (const PeerId& peer : circuits.on_deadline(now_ns)) meet(peer, now_ns);
   if (carrier) {
     relay::Letters letters;
     carrier->tick(now_ns, letters);
@@ -84,7 +86,7 @@ void Reach::Core::on_deadline(std::int64_t now_ns) {
     if (w.ask_ns > now_ns || links.contains(peer)) continue;
     w.ask_ns = now_ns + w.wait_ns;
     w.wait_ns = std::min(2 * w.wait_ns, kAskMaxNs);
-    circuits.ask(peer, w.relays, std::nullopt, now_ns);
+    if (!circuits.ask(peer, w.relays, std::nullopt, now_ns)) meet(peer, now_ns);
   }
   if (watch_ns <= now_ns) {
     watch(now_ns);
@@ -94,7 +96,7 @@ void Reach::Core::on_deadline(std::int64_t now_ns) {
 
 std::int64_t Reach::Core::next_deadline_ns() const {
   std::int64_t next = std::min({endpoint->next_deadline_ns(), peers->next_deadline_ns(), survey.next_ns(),
-                                punches->next_ns(), circuits.next_ns()});
+                                punches->next_ns(), circuits.next_ns(), meetings.next_ns()});
   if (carrier) next = std::min(next, carrier->next_ns());
   for (const auto& [peer, w] : wanted)
     if (!links.contains(peer)) next = std::min(next, w.ask_ns);

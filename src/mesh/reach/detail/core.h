@@ -7,6 +7,7 @@
 
 #include "mesh/nat/reflector.h"
 #include "mesh/reach/detail/circuits.h"
+#include "mesh/reach/detail/meetings.h"
 #include "mesh/reach/detail/punches.h"
 #include "mesh/reach/detail/survey.h"
 
@@ -16,8 +17,10 @@ namespace detail {
 using transport::ConnectionId;
 
 constexpr std::int64_t kAskMinNs = 500 * kMs, kAskMaxNs = 60 * kSecondNs;
-constexpr std::int64_t kRelayAfterNs = 250 * kMs;  // of dialing without an answer
+constexpr std::int64_t kRelayAfterNs = 250 * kMs;   // of dialing without an answer
 constexpr std::int64_t kCircuitNs = 5 * kSecondNs;  // that a circuit has to lead to a connection
+constexpr std::int64_t kDrainNs =
+    peers::kDrainNs + kSecondNs;  // of a circuit that is left: something may be on its way
 constexpr std::int64_t kMoveAgainNs = kSecondNs;
 constexpr std::int64_t kIdlePulseNs = 10 * kSecondNs;
 
@@ -82,6 +85,9 @@ class Reach::Core {
   void on_own_frame(const PeerEvent& event, std::int64_t now_ns);
   void on_observed(const PeerEvent& event, std::int64_t now_ns);
   void on_relay(const PeerEvent& event, std::int64_t now_ns);
+  void on_meeting(const PeerEvent& event, std::int64_t now_ns);
+  void meet(const PeerId& peer, std::int64_t now_ns);
+  void coordinate(const PeerEvent& event, Meeting meeting, std::int64_t now_ns);
   void on_opened(const Circuits::Opened& opened, std::int64_t now_ns);
   void lost_circuit(const Address& address, std::int64_t now_ns);
   void on_down(const PeerId& peer, std::int64_t now_ns);
@@ -99,6 +105,7 @@ class Reach::Core {
 
   std::optional<nat::ProbeKey> probe_key(const PeerId& peer) const;
   bool counts() const;
+  std::vector<Address> candidates(std::int64_t now_ns);
   nat::PunchOffer punch_offer(const std::optional<nat::Endpoint>& next);
 
   // time (core.cc)
@@ -115,6 +122,8 @@ class Reach::Core {
   std::optional<nat::Reflector> reflector;
   Survey survey;
   Circuits circuits;
+  Meetings meetings;
+  std::optional<nat::Coordinator> coordinator;
   std::optional<Punches> punches;
   std::map<PeerId, Link> links;
   std::map<PeerId, Wanted> wanted;

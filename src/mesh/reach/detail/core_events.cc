@@ -4,20 +4,8 @@ namespace hanse::reach {
 namespace {
 
 Bytes observed_body(const Address& address) {
-  const nat::Endpoint e = to_endpoint(address);
-  Bytes out{static_cast<std::uint8_t>(e.ip.v6 ? 6 : 4)};
-  append(out, e.ip.view());
-  append_be(out, e.port);
-  return out;
-}
-
-std::optional<nat::Endpoint> read_observed(ByteView body) {
-  if (body.empty() || (body[0] != 4 && body[0] != 6)) return std::nullopt;
-  nat::Endpoint out{.ip = {.v6 = body[0] == 6}, .port = 0};
-  const std::size_t size = out.ip.view().size();
-  if (body.size() != 1 + size + 2) return std::nullopt;
-  std::copy_n(body.begin() + 1, size, out.ip.bytes.begin());
-  out.port = load_be<std::uint16_t>(body.data() + 1 + size);
+  Bytes out;
+  put_address(out, address);
   return out;
 }
 
@@ -52,7 +40,7 @@ void Reach::Core::post(const relay::Letters& letters) {
 }
 
 void Reach::Core::post_all() {
-  for (Letters* letters : {&circuits.out, &punches->letters})
+  for (Letters* letters : {&circuits.out, &punches->letters, &meetings.out})
     for (Letter& l : std::exchange(*letters, {}))
       (void)peers->send_control(l.to, l.type, std::make_shared<const Bytes>(std::move(l.body)));
 }
@@ -119,7 +107,7 @@ void Reach::Core::settle_on_path(const PeerId& peer, Link& link, std::int64_t no
   }
   punches->drop(peer);
   for (const Address& circuit : circuits.addresses_of(peer))
-    if (!link.inbound) circuits.leave(circuit);
+    if (!link.inbound) circuits.leave(circuit, now_ns + kDrainNs);
   tell_observed(peer, link);
 }
 
@@ -139,6 +127,7 @@ void Reach::Core::on_hello(const PeerEvent& event, std::int64_t now_ns) {
   link.roles = event.hello->facts.roles;
   if (!is_known(event.peer)) return;
   if ((link.roles & kRelayRole) != 0) circuits.relay_up(event.peer, options.reserve, now_ns);
+  if ((link.roles & kCoordinatorRole) != 0) meetings.coordinator_up(event.peer, now_ns);
   if ((link.roles & kReflectorRole) != 0 && !link.path.remote.is_carried())
     survey.reflector(to_endpoint(link.path.remote), now_ns);
 }
@@ -160,7 +149,7 @@ void Reach::Core::on_path(const PeerEvent& event, std::int64_t now_ns) {
   const bool carried = event.path.remote.is_carried();
   if (carried != link.path.remote.is_carried()) ++(carried ? counted.to_relay : counted.to_direct);
   if (!link.inbound && link.path.remote.is_carried() && link.path.remote != event.path.remote)
-    circuits.leave(link.path.remote);
+    circuits.leave(link.path.remote, now_ns + kDrainNs);
   link.path = event.path;
   const std::uint16_t port = ports.is_own(event.path.local.port) ? std::uint16_t{0} : event.path.local.port;
   if (link.extra_port != 0 && link.extra_port != port) punches->release(link.extra_port);
@@ -175,6 +164,7 @@ void Reach::Core::on_own_frame(const PeerEvent& event, std::int64_t now_ns) {
     case kPunchFrame: return options.punch ? punches->offered(event.peer, event.body, now_ns) : void();
     case kPunchSyncFrame: return punches->synced(event.peer, event.body, now_ns);
     case relay::kRelayFrame: return on_relay(event, now_ns);
+    case kMeetFrame: return on_meeting(event, now_ns);
     case transport::kGoawayFrame:
       for (const Address& address : circuits.retire(event.peer)) lost_circuit(address, now_ns);
       return;
@@ -183,13 +173,16 @@ void Reach::Core::on_own_frame(const PeerEvent& event, std::int64_t now_ns) {
 }
 
 void Reach::Core::on_observed(const PeerEvent& event, std::int64_t now_ns) {
-  const auto seen = read_observed(event.body);
+  ByteView body = event.body;
+  const auto address = take_address(body);
+  if (!address || !body.empty()) return;
+  const nat::Endpoint seen = to_endpoint(*address);
   const auto link = links.find(event.peer);
-  if (!seen || link == links.end() || link->second.path.remote.is_carried() || !nat::answerable(*seen)) return;
+  if (link == links.end() || link->second.path.remote.is_carried() || !nat::answerable(seen)) return;
   const bool trusted = is_known(event.peer) && (link->second.roles & kReflectorRole) != 0;
   survey.observed({.observer = to_endpoint(link->second.path.remote).ip,
                    .trust = trusted ? nat::Trust::kConfigured : nat::Trust::kPeer,
-                   .seen = *seen},
+                   .seen = seen},
                   now_ns);
 }
 
@@ -206,8 +199,53 @@ void Reach::Core::on_relay(const PeerEvent& event, std::int64_t now_ns) {
     return post(letters);
   }
   const Circuits::Heard heard = circuits.receive(event.peer, *message, now_ns);
+  if (heard.failed) meet(*heard.failed, now_ns);
   if (heard.opened) on_opened(*heard.opened, now_ns);
   if (heard.closed) lost_circuit(*heard.closed, now_ns);
+}
+
+void Reach::Core::on_meeting(const PeerEvent& event, std::int64_t now_ns) {
+  auto meeting = decode_meeting(event.body);
+  if (!meeting) return;
+  const bool told = meeting->kind == MeetKind::kCalled || meeting->kind == MeetKind::kAnswered;
+  if (!told) return coordinate(event, std::move(*meeting), now_ns);
+  // Only a coordinator that we chose may make us dial.
+  if (!meetings.knows(event.peer) || !options.punch || meeting->places.empty()) return;
+  if (meeting->kind == MeetKind::kCalled) {
+    if (links.contains(meeting->peer)) return;
+    meetings.call(meeting->peer, MeetKind::kAnswer, candidates(now_ns));
+    (void)peers->dial(meeting->peer, std::move(meeting->places), now_ns);
+    return;
+  }
+  const auto w = wanted.find(meeting->peer);
+  if (w == wanted.end() || links.contains(meeting->peer)) return;
+  std::vector<Address> places = w->second.addresses;
+  for (const Address& place : meeting->places)
+    if (places.size() < peers::kAddressesMax && std::ranges::find(places, place) == places.end())
+      places.push_back(place);
+  (void)peers->want(meeting->peer, with_circuits(meeting->peer, std::move(places)), now_ns);
+}
+
+// No relay leads to it: at the same time, then, if a coordinator knows us both.
+void Reach::Core::meet(const PeerId& peer, std::int64_t now_ns) {
+  if (options.punch && wanted.contains(peer) && !links.contains(peer))
+    meetings.call(peer, MeetKind::kCall, candidates(now_ns));
+}
+
+// The coordinator's half.
+void Reach::Core::coordinate(const PeerEvent& event, Meeting meeting, std::int64_t now_ns) {
+  if (!coordinator) return;
+  if (meeting.kind == MeetKind::kRegister) {
+    (void)coordinator->register_peer(event.peer, event.connection, now_ns);
+    return;
+  }
+  const auto to = coordinator->forward(
+      {.from = event.peer, .to = meeting.peer, .connection = event.connection, .bytes = event.body.size()}, now_ns);
+  if (!to) return;  // one of the two is not registered, or they talk too much
+  const PeerId target = meeting.peer;
+  meeting.kind = meeting.kind == MeetKind::kCall ? MeetKind::kCalled : MeetKind::kAnswered;
+  meeting.peer = event.peer;
+  (void)peers->send_control(target, kMeetFrame, std::make_shared<const Bytes>(encode(meeting)));
 }
 
 void Reach::Core::on_opened(const Circuits::Opened& opened, std::int64_t now_ns) {
@@ -215,10 +253,10 @@ void Reach::Core::on_opened(const Circuits::Opened& opened, std::int64_t now_ns)
   if (link != links.end()) {
     if (!link->second.inbound && link->second.falling)
       return move(link->second, {.local = {}, .remote = opened.address}, now_ns);
-    return circuits.leave(opened.address);  // it was reached otherwise meanwhile
+    return circuits.leave(opened.address, now_ns);  // it was reached otherwise meanwhile
   }
   const auto w = wanted.find(opened.peer);
-  if (w == wanted.end()) return circuits.leave(opened.address);
+  if (w == wanted.end()) return circuits.leave(opened.address, now_ns);
   w->second.ask_ns = now_ns + kCircuitNs;  // another one would end this one
   (void)peers->want(opened.peer, with_circuits(opened.peer, w->second.addresses), now_ns);
 }
@@ -234,6 +272,7 @@ void Reach::Core::on_down(const PeerId& peer, std::int64_t now_ns) {
     links.erase(at);
   }
   punches->drop(peer);
+  meetings.coordinator_down(peer);
   if (carrier) {
     relay::Letters letters;
     carrier->down(peer, letters);

@@ -95,6 +95,12 @@ bool Reach::Core::counts() const {
          nat->mapping != nat::Mapping::kNone;
 }
 
+std::vector<Address> Reach::Core::candidates(std::int64_t now_ns) {
+  std::vector<Address> out;
+  for (const nat::Endpoint& e : survey.candidates(now_ns)) out.push_back(to_address(e));
+  return out;
+}
+
 nat::PunchOffer Reach::Core::punch_offer(const std::optional<nat::Endpoint>& next) {
   nat::PunchOffer offer{.hard_sockets = nat::kHardSocketsMax};
   if (const auto& nat = survey.result()) {

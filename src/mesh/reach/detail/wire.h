@@ -34,6 +34,28 @@ inline Address to_address(const nat::Endpoint& e) {
   return out;
 }
 
+// u8 4 or 6, the address, u16 port.
+inline void put_address(Bytes& out, const Address& address) {
+  const nat::Endpoint e = to_endpoint(address);
+  out.push_back(e.ip.v6 ? 6 : 4);
+  append(out, e.ip.view());
+  append_be(out, e.port);
+}
+
+// Takes it from the front; nothing when there is none. IPv4 inside IPv6 is not this layout's IPv4.
+inline std::optional<Address> take_address(ByteView& bytes) {
+  if (bytes.empty() || (bytes[0] != 4 && bytes[0] != 6)) return std::nullopt;
+  nat::Endpoint e{.ip = {.v6 = bytes[0] == 6}, .port = 0};
+  const std::size_t size = e.ip.view().size();
+  if (bytes.size() < 1 + size + 2) return std::nullopt;
+  std::copy_n(bytes.begin() + 1, size, e.ip.bytes.begin());
+  e.port = load_be<std::uint16_t>(bytes.data() + 1 + size);
+  bytes = bytes.subspan(1 + size + 2);
+  const Address out = to_address(e);
+  if (e.ip.v6 && out.is_v4()) return std::nullopt;
+  return out;
+}
+
 struct RawDatagram {     // STUN or a probe
   transport::Path path;  // local port 0: our own socket of the family
   std::uint8_t ttl = 0;
