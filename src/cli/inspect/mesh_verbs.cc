@@ -100,9 +100,11 @@ Result<Answer> status(const VerbArgs& args, plugin::Talk&) {
   TRY(Json s, ask(args, request("status")));
   const Json* relay = s.find("relay");
   std::string out = text(
-      "peer      {}\naddress   {}\nhealthy   {}\npeers     {}\nroles     {}\nnat       {}\nup        {} s",
+      "peer      {}\naddress   {}\nhealthy   {}\npeers     {}\nroles     {}\nnat       {}\nrouter    {}\nnear      {} "
+      "of this network on the local one\nup        {} s",
       word(s, "peer_id"), joined(s, "addresses", "none"), is_true(s, "healthy") ? "yes" : "no: no peer is connected",
-      count(s, "peers"), joined(s, "roles", "none"), word(s, "nat"), count(s, "uptime_s"));
+      count(s, "peers"), joined(s, "roles", "none"), word(s, "nat"), word(s, "port_mapping"), count(s, "neighbours"),
+      count(s, "uptime_s"));
   if (relay != nullptr && joined(s, "roles", "").find("relay") != std::string::npos)
     out += text("\nrelays    {} places, {} circuits, {} bytes carried", count(*relay, "reservations"),
                 count(*relay, "circuits"), count(*relay, "carried_bytes"));

@@ -40,6 +40,13 @@ Status Reach::want(const PeerId& peer, std::vector<Address> addresses, std::vect
   return core_->want(peer, std::move(addresses), std::move(relays), now_ns);
 }
 
+void Reach::hint(const PeerId& peer, std::vector<Address> addresses, std::int64_t now_ns) {
+  core_->hint(peer, std::move(addresses), now_ns);
+}
+void Reach::mapped(const std::optional<Address>& outside) {
+  core_->survey.mapped(outside ? std::optional(to_endpoint(*outside)) : std::nullopt);
+}
+
 void Reach::let_go(const PeerId& peer) {
   core_->wanted.erase(peer);
   core_->peers->let_go(peer);

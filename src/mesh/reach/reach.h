@@ -35,6 +35,7 @@ using transport::Path;
 using transport::PeerId;
 
 constexpr std::size_t kWantedMax = 1024;
+constexpr std::size_t kHintsMax = 256, kHintDials = 8;
 constexpr std::int64_t kSilentNs = 2'000'000'000;
 
 constexpr std::uint32_t kRelayRole = 1, kReflectorRole = 2, kCoordinatorRole = 4;  // bits of HELLO
@@ -97,6 +98,10 @@ class Reach final : public transport::Machine {
 
   // Stays connected with it. `relays`: where it says it has a place; asked before the others.
   Status want(const PeerId& peer, std::vector<Address> addresses, std::vector<PeerId> relays, std::int64_t now_ns);
+  // Somebody says that it is there, as on the local network: dialed once while fewer than kHintDials peers are
+  // connected, and tried when it is wanted. At most kHintsMax peers; further ones are passed over.
+  void hint(const PeerId& peer, std::vector<Address> addresses, std::int64_t now_ns);
+  void mapped(const std::optional<Address>& outside);  // what the router lets in to our own socket
   void let_go(const PeerId& peer);
   void close(const PeerId& peer, transport::CloseCode code, std::int64_t now_ns);
   // Tells everybody that this node will stop, so that what it relays finds another way first.

@@ -428,6 +428,44 @@ TEST(Meeting, is_the_same_after_encoding_and_refuses_other_lengths) {
   EXPECT_EQ(decode_meeting(encode(m))->places.size(), kPlacesOfOneMax);
 }
 
+TEST(Hint, of_a_neighbour_is_dialed_once_and_tried_when_it_is_wanted) {
+  World w(16);
+  Host& a = w.add("a", {});
+  Host& b = w.add("b", {});
+  a.reach->hint(b.reach->id(), {to_address(b.outside())}, w.net.now_ns);
+  EXPECT_TRUE(w.run(1000, [&] { return a.reach->connected(b.reach->id()); }));
+  w.run(60'000);
+  EXPECT_FALSE(a.reach->connected(b.reach->id())) << "nobody wants it: it ends in silence";
+  ASSERT_TRUE(a.reach->want(b.reach->id(), {}, {}, w.net.now_ns));
+  EXPECT_TRUE(w.run(1000, [&] { return a.reach->connected(b.reach->id()); }));
+}
+
+TEST(Hint, is_kept_of_so_many_peers) {
+  World w(17);
+  Host& a = w.add("a", {});
+  Host& b = w.add("b", {});
+  PeerId peer;
+  for (std::size_t i = 0; i < kHintsMax; ++i) {
+    store_be(peer.data.data(), static_cast<std::uint32_t>(i + 1));
+    a.reach->hint(peer, {*transport::parse_address("203.0.113.250:1")}, w.net.now_ns);
+  }
+  a.reach->hint(b.reach->id(), {to_address(b.outside())}, w.net.now_ns);
+  ASSERT_TRUE(a.reach->want(b.reach->id(), {}, {}, w.net.now_ns));
+  EXPECT_FALSE(w.run(2000, [&] { return a.reach->connected(b.reach->id()); }));
+}
+
+TEST(Mapped, by_the_router_is_a_place_to_be_reached_at) {
+  World w(18);
+  Host& a = w.add("a", {.kind = nat::detail::kStrict});
+  const Address outside = *transport::parse_address("203.0.113.77:4711");
+  a.reach->mapped(outside);
+  auto places = a.reach->candidates(w.net.now_ns);
+  EXPECT_NE(std::ranges::find(places, outside), places.end());
+  a.reach->mapped(std::nullopt);
+  places = a.reach->candidates(w.net.now_ns);
+  EXPECT_EQ(std::ranges::find(places, outside), places.end());
+}
+
 TEST(Roles, that_are_off_are_refused) {
   World w(11);
   Host& plain = w.add("plain", {.roles = 0});

@@ -239,6 +239,8 @@ Status read_mesh(const Config& c, const std::string& base, MeshRoleSettings& out
   if (c.flag("mesh.reflector")) out.node.roles |= reach::kReflectorRole;
   if (c.flag("mesh.relay")) out.node.roles |= reach::kRelayRole;
   out.node.reserve = c.flag("mesh.reserve");
+  out.node.lan = c.flag("mesh.lan");
+  out.node.port_mapping = c.flag("mesh.port_mapping");
   out.node.punch = c.flag("mesh.punch");
   out.node.speed_test = c.flag("mesh.speed_test");
   out.node.standalone = c.flag("mesh.standalone");

@@ -71,6 +71,7 @@ Result<Json> status(MeshNode& node) {
   out.set("peer_id", id_text(node.id())).set("addresses", texts(bound)).set("healthy", h.healthy);
   out.set("peers", std::uint64_t{h.peers}).set("roles", texts(h.roles)).set("relay", std::move(relay));
   out.set("nat", h.nat).set("uptime_s", h.uptime_s);
+  out.set("neighbours", std::uint64_t{h.neighbours}).set("port_mapping", h.mapping);
   out.set("punched", h.counts.punched).set("punch_failed", h.counts.punch_failed);
   out.set("to_direct", h.counts.to_direct).set("to_relay", h.counts.to_relay).set("silences", h.counts.silences);
   out.set("datagrams_in", h.sockets.datagrams_in).set("datagrams_out", h.sockets.datagrams_out);

@@ -7,6 +7,7 @@
 #include "base/core/text.h"
 #include "mesh/reach/uplinks.h"
 #include "node/peering/speed.h"
+#include "node/peering/surroundings.h"
 
 namespace hanse::peering {
 namespace {
@@ -80,7 +81,13 @@ class MeshNode::Core final : public transport::Machine {
                        .close = [this](std::uint16_t port) { sockets->close_port(port); }};
     for (const Address& address : sockets->addresses()) (address.is_v4() ? ports.own_v4 : ports.own_v6) = address.port;
     begun_ns = sockets->now_ns();
+    const std::uint16_t port = ports.own_v4;
     reach->start(std::move(ports), bound_alone(), begun_ns);
+    if (port != 0 && leaves_this_machine())
+      surroundings.emplace(
+          SurroundingsOptions{
+              .network = settings.network, .port = port, .lan = settings.lan, .port_mapping = settings.port_mapping},
+          *reach, *sockets);
     return {};
   }
 
@@ -97,6 +104,10 @@ class MeshNode::Core final : public transport::Machine {
     return out;
   }
 
+  bool leaves_this_machine() const {
+    return std::ranges::any_of(sockets->addresses(), [](const Address& a) { return a.is_v4() && a.ip[12] != 127; });
+  }
+
   void look_at_uplinks() {
     auto found = reach::local_addresses();
     if (!found || *found == local) return;
@@ -110,9 +121,13 @@ class MeshNode::Core final : public transport::Machine {
     reach->receive(path, datagram, ecn, now_ns);
   }
   bool transmit(transport::Batch& out, std::int64_t now_ns) override { return reach->transmit(out, now_ns); }
-  void on_deadline(std::int64_t now_ns) override { reach->on_deadline(now_ns); }
+  void on_deadline(std::int64_t now_ns) override {
+    reach->on_deadline(now_ns);
+    if (surroundings) surroundings->turn(now_ns);
+  }
   std::int64_t next_deadline_ns() const override {
     std::int64_t next = reach->next_deadline_ns();
+    if (surroundings) next = std::min(next, surroundings->next_ns());
     for (const Wait& wait : waits) next = std::min({next, wait.until_ns, looked_ns + kPumpNs});
     return next;
   }
@@ -239,6 +254,7 @@ class MeshNode::Core final : public transport::Machine {
   std::map<PeerId, std::vector<PeerId>> answers;  // to the last question
   std::vector<Wait> waits;
   std::int64_t looked_ns = 0, begun_ns = 0;
+  std::optional<Surroundings> surroundings;
   std::atomic<bool> stopped{false};
   std::thread thread;
 };
@@ -269,6 +285,7 @@ void MeshNode::stop(std::int64_t drain_ms) {
   core_->stopped.store(true);
   core_->sockets->stop();
   core_->thread.join();
+  if (core_->surroundings) core_->surroundings->leave();
   core_->reach->close_all(core_->sockets->now_ns());
   for (int i = 0; i < 16; ++i) (void)core_->sockets->turn(0);  // the farewells
   core_->waits.clear();
@@ -285,6 +302,8 @@ Result<Health> MeshNode::health() {
                .uptime_s = (now_ns - c->begun_ns) / 1'000'000'000,
                .counts = c->reach->counts(),
                .sockets = c->sockets->stats()};
+    out.mapping = c->surroundings ? c->surroundings->mapping() : "off";
+    out.neighbours = c->surroundings ? c->surroundings->neighbours() : 0;
     out.healthy = out.peers > 0 || c->settings.standalone;
     if (const relay::Relay* relay = c->reach->relay(); relay != nullptr) {
       out.reservations = relay->reservations();

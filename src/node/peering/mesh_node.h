@@ -33,7 +33,9 @@ struct MeshSettings {
   std::vector<Known> known;
   bool reserve = true, punch = true;
   bool speed_test = false;
-  bool standalone = false;  // healthy without a peer
+  bool standalone = false;   // healthy without a peer
+  bool lan = true;           // say and hear who is on the local network; neither of these two for a loopback address
+  bool port_mapping = true;  // ask the router to let our port in
   relay::RelayLimits relay;
 };
 
@@ -43,7 +45,9 @@ struct Health {
   std::vector<std::string> roles;
   std::size_t reservations = 0, circuits = 0;
   std::uint64_t carried_bytes = 0, dropped = 0;
-  std::string nat;  // "unknown" before it was asked
+  std::string nat;             // "unknown" before it was asked
+  std::size_t neighbours = 0;  // of our network on the local one
+  std::string mapping;         // "pcp 192.0.2.1:12000", or why there is none
   std::int64_t uptime_s = 0;
   reach::ReachCounts counts;
   transport::SocketStats sockets;

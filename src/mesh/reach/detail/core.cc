@@ -42,6 +42,10 @@ Status Reach::Core::want(const PeerId& peer, std::vector<Address> addresses, std
                          std::int64_t now_ns) {
   if (!wanted.contains(peer) && wanted.size() >= kWantedMax)
     return fail(Kind::kExhausted, "reach.limit", text("found {} wanted peers, expected fewer", wanted.size()));
+  if (const auto hinted = hints.find(peer); hinted != hints.end())
+    for (const Address& address : hinted->second)
+      if (addresses.size() < peers::kAddressesMax && std::ranges::find(addresses, address) == addresses.end())
+        addresses.push_back(address);
   TRY_OK(peers->want(peer, with_circuits(peer, addresses), now_ns));
   Wanted& w = wanted[peer];
   w.ask_ns = addresses.empty() ? now_ns : now_ns + kRelayAfterNs;
@@ -50,6 +54,20 @@ Status Reach::Core::want(const PeerId& peer, std::vector<Address> addresses, std
   w.wait_ns = kAskMinNs;
   if (const auto link = links.find(peer); link != links.end()) pulse(link->second);
   return {};
+}
+
+void Reach::Core::hint(const PeerId& peer, std::vector<Address> addresses, std::int64_t now_ns) {
+  if (peer == endpoint->id() || addresses.empty()) return;
+  if (addresses.size() > peers::kAddressesMax) addresses.resize(peers::kAddressesMax);
+  if (!hints.contains(peer) && hints.size() >= kHintsMax) return;
+  hints[peer] = addresses;
+  if (links.contains(peer)) return;
+  if (const auto w = wanted.find(peer); w != wanted.end()) {
+    Wanted kept = w->second;
+    (void)want(peer, std::move(kept.addresses), std::move(kept.relays), now_ns);
+  } else if (links.size() < kHintDials) {
+    (void)peers->dial(peer, std::move(addresses), now_ns);
+  }
 }
 
 std::vector<Address> Reach::Core::with_circuits(const PeerId& peer, std::vector<Address> addresses) const {

@@ -58,6 +58,7 @@ class Reach::Core {
 
   // what is wanted (core.cc)
   Status want(const PeerId& peer, std::vector<Address> addresses, std::vector<PeerId> relays, std::int64_t now_ns);
+  void hint(const PeerId& peer, std::vector<Address> addresses, std::int64_t now_ns);
   std::vector<Address> with_circuits(const PeerId& peer, std::vector<Address> addresses) const;
   Result<ConnectionId> dial(const Address& remote, const PeerId& peer, std::int64_t now_ns);
   std::uint16_t own_port(const Address& remote) const { return remote.is_v4() ? ports.own_v4 : ports.own_v6; }
@@ -127,6 +128,7 @@ class Reach::Core {
   std::optional<Punches> punches;
   std::map<PeerId, Link> links;
   std::map<PeerId, Wanted> wanted;
+  std::map<PeerId, std::vector<Address>> hints;
   std::deque<PeerEvent> events;
   RawOut raw_out;
   std::int64_t watch_ns = kNow, now = 0;

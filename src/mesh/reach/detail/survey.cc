@@ -153,6 +153,7 @@ std::vector<nat::Endpoint> Survey::candidates(std::int64_t now_ns) {
     if (nat::answerable(e) && std::ranges::find(places, e) == places.end()) places.push_back(e);
   };
   if (result_ && result_->mapped) add(*result_->mapped);
+  if (mapped_) add(*mapped_);
   for (const nat::Endpoint& seen : observed_.believed(now_ns)) add(seen);
   for (const Address& local : local_) {
     nat::Endpoint e = to_endpoint(local);

@@ -22,6 +22,7 @@ class Survey {
   void reflector(const nat::Endpoint& reflector, std::int64_t now_ns);
   void uplink(std::vector<Address> local, std::uint16_t own_port, std::int64_t now_ns);
   void observed(const nat::Observation& observation, std::int64_t now_ns) { observed_.add(observation, now_ns); }
+  void mapped(const std::optional<nat::Endpoint>& outside) { mapped_ = outside; }  // by the router's leave
   // Where a counting NAT stands now: asks from a fresh socket; the answer comes in measured().
   void measure(const PeerId& whom_for);
   struct Measured {
@@ -63,6 +64,7 @@ class Survey {
   std::vector<std::uint16_t> sockets_;  // of the classifier; 0 is our own
   std::vector<std::uint16_t> spent_;    // to be closed
   std::optional<nat::NatClass> result_;
+  std::optional<nat::Endpoint> mapped_;
   std::vector<Measure> measures_;
   std::vector<Measured> measured_;
 };
