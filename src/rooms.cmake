@@ -94,7 +94,7 @@ room(node/api 6 USES codec crypto telemetry client LIBS hanse_proto_node Boost::
      TEST_LIBS hanse_proto_node)
 room(node/roles 6 USES codec crypto logging telemetry exec blob ledger light reputation stake replica market auction gxf
      runtime client api)
-room(node/peering 6 USES codec crypto discovery lan portmap transport peers relay nat reach client)
+room(node/peering 6 USES codec crypto exec discovery lan portmap transport peers relay nat reach client)
 room(node/load 6 USES codec crypto ledger light reputation replica auction client TEST_NEEDS hanse-bench)
 program(hanse-bench node/load/main_bench.cc ROOMS load)
 room(node/daemon 6 USES codec crypto config logging telemetry exec kv blob ledger light replica market

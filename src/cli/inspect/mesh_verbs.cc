@@ -1,6 +1,7 @@
 #include "cli/inspect/mesh_verbs.h"
 
 #include <cstdlib>
+#include <filesystem>
 
 #include "base/codec/hex.h"
 #include "base/core/text.h"
@@ -130,6 +131,16 @@ Result<Answer> dial(const VerbArgs& args, plugin::Talk&) {
   TRY(Json path, ask(args, std::move(r), static_cast<std::int64_t>(wait_ms)));
   std::string line = path_line(path);
   return Answer{.json = std::move(path), .text = std::move(line)};
+}
+
+Result<Answer> forward(const VerbArgs& args, plugin::Talk&) {
+  std::error_code ignored;
+  const std::string path = std::filesystem::absolute(std::string(args.get("listen")), ignored).string();
+  Json r = request("forward");
+  r.set("peer", args.get("PEER")).set("path", path);
+  TRY(Json made, ask(args, std::move(r), 10'000));
+  std::string line = text("the API of {} is at {}", word(made, "peer"), word(made, "socket"));
+  return Answer{.json = std::move(made), .text = std::move(line)};
 }
 
 std::string nat_text(const Json& nat) {
@@ -271,6 +282,17 @@ std::vector<plugin::Verb> mesh_verbs() {
                    wait_option("10000"),
                    socket_option()},
        .run = dial});
+  out.push_back(
+      {.name = "mesh forward",
+       .summary = "speak with the API of a peer through a socket here",
+       .details = "The peer names who may, in mesh.api_peers. Lasts until the node stops.\n"
+                  "Example:\n  hanse mesh forward PEER --listen ./there.sock && hanse status JOB --node "
+                  "unix:./there.sock",
+       .options =
+           {peer_option(true),
+            {.name = "--listen", .value = "FILE", .help = "the socket to make", .fallback = {}, .required = true},
+            socket_option()},
+       .run = forward});
   out.push_back({.name = "mesh nat",
                  .summary = "what stands between a node and the Internet, and where others may reach it",
                  .details = "Words of RFC 4787: mapping and filtering by endpoint, address, or address and port.\n"

@@ -184,6 +184,7 @@ class Process final : public Daemon, public api::Probe {
     mesh_key_.emplace(std::move(key));
     MeshRoleSettings settings = settings_.mesh_role;
     settings.node.network = network_;
+    if (grpc_) settings.node.api = settings_.grpc.socket;
     TRY(mesh_, MeshRole::start(std::move(settings), *mesh_key_,
                                [] { return telemetry::registry().exposition(); }));
     return {};

@@ -239,6 +239,15 @@ Status read_mesh(const Config& c, const std::string& base, MeshRoleSettings& out
   if (c.flag("mesh.reflector")) out.node.roles |= reach::kReflectorRole;
   if (c.flag("mesh.relay")) out.node.roles |= reach::kRelayRole;
   out.node.reserve = c.flag("mesh.reserve");
+  for (const std::string& one : c.list("mesh.api_peers")) {
+    if (one == "*") {
+      out.node.api_for_all = true;
+      continue;
+    }
+    const auto known = peering::parse_known(one);
+    if (!known || !known->addresses.empty()) return c.refuse("mesh.api_peers", "ids of peers, or *");
+    out.node.api_peers.insert(known->peer);
+  }
   out.node.lan = c.flag("mesh.lan");
   out.node.port_mapping = c.flag("mesh.port_mapping");
   out.node.punch = c.flag("mesh.punch");

@@ -40,7 +40,7 @@ struct Ask {
 };
 Result<codec::Json> ask(const Ask& ask);
 
-// What the mesh answers: status, paths, nat, dial, check, speed.
+// What the mesh answers: status, paths, nat, dial, forward, check, speed.
 Handler mesh_handler(MeshNode& node);
 
 // "ID@ADDRESS" or "ID": encode_id of the peer's id. Errors: peering.request.

@@ -134,6 +134,16 @@ Result<Json> dial(MeshNode& node, const Json& request) {
   return path_json(facts);
 }
 
+Result<Json> forward(MeshNode& node, const Json& request) {
+  TRY(const auto given, words(request, "peer"));
+  TRY(const PeerId peer, parse_id(given));
+  TRY(const auto path, words(request, "path"));
+  TRY_OK(node.forward(peer, std::string(path)));
+  Json out = Json::object();
+  out.set("peer", id_text(peer)).set("socket", text("unix:{}", path));
+  return out;
+}
+
 Result<Json> check(MeshNode& node, const Json& request) {
   TRY(const std::uint64_t wait_ms, number(request, "wait_ms", 3'000, kWaitMsMax));
   TRY(const MeshCheck found, node.check(static_cast<std::int64_t>(wait_ms)));
@@ -187,9 +197,11 @@ Handler mesh_handler(MeshNode& node) {
     if (what == "nat") return nat(node);
     if (what == "dial") return dial(node, request);
     if (what == "check") return check(node, request);
+    if (what == "forward") return forward(node, request);
     if (what == "speed") return speed(node, request, progress);
-    return fail(Kind::kInvalid, "peering.request",
-                text("found request \"{}\", expected status, paths, nat, dial, check or speed", what.substr(0, 40)));
+    return fail(
+        Kind::kInvalid, "peering.request",
+        text("found request \"{}\", expected status, paths, nat, dial, forward, check or speed", what.substr(0, 40)));
   };
 }
 

@@ -6,6 +6,7 @@
 #include "base/codec/hex.h"
 #include "base/core/text.h"
 #include "mesh/reach/uplinks.h"
+#include "node/peering/forwards.h"
 #include "node/peering/speed.h"
 #include "node/peering/surroundings.h"
 
@@ -59,6 +60,7 @@ class MeshNode::Core final : public transport::Machine {
         {.id = kInfoProtocol,
          .frame_bytes_max = kInfoPeersMax * PeerId::kSize,
          .priority = transport::Priority::kDirect},
+        {.id = kForwardProtocol, .frame_bytes_max = kForwardFrameMax, .priority = transport::Priority::kDirect},
         {.id = kSpeedProtocol, .frame_bytes_max = kSpeedChunk, .priority = transport::Priority::kBulk}};
     o.roles = settings.roles;
     o.relay = settings.relay;
@@ -69,6 +71,10 @@ class MeshNode::Core final : public transport::Machine {
     o.punch = settings.punch;
     TRY(reach, reach::Reach::create(std::move(o)));
     speeds.emplace(*reach, settings.speed_test);
+    TRY(forwards, Forwards::start({.api = settings.api,
+                                   .everybody = settings.api_for_all,
+                                   .allowed = settings.api_peers,
+                                   .send = [this](ForwardFrame frame) { return send_forward(std::move(frame)); }}));
     TRY(sockets, transport::Sockets::open({.listen = settings.bind}, *this));
     TRY(auto watch, reach::UplinkWatch::open());
     uplinks.emplace(std::move(watch));
@@ -137,8 +143,10 @@ class MeshNode::Core final : public transport::Machine {
     reach::PeerEvent event;
     while (reach->next_event(event)) {
       speeds->handle(event, now_ns);
+      if (event.type == reach::PeerEvent::Type::kDown) forwards->down(event.peer);
       if (event.type != reach::PeerEvent::Type::kFrame) continue;
       if (event.protocol == kInfoProtocol) on_info(event, now_ns);
+      if (event.protocol == kForwardProtocol) forwards->handle(event.peer, event.frame_type, event.body);
       reach->consumed(std::move(event));
     }
     speeds->pump(now_ns);
@@ -146,6 +154,14 @@ class MeshNode::Core final : public transport::Machine {
       if (!wait.done(now_ns) && now_ns < wait.until_ns) return false;
       wait.end.set_value();
       return true;
+    });
+  }
+
+  // From the forwards' thread.
+  Status send_forward(ForwardFrame frame) {
+    return sockets->post([this, f = std::move(frame)]() mutable {
+      const auto body = std::make_shared<const Bytes>(std::move(f.body));
+      if (!reach->send(f.to, kForwardProtocol, f.type, body, sockets->now_ns())) forwards->down(f.to);
     });
   }
 
@@ -251,6 +267,7 @@ class MeshNode::Core final : public transport::Machine {
   std::optional<reach::UplinkWatch> uplinks;
   std::vector<Address> local;
   std::optional<SpeedTests> speeds;
+  std::unique_ptr<Forwards> forwards;
   std::map<PeerId, std::vector<PeerId>> answers;  // to the last question
   std::vector<Wait> waits;
   std::int64_t looked_ns = 0, begun_ns = 0;
@@ -283,6 +300,7 @@ void MeshNode::stop(std::int64_t drain_ms) {
         },
         drain_ms);
   core_->stopped.store(true);
+  core_->forwards->stop();
   core_->sockets->stop();
   core_->thread.join();
   if (core_->surroundings) core_->surroundings->leave();
@@ -348,6 +366,11 @@ Result<PathFacts> MeshNode::dial(const Dial& dial) {
               facts ? text("found {} through a relay alone after {} ms (last attempt: {}), expected a direct path",
                            peer, dial.wait_ms, facts->punch_plan.empty() ? "none" : facts->punch_plan)
                     : text("found no way to {} within {} ms", peer, dial.wait_ms));
+}
+
+Status MeshNode::forward(const PeerId& peer, const std::string& path) {
+  TRY_OK(dial({.peer = peer, .addresses = {}, .relays = {}}));
+  return core_->forwards->listen(peer, path);
 }
 
 Result<MeshCheck> MeshNode::check(std::int64_t wait_ms) {

@@ -1,6 +1,7 @@
 // MeshNode: the mesh of one process: sockets, Reach (mesh/reach) and what a node serves its peers beside the rooms that
 // use the mesh, on one thread.
 //   info   protocol 0x05: which of the nodes that both know is each connected with; what `hanse mesh check` asks
+//   forward  protocol 0x31: this node's API for peers that may use it (forwards.h)
 //   speed  protocol 0x24: how quickly, how evenly and how truly bytes arrive on one stream; off unless allowed
 // Threads: start, stop and ~MeshNode from one thread; the calls from any, and they wait for the mesh's thread.
 // Borrows the key. Limits: kSpeedsMax speed tests that arrive at once, kWaitsMax calls that wait.
@@ -12,6 +13,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -33,9 +35,12 @@ struct MeshSettings {
   std::vector<Known> known;
   bool reserve = true, punch = true;
   bool speed_test = false;
-  bool standalone = false;   // healthy without a peer
-  bool lan = true;           // say and hear who is on the local network; neither of these two for a loopback address
-  bool port_mapping = true;  // ask the router to let our port in
+  std::string api;             // Unix socket of this node's API; "" = none
+  bool api_for_all = false;    // any peer may speak with it
+  std::set<PeerId> api_peers;  // or these
+  bool standalone = false;     // healthy without a peer
+  bool lan = true;             // say and hear who is on the local network; neither of these two for a loopback address
+  bool port_mapping = true;    // ask the router to let our port in
   relay::RelayLimits relay;
 };
 
@@ -116,6 +121,8 @@ class MeshNode {
     std::int64_t wait_ms = 10'000;
   };
   Result<PathFacts> dial(const Dial& dial);
+  // Whoever connects to this new Unix socket speaks with the API of the peer, which is wanted from now on.
+  Status forward(const PeerId& peer, const std::string& path);
   Result<MeshCheck> check(std::int64_t wait_ms);
   // progress: bytes that were handed over, from the mesh's thread.
   Result<SpeedResult> speed(const PeerId& peer, std::uint64_t bytes, std::int64_t wait_ms,

@@ -148,6 +148,30 @@ TEST(Stop, waits_for_the_circuits_of_a_relay_to_leave) {
   EXPECT_EQ(b->health()->peers, 2u);
 }
 
+TEST(Forward, reaches_the_api_of_a_peer_that_allows_it) {
+  char name[] = "/tmp/hanse-peering-XXXXXX";
+  const std::string folder = mkdtemp(name);
+  // The API here is a control socket, which answers a line with a line.
+  auto api = ControlServer::start(folder + "/api.sock", [](const codec::Json&, const Progress&) -> Result<codec::Json> {
+    codec::Json out = codec::Json::object();
+    out.set("api", true);
+    return out;
+  });
+  ASSERT_TRUE(api);
+  MeshSettings open = settings();
+  open.api = folder + "/api.sock";
+  open.api_peers = {id_of(1)};
+  const auto a = node(1, settings()), b = node(2, std::move(open)), c = node(3, settings());
+  for (auto* n : {&a, &c}) ASSERT_TRUE((*n)->dial({.peer = id_of(2), .addresses = b->addresses()}));
+  ASSERT_TRUE(a->forward(id_of(2), folder + "/a.sock"));
+  ASSERT_TRUE(c->forward(id_of(2), folder + "/c.sock"));
+  const auto answer = ask({.path = folder + "/a.sock", .request = codec::Json::object()});
+  ASSERT_TRUE(answer) << answer.error().str();
+  EXPECT_NE(answer->find("api"), nullptr);
+  EXPECT_EQ(ask({.path = folder + "/c.sock", .request = codec::Json::object()}).error().id(), "peering.no_node");
+  std::filesystem::remove_all(folder);
+}
+
 // ---- the control socket
 // ----------------------------------------------------------------------------------------------
 
