@@ -240,6 +240,7 @@ void Pool::end_round(Peers::iterator at) {
 
 bool Pool::newer_counts(const PeerId& peer, const Link& newer, const Link& older) const {
   if (newer.inbound == older.inbound) return newer.inbound;
+  if (newer.inbound && newer.up_ns - older.up_ns > kRaceNs) return true;
   const PeerId& dialer = newer.inbound ? peer : options_.self;
   const PeerId& other = newer.inbound ? options_.self : peer;
   return dialer < other;
@@ -254,7 +255,7 @@ bool Pool::has_room(const Link& link) const {
 }
 
 void Pool::up(const PoolUp& up, std::int64_t now_ns) {
-  const Link link{.id = up.connection, .inbound = up.inbound, .remote = up.remote};
+  const Link link{.id = up.connection, .inbound = up.inbound, .remote = up.remote, .up_ns = now_ns};
   auto at = peers_.find(up.peer);
   const bool attempt = at != peers_.end() && at->second.attempts.erase(up.connection) > 0;
   if (attempt) {

@@ -2,7 +2,8 @@
 // randomness and network are arguments (mesh.md 5.7).
 //
 // At most one connection of a peer counts. When two come up at once, because both sides dialed, both keep the one whose
-// dialer has the smaller id; of two that the peer dialed the newer, of two that we dialed the older. The other one is
+// dialer has the smaller id; of two that the peer dialed the newer, of two that we dialed the older. Who dials us while we
+// have had a connection with him for kRaceNs has lost it, as one that starts anew: the newer counts. The other one is
 // read for kDrainNs more, as the peer may not know yet, and is taken back when the first is lost meanwhile. What was
 // sent on a connection that lost may be lost with it: protocols repeat.
 // A wanted peer is dialed again for ever, 1 s to 300 s apart, and never evicted. Addresses are tried 250 ms apart, IPv6
@@ -35,6 +36,7 @@ using transport::ConnectionId;
 using transport::PeerId;
 
 constexpr std::int64_t kRaceGapNs = 250'000'000;    // between two addresses of one peer
+constexpr std::int64_t kRaceNs = 3'000'000'000;     // that two who dial at once may be apart
 constexpr std::int64_t kDrainNs = 2'000'000'000;    // a connection that lost is read for so long
 constexpr std::size_t kAddressesMax = 16;           // of a peer
 constexpr std::size_t kDrainingMax = 4;             // of a peer; above, the oldest is closed at once
@@ -111,6 +113,7 @@ class Pool {
     ConnectionId id = 0;
     bool inbound = false;
     Address remote{};
+    std::int64_t up_ns = 0;
     std::int64_t closes_ns = 0;  // of one that drains
   };
   struct Peer {

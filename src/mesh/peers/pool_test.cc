@@ -414,5 +414,19 @@ TEST(Prefix, of_circuits_is_the_relays_affair) {
   EXPECT_EQ(a.actions(), "up 103, close 104 107");
 }
 
+TEST(Race, is_none_when_a_peer_dials_that_was_connected_long_since) {
+  for (const std::uint8_t peer : {std::uint8_t{1}, std::uint8_t{99}}) {  // a smaller id than ours, and a larger one
+    Alone a;
+    ASSERT_TRUE(a.pool.want(id_of(peer), {v4(1)}, a.now));
+    EXPECT_EQ(a.actions(), "dial 10.0.1.1:12000");
+    a.up(1, peer, false);
+    EXPECT_EQ(a.actions(), "up 1");
+    EXPECT_EQ(a.wait(kRaceNs + kMs), "");
+    a.inbound(101, peer);  // it has started anew
+    EXPECT_EQ(a.actions(), "moved 101") << int{peer};
+    EXPECT_EQ(a.wait(kDrainNs), "close 1 104");
+  }
+}
+
 }  // namespace
 }  // namespace hanse::peers

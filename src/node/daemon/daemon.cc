@@ -9,6 +9,7 @@
 #include "base/codec/json.h"
 #include "base/core/fs.h"
 #include "base/core/text.h"
+#include "base/crypto/hash.h"
 #include "base/crypto/keyfile.h"
 #include "base/telemetry/metrics.h"
 #include "node/api/http_server.h"
@@ -184,6 +185,7 @@ class Process final : public Daemon, public api::Probe {
     mesh_key_.emplace(std::move(key));
     MeshRoleSettings settings = settings_.mesh_role;
     settings.node.network = network_;
+    crypto::blake3_xof("hanse/mesh-secret/1", {seeds_.signing.view()}, settings.node.secret.span());
     if (grpc_) settings.node.api = settings_.grpc.socket;
     TRY(mesh_, MeshRole::start(std::move(settings), *mesh_key_,
                                [] { return telemetry::registry().exposition(); }));

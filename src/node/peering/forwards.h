@@ -9,7 +9,7 @@
 // Threads: start and stop from one; handle, down and listen from any; the sockets are served by a thread inside, and
 // frames are handed to `send`, which may be called from it and must not wait.
 // Limits: kStreamsMax streams of one peer, kListensMax sockets to listen on, kWindow bytes a stream and direction; one
-// past is refused. Errors of calls: forward.listen (unavailable), forward.limit (exhausted), those of exec::Loop.
+// past is refused. Errors of calls: peering.listen (unavailable), peering.limit (exhausted), those of exec::Loop.
 // Refuses to: open anything but the one API socket it was told.
 #pragma once
 

@@ -175,11 +175,11 @@ TEST(Forwards, end_a_stream_that_breaks_the_rules_and_no_other) {
 
 TEST(Forwards, listen_on_so_many_sockets_and_where_there_is_place) {
   Ends ends;
-  EXPECT_EQ(ends.a->listen(id_of(2), "/nowhere/x.sock").error().id(), "forward.listen");
-  EXPECT_EQ(ends.a->listen(id_of(2), ends.path()).error().id(), "forward.listen") << "it is taken";
+  EXPECT_EQ(ends.a->listen(id_of(2), "/nowhere/x.sock").error().id(), "peering.listen");
+  EXPECT_EQ(ends.a->listen(id_of(2), ends.path()).error().id(), "peering.listen") << "it is taken";
   for (std::size_t i = 1; i < kListensMax; ++i)
     ASSERT_TRUE(ends.a->listen(id_of(2), ends.folder.path + "/" + std::to_string(i)));
-  EXPECT_EQ(ends.a->listen(id_of(2), ends.folder.path + "/x").error().id(), "forward.limit");
+  EXPECT_EQ(ends.a->listen(id_of(2), ends.folder.path + "/x").error().id(), "peering.limit");
 }
 
 }  // namespace

@@ -17,6 +17,7 @@ constexpr std::int64_t kNsPerMs = 1'000'000;
 constexpr std::uint64_t kInfoProtocol = 0x05;
 constexpr std::uint8_t kAskInfo = 1, kInfo = 2;
 constexpr std::size_t kInfoPeersMax = 512;
+constexpr std::int64_t kAskAgainNs = 300 * kNsPerMs;
 constexpr std::int64_t kPumpNs = 20 * kNsPerMs;
 constexpr std::int64_t kCallMs = 10'000;  // the mesh's thread answers within, or hangs
 
@@ -56,6 +57,7 @@ class MeshNode::Core final : public transport::Machine {
     reach::ReachOptions o;
     o.endpoint.network = settings.network;
     o.endpoint.key = &key;
+    o.endpoint.secret = settings.secret;
     o.endpoint.protocols = {
         {.id = kInfoProtocol,
          .frame_bytes_max = kInfoPeersMax * PeerId::kSize,
@@ -189,7 +191,7 @@ class MeshNode::Core final : public transport::Machine {
   }
 
   void ask_all(std::int64_t now_ns) {
-    answers.clear();
+    asked_ns = now_ns;
     for (const Known& known : settings.known)
       (void)reach->send(known.peer, kInfoProtocol, kAskInfo, std::make_shared<const Bytes>(), now_ns);
   }
@@ -270,7 +272,7 @@ class MeshNode::Core final : public transport::Machine {
   std::unique_ptr<Forwards> forwards;
   std::map<PeerId, std::vector<PeerId>> answers;  // to the last question
   std::vector<Wait> waits;
-  std::int64_t looked_ns = 0, begun_ns = 0;
+  std::int64_t looked_ns = 0, begun_ns = 0, asked_ns = 0;
   std::optional<Surroundings> surroundings;
   std::atomic<bool> stopped{false};
   std::thread thread;
@@ -377,12 +379,15 @@ Result<MeshCheck> MeshNode::check(std::int64_t wait_ms) {
   MeshCheck out;
   TRY_OK(core_->wait(
       [c = core_.get()](std::int64_t now_ns) -> Status {
+        c->answers.clear();
         c->ask_all(now_ns);
         return {};
       },
-      [&out, c = core_.get()](std::int64_t) {
+      [&out, c = core_.get()](std::int64_t now_ns) {
         out = c->judge();
-        return std::ranges::all_of(out.nodes, &MeshCheck::Node::answered);
+        // A question may be lost with a connection, and links may be on their way.
+        if (now_ns - c->asked_ns > kAskAgainNs) c->ask_all(now_ns);
+        return out.whole();
       },
       wait_ms));
   return out;

@@ -31,6 +31,7 @@ constexpr std::int64_t kDrainMs = 10'000;  // of what we relay, when we stop
 struct MeshSettings {
   std::vector<std::string> bind;  // "0.0.0.0:12000"
   NetworkId network;
+  FixedBytes<32> secret;  // of this key alone, the same at each start: peers hear at once that we began anew
   std::uint32_t roles = 0;
   std::vector<Known> known;
   bool reserve = true, punch = true;
@@ -123,6 +124,7 @@ class MeshNode {
   Result<PathFacts> dial(const Dial& dial);
   // Whoever connects to this new Unix socket speaks with the API of the peer, which is wanted from now on.
   Status forward(const PeerId& peer, const std::string& path);
+  // Asks until all are connected, or the time is over.
   Result<MeshCheck> check(std::int64_t wait_ms);
   // progress: bytes that were handed over, from the mesh's thread.
   Result<SpeedResult> speed(const PeerId& peer, std::uint64_t bytes, std::int64_t wait_ms,

@@ -1,0 +1,193 @@
+"""Nodes of the mesh as real processes on loopback: six bootstrap nodes, what `hanse mesh check` says of them, peers that
+meet through them, a validator's API through the mesh, and clean ends."""
+import json
+import os
+import signal
+import subprocess
+import unittest
+import urllib.request
+
+from lab import BIN, Lab, run
+
+NETWORK = "5e" * 32
+
+
+class Mesh(Lab):
+    def setUp(self):
+        super().setUp()
+        self.nodes = {}
+
+    def key(self, name):
+        os.mkdir(self.path(name), 0o700)
+        self.ok("hanse", "node", "keygen", "--out", self.path(name, "key.json"), "--unencrypted")
+        return self.ok("hanse", "mesh", "id", "--key", self.path(name, "key.json"))["peer_id"]
+
+    def config(self, name, bind, known=(), **mesh):
+        lines = [f'{k} = {json.dumps(v)}' for k, v in mesh.items()]
+        self.write(f"{name}/node.toml", "\n".join([
+            "[identity]", "allow_unencrypted = true", "[roles]", 'enabled = ["mesh"]', "[mesh]",
+            f'network = "{NETWORK}"', f'bind_address = "{bind}"', 'health_address = "127.0.0.1:0"',
+            f"known_peers = {json.dumps(list(known))}", *lines, ""]))
+
+    def start(self, name):
+        log = open(self.path(name, "log"), "wb")  # pylint: disable=consider-using-with
+        self.addCleanup(log.close)
+        process = subprocess.Popen([os.path.join(BIN, "hansed"), "--config", self.path(name, "node.toml")],
+                                   stdout=subprocess.PIPE, stderr=log, text=True)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        ready = process.stdout.readline()
+        self.assertTrue(ready, f"{name} did not start")
+        self.nodes[name] = (process, json.loads(ready))
+
+    def mesh(self, name, verb, *args):
+        return self.ok("hanse", "mesh", verb, *args, "--socket", self.path(name, "mesh.sock"))
+
+    def dial(self, name, peer, *args):
+        return self.mesh(name, "dial", peer, *args, "--wait-ms", 20000)
+
+    def health(self, name):
+        url = f"http://127.0.0.1:{self.nodes[name][1]['mesh_health_port']}/health"
+        try:
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as refused:
+            return refused.code, json.load(refused)
+
+    def six(self):
+        pid = os.getpid()
+        names = [f"n{i}" for i in range(6)]
+        ids = {name: self.key(name) for name in names}
+        # Loopback is a /8: addresses of this process alone, so that ports can be told in advance.
+        address = {name: f"127.{64 + pid // 250 % 64}.{pid % 250}.{i + 1}:12000" for i, name in enumerate(names)}
+        for name in names:
+            known = [f"{ids[other]}@{address[other]}" for other in names if other != name]
+            self.config(name, address[name], known, coordinator=True, reflector=True, relay=True)
+            self.start(name)
+        for name in names:
+            for other in names:
+                if other != name:
+                    self.dial(name, ids[other])
+        return names, ids, address
+
+    def test_six_bootstrap_nodes_form_a_full_mesh_and_a_killed_one_is_named(self):
+        names, ids, _ = self.six()
+        whole = self.mesh("n0", "check")
+        self.assertTrue(whole["whole"])
+        self.assertEqual([n["links"] for n in whole["nodes"]], [5] * 6)
+        for name in names:
+            status, health = self.health(name)
+            self.assertEqual((status, health["status"], health["peers"]), (200, "healthy", 5), health)
+            self.assertEqual(health["peer_id"], ids[name])
+            self.assertEqual(health["roles"], ["coordinator", "reflector", "relay"])
+
+        killed = self.nodes["n3"][0]
+        killed.kill()
+        killed.wait()
+        done = run("hanse", "mesh", "check", "--socket", self.path("n0", "mesh.sock"), "--json")
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        answer = json.loads(done.stdout)
+        self.assertFalse(answer["whole"])
+        silent = [n["peer"] for n in answer["nodes"] if not n["answered"]]
+        self.assertEqual(silent, [ids["n3"]])
+        expected = {frozenset((ids["n3"], ids[other])) for other in names if other != "n3"}
+        self.assertEqual({frozenset(pair) for pair in answer["missing"]}, expected)
+        words = run("hanse", "mesh", "check", "--socket", self.path("n0", "mesh.sock")).stdout
+        self.assertIn("not whole: 5 links are missing", words)
+
+        self.start("n3")
+        for name in names:
+            if name != "n3":
+                self.dial(name, ids["n3"])
+        self.assertTrue(self.mesh("n1", "check")["whole"], "it is back")
+
+    def test_two_peers_meet_through_a_relay_and_go_on_when_it_stops(self):
+        ids = {name: self.key(name) for name in ("r1", "r2", "a", "b")}
+        for name in ("r1", "r2"):
+            self.config(name, "127.0.0.1:0", relay=True, standalone=True, relay_bytes_per_s=100_000_000)
+            self.start(name)
+        known = [f"{ids[r]}@{self.nodes[r][1]['mesh'][0]}" for r in ("r1", "r2")]
+        for name in ("a", "b"):
+            self.config(name, "127.0.0.1:0", known, punch=False, speed_test=True)
+            self.start(name)
+        for name in ("a", "b"):
+            for relay in ("r1", "r2"):
+                self.dial(name, ids[relay])
+        self.refused(3, "peering.timeout", "hanse", "mesh", "dial", ids["b"], "--direct", "--wait-ms", "1000", "--socket",
+                     self.path("a", "mesh.sock"))
+        path = self.mesh("a", "paths", ids["b"])["paths"][0]
+        self.assertEqual(path["path"], "relay")
+        relay = next(name for name in ("r1", "r2") if ids[name] == path["relay"])
+        self.assertEqual(self.mesh("a", "speed", ids["b"], "--bytes", "2000000")["streams"], 1)
+        self.assertEqual(self.health(relay)[1]["relay"]["circuits"], 1)
+
+        stopping = self.nodes[relay][0]
+        stopping.send_signal(signal.SIGTERM)
+        self.assertEqual(stopping.wait(15), 0)
+        after = self.mesh("a", "speed", ids["b"], "--bytes", "2000000")
+        self.assertEqual(after["bytes"], 2_000_000)
+        self.assertNotEqual(self.mesh("a", "paths", ids["b"])["paths"][0]["relay"], ids[relay])
+
+    def test_a_lonely_node_is_degraded_and_the_doctor_says_why(self):
+        self.key("a")
+        self.config("a", "127.0.0.1:0")
+        self.start("a")
+        status, health = self.health("a")
+        self.assertEqual((status, health["status"], health["peers"]), (503, "degraded", 0))
+        done = run("hanse", "mesh", "doctor", "--socket", self.path("a", "mesh.sock"))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("BAD   0 peers are connected", done.stdout)
+        self.assertIn("mesh.known_peers", done.stdout)
+        self.assertEqual(run("hanse", "mesh", "status", "--socket", self.path("a", "mesh.sock")).returncode, 1)
+        self.assertFalse(self.mesh("a", "nat")["known"])
+
+    def test_bad_configurations_are_refused_with_their_line(self):
+        key = self.key("a")
+        for bad, words in ((dict(known_peers=["x@127.0.0.1:1"]), "known_peers"), (dict(relay_circuits=0), "relay_circuits"),
+                           (dict(api_peers=["nobody"]), "api_peers"), (dict(relays=True), "mesh.relays")):
+            self.config("a", "127.0.0.1:0", **bad) if "known_peers" not in bad else self.config(
+                "a", "127.0.0.1:0", bad["known_peers"])
+            done = run("hanse", "node", "run", "--config", self.path("a", "node.toml"), "--check")
+            self.assertEqual(done.returncode, 2, (bad, done))
+            self.assertIn(words, done.stderr)
+            self.assertRegex(done.stderr, r"node\.toml:\d+")
+        self.config("a", "127.0.0.1:0", [f"{key}@127.0.0.1:1"])
+        self.assertEqual(run("hanse", "node", "run", "--config", self.path("a", "node.toml"), "--check").returncode, 0)
+
+    def test_a_validators_api_is_reached_through_the_mesh(self):
+        net = self.up(providers=0)
+        validator = self.path("net", "validator-0")
+        names = [n for n in os.listdir(net) if os.path.exists(os.path.join(net, n, "node.toml"))]
+        validator = os.path.join(net, names[0])
+        self.ok("hanse", "down", "--dir", net)
+        client = self.key("client")
+        with open(os.path.join(validator, "node.toml"), encoding="utf8") as f:
+            config = f.read()
+        roles = config.replace('enabled = ["validator", "gateway"]', 'enabled = ["validator", "gateway", "mesh"]')
+        self.assertNotEqual(roles, config, config)
+        self.write("node.toml", roles + "\n".join([
+            "", "[mesh]", 'bind_address = "127.0.0.1:0"', 'health_address = ""', f'api_peers = ["{client}"]', ""]))
+        os.replace(self.path("node.toml"), os.path.join(validator, "node.toml"))
+        process = subprocess.Popen([os.path.join(BIN, "hansed"), "--config", os.path.join(validator, "node.toml")],
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        ready = json.loads(process.stdout.readline())
+        there = self.ok("hanse", "mesh", "id", "--key", os.path.join(validator, "key.json"))["peer_id"]
+        self.config("client", "127.0.0.1:0")
+        config = self.path("client", "node.toml")
+        with open(config, encoding="utf8") as f:
+            content = f.read().replace(NETWORK, ready["network"])
+        self.write("client/node.toml", content)
+        self.start("client")
+        self.dial("client", f"{there}@{ready['mesh'][0]}")
+        socket = self.path("there.sock")
+        self.mesh("client", "forward", there, "--listen", socket)
+        health = self.ok("hanse", "node", "health", "--node", f"unix:{socket}")
+        self.assertTrue(health["live"])
+
+
+if __name__ == "__main__":
+    unittest.main()
