@@ -90,7 +90,7 @@ class NameReader {
       }
       if (length > kLabelBytesMax) return bad("a label of an unknown form", from);
       if (from + 1 + length > message.size()) return bad("a label that ends too early", from);
-      if (out.wire_.size() + 1 + length > kNameBytesMax - (length == 0 ? 0 : 1))
+      if (out.wire_.size() + 1 + length > kNameBytesMax)
         return over(out.wire_.size() + 1 + length, "bytes of a name", kNameBytesMax);
       out.wire_ += as_text(message.subspan(from, 1 + length));
       from += 1 + length;
@@ -160,7 +160,7 @@ class Reader {
     if (end - at_ < fixed) return bad("an SRV record that is too short", at_);
     r.data = to_bytes(bytes_.subspan(at_, fixed));
     std::size_t at = at_ + fixed;
-    TRY(const Name name, NameReader::read(bytes_.first(end), at));
+    TRY(const Name name, NameReader::read(bytes_, at));
     if (at != end) return bad("bytes behind the name in a record", at);
     append(r.data, as_bytes(name.wire()));
     return {};

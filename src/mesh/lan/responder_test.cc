@@ -127,6 +127,13 @@ TEST(Responder, a_later_conflict_starts_the_claim_again_and_keeps_the_name_if_no
   EXPECT_EQ(b.responder.counts().conflicts, 1u);
 }
 
+TEST(Responder, a_type_of_record_that_we_do_not_have_is_no_conflict_later) {
+  Bench b;
+  b.hold();
+  b.receive({.response = true, .answers = {{b.host(), static_cast<Type>(13), true, 120, {1}}}});
+  EXPECT_EQ(b.responder.claim(), Claim::kHeld);
+}
+
 TEST(Responder, after_fifteen_conflicts_it_waits_five_seconds) {
   Bench b;
   for (int i = 0; i < 14; ++i) {
@@ -172,6 +179,17 @@ TEST(Responder, ties_are_compared_by_type_then_data_as_unsigned_bytes_then_numbe
   EXPECT_FALSE(lost({{.type = static_cast<Type>(0), .data = {255}}}));
   EXPECT_TRUE(lost({{.type = Type::kAaaa, .data = Bytes(16, 1)}, {.type = Type::kA, .data = kOurs}}));  // one more
   EXPECT_FALSE(lost({{.type = Type::kA, .data = kOurs}}));                                              // the same
+}
+
+TEST(Responder, where_the_instances_are_the_same_the_hosts_decide) {
+  for (const std::uint8_t last : {0, 2}) {
+    Bench b;
+    b.until(300 * kMs);
+    Message probe = b.sent.front().second.message;
+    probe.authority.back().data = {10, 0, 0, last};
+    b.receive(probe);
+    EXPECT_EQ(b.responder.counts().ties_lost, last == 2 ? 1u : 0u);
+  }
 }
 
 TEST(Responder, answers_a_browser_after_20_to_120_ms_with_all_it_needs) {
@@ -280,6 +298,20 @@ TEST(Responder, waits_for_known_answers_that_follow) {
   ASSERT_EQ(b.sent.size(), 1u);
   EXPECT_GE(b.sent[0].first - start, 400 * kMs);
   EXPECT_LE(b.sent[0].first - start, 500 * kMs);
+}
+
+TEST(Responder, waits_longer_while_more_known_answers_are_announced) {
+  Bench b;
+  b.hold();
+  Message m = ask(service_name(), Type::kPtr);
+  m.truncated = true;
+  b.receive(m);
+  b.until(b.now + 390 * kMs);
+  b.receive({.truncated = true});
+  b.until(b.now + 390 * kMs);
+  EXPECT_TRUE(b.sent.empty());
+  b.until(b.now + 110 * kMs);
+  EXPECT_EQ(b.sent.size(), 1u);
 }
 
 TEST(Responder, one_asker_too_many_with_more_to_send_is_answered_at_once) {
