@@ -1,5 +1,5 @@
-"""Nodes of the mesh as real processes on loopback: six bootstrap nodes, what `hanse mesh check` says of them, peers that
-meet through them, a validator's API through the mesh, and clean ends."""
+"""Nodes of the mesh as real processes on loopback: six bootstrap nodes, what `hanse mesh check` says of them, peers
+that meet through them, a validator's API through the mesh, and clean ends."""
 import json
 import os
 import signal
@@ -114,8 +114,8 @@ class Mesh(Lab):
         for name in ("a", "b"):
             for relay in ("r1", "r2"):
                 self.dial(name, ids[relay])
-        self.refused(3, "peering.timeout", "hanse", "mesh", "dial", ids["b"], "--direct", "--wait-ms", "1000", "--socket",
-                     self.path("a", "mesh.sock"))
+        self.refused(3, "peering.timeout", "hanse", "mesh", "dial", ids["b"], "--direct", "--wait-ms", "1000",
+                     "--socket", self.path("a", "mesh.sock"))
         path = self.mesh("a", "paths", ids["b"])["paths"][0]
         self.assertEqual(path["path"], "relay")
         relay = next(name for name in ("r1", "r2") if ids[name] == path["relay"])
@@ -144,12 +144,11 @@ class Mesh(Lab):
 
     def test_bad_configurations_are_refused_with_their_line(self):
         key = self.key("a")
-        for bad, words in ((dict(known_peers=["x@127.0.0.1:1"]), "known_peers"), (dict(relay_circuits=0), "relay_circuits"),
-                           (dict(api_peers=["nobody"]), "api_peers"), (dict(relays=True), "mesh.relays")):
-            self.config("a", "127.0.0.1:0", **bad) if "known_peers" not in bad else self.config(
-                "a", "127.0.0.1:0", bad["known_peers"])
+        for known, mesh, words in ((["x@127.0.0.1:1"], {}, "known_peers"), ((), {"relay_circuits": 0}, "relay_circuits"),
+                                   ((), {"api_peers": ["nobody"]}, "api_peers"), ((), {"relays": True}, "mesh.relays")):
+            self.config("a", "127.0.0.1:0", known, **mesh)
             done = run("hanse", "node", "run", "--config", self.path("a", "node.toml"), "--check")
-            self.assertEqual(done.returncode, 2, (bad, done))
+            self.assertEqual(done.returncode, 2, (words, done))
             self.assertIn(words, done.stderr)
             self.assertRegex(done.stderr, r"node\.toml:\d+")
         self.config("a", "127.0.0.1:0", [f"{key}@127.0.0.1:1"])
