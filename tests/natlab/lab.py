@@ -12,8 +12,9 @@ others hang on it. Needs root, `ip`, `nft` and /dev/net/tun.
     a.rehome(); a.site.renumber(); a.unplug(); a.plug()
 
 Every node is a namespace with one uplink `up`; the router between them is the namespace `net`. Addresses are those of
-documentation (RFC 5737, 3849); links are numbered by /32 routes, so a packet passes one hop a node. With fresh sites
-or fresh ports for every case no connection tracking is left from the one before.
+documentation and benchmarks (RFC 5737, 3849, 2544), every home in a /24 of its own: nodes admit few of one. Links are
+numbered by /32 routes, so a packet passes one hop a node. With fresh sites or fresh ports for every case no connection
+tracking is left from the one before.
 """
 import contextlib
 import ctypes
@@ -335,7 +336,7 @@ class Lab:
             Lab._entered = True
         self.numbers = Lab._numbers
         self.processes, self.sockets, self.apart = [], [], set()
-        self._outside = (f"203.0.113.{i}" for i in range(1, 255))
+        self._outside = (f"198.{18 + i // 256}.{i % 256}.1" for i in range(1, 512))
         self._carrier = (f"100.64.0.{i}" for i in range(1, 255))
         self._public = (f"{net}.{i}" for i in range(1, 255, 2) for net in ("192.0.2", "198.51.100"))
         self._prefix = (f"2001:db8:{i:x}" for i in itertools.count(1))
