@@ -5,6 +5,7 @@
 import http.server
 import json
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -151,6 +152,30 @@ class Deploy(Lab):
                 text = f.read()
             for other, target in listed.items():
                 self.assertEqual(f"@{target.split('@')[1]}:12000" in text, other != site, (site, other))
+
+    def test_an_example_runs_and_says_how_it_is(self):
+        """The first round: a node of the examples with its own key and folders, and nobody there yet."""
+        state = self.path("state")
+        os.makedirs(state, mode=0o700)
+        self.ok("hanse", "node", "keygen", "--unencrypted", "--out", f"{state}/key.json")
+        with open(os.path.join(self.sites, "ams.toml"), encoding="utf-8") as f:
+            text = f.read().replace("/var/lib/hanse", state).replace("0.0.0.0:12000", "127.0.0.1:0")
+        text = re.sub(r"known_peers = \[.*?\]", "known_peers = []", text, flags=re.DOTALL)
+        config = self.write("node.toml", text.replace("127.0.0.1:12600", "127.0.0.1:0"))
+        node = subprocess.Popen([os.path.join(BIN, "hansed"), "--config", config], stdout=subprocess.PIPE,
+                                stderr=subprocess.DEVNULL, text=True)
+        self.addCleanup(node.stdout.close)
+        self.addCleanup(node.wait)
+        self.addCleanup(node.kill)
+        port = json.loads(node.stdout.readline())["mesh_health_port"]
+        self.write("node.toml", text.replace("127.0.0.1:12600", f"127.0.0.1:{port}"))
+        said = self.refused(1, "", "health-check.sh", config)
+        health = json.loads(said.removeprefix("local "))
+        self.assertEqual((health["status"], health["peers"]), ("degraded", 0))
+        self.assertEqual(health["roles"], ["coordinator", "reflector", "relay"])
+        self.assertEqual(self.ok("hanse", "mesh", "id", "--key", f"{state}/key.json")["peer_id"], health["peer_id"])
+        node.terminate()
+        self.assertEqual(node.wait(30), 0)
 
     def test_health_check_tells_healthy_degraded_and_silent(self):
         server = http.server.HTTPServer(("127.0.0.1", 0), Health)
