@@ -144,7 +144,8 @@ class Mesh(Lab):
 
     def test_bad_configurations_are_refused_with_their_line(self):
         key = self.key("a")
-        for known, mesh, words in ((["x@127.0.0.1:1"], {}, "known_peers"), ((), {"relay_circuits": 0}, "relay_circuits"),
+        for known, mesh, words in ((["x@127.0.0.1:1"], {}, "known_peers"),
+                                   ((), {"relay_circuits": 0}, "relay_circuits"),
                                    ((), {"api_peers": ["nobody"]}, "api_peers"), ((), {"relays": True}, "mesh.relays")):
             self.config("a", "127.0.0.1:0", known, **mesh)
             done = run("hanse", "node", "run", "--config", self.path("a", "node.toml"), "--check")

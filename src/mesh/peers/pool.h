@@ -3,7 +3,7 @@
 //
 // At most one connection of a peer counts. When two come up at once, because both sides dialed, both keep the one whose
 // dialer has the smaller id; of two that the peer dialed the newer, of two that we dialed the older. Who dials us while
-// we have had a connection with him for kRaceNs has lost it, as one that starts anew: the newer counts. The other one is
+// we had a connection with him for kRaceNs has lost it, as one that starts anew: the newer counts. The other one is
 // read for kDrainNs more, as the peer may not know yet, and is taken back when the first is lost meanwhile. What was
 // sent on a connection that lost may be lost with it: protocols repeat.
 // A wanted peer is dialed again for ever, 1 s to 300 s apart, and never evicted. Addresses are tried 250 ms apart, IPv6
