@@ -83,11 +83,8 @@ Result<Segment> fill_segment(const ledger::View& view, Height first) {
   for (;;) {
     ArchivedBlock& archived = out.blocks.emplace_back();
     archived.header = block.header;
-    for (const Hash32& id : block.tx_ids) {
-      TRY(const ledger::Tx tx, view.tx(id));
-      archived.txs.push_back(ledger::encode_tx(tx));
-      bytes += archived.txs.back().size();
-    }
+    TRY(archived.txs, view.encoded_txs(block));
+    for (const Bytes& tx : archived.txs) bytes += tx.size();
     const Height next = block.header.height.plus(1);
     if (next > view.height()) {
       TRY(const std::uint64_t epoch, view.next_epoch());

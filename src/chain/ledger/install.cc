@@ -85,7 +85,7 @@ Status Installer::put(std::span<const Block> blocks, Mark mark) {
     batch.put(kBlocks, height_key(block.header.height), encode_block(block));
     for (std::uint32_t i = 0; i < block.tx_ids.size(); ++i)
       batch.put(kTxs, block.tx_ids[i].view(),
-                encode_stored_tx({.height = block.header.height, .index = i, .tx = {}, .result = {}}));
+                encode_stored_tx({.height = block.header.height, .index = i, .tx = {}, .place = {}, .result = {}}));
   }
   batch.put(kMeta, mark_key(mark.key), mark.value);
   return ledger_.store_->write(std::move(batch), kv::Sync::kNo);

@@ -56,7 +56,8 @@ Result<std::unique_ptr<Ledger>> Ledger::open(const std::string& path, const ligh
                                                       "finalized",
                                                       "receipts",
                                                       "state_other",
-                                                      "nodes_other"},
+                                                      "nodes_other",
+                                                      "sources"},
                                          .create = kv::Create::kIfMissing,
                                          .cache_bytes = options.cache_bytes,
                                          .write_buffer_bytes = options.write_buffer_bytes}));
@@ -169,6 +170,8 @@ Status Ledger::check_cut(const Cut& cut) const {
     return fail(
         Kind::kInvalid, "ledger.cut",
         text("found {} transactions at height {}, expected none without a leader", cut.txs.size(), cut.height.value));
+  check(cut.places.size() == cut.tx_ids.size() && (cut.places.empty() || cut.places.size() == cut.txs.size()),
+        "a cut places all of its transactions or none");
   if (cut.time_ms <= tip_.header.time_ms)
     return fail(
         Kind::kInvalid, "ledger.cut",
@@ -208,8 +211,12 @@ Result<Executed> Ledger::execute(const Cut& cut) const {
 
 Status Ledger::run_txs(const Cut& cut, const BlockContext& context, Overlay& state, Executed& out) const {
   std::unordered_set<Hash32> in_block;  // asked only, never walked
-  for (const Tx& tx : cut.txs) {
-    const Hash32 id = tx_id(tx);
+  const bool placed = !cut.places.empty();
+  out.sources = cut.sources;
+  for (std::size_t i = 0; i < cut.txs.size(); ++i) {
+    const Tx& tx = cut.txs[i];
+    Bytes bytes = placed ? Bytes() : encode_tx(tx);
+    const Hash32 id = placed ? cut.tx_ids[i] : tx_id(bytes);
     TRY(const auto record, store_->get(kTxs, id.view()));
     bool before = false;
     if (record) {
@@ -234,7 +241,11 @@ Status Ledger::run_txs(const Cut& cut, const BlockContext& context, Overlay& sta
     }
     for (const Event& event : result.events) out.events.push_back(event);
     out.tx_ids.push_back(id);
-    out.txs.push_back(tx);
+    if (placed) {
+      out.places.push_back(cut.places[i]);
+    } else {
+      out.txs.push_back(std::move(bytes));
+    }
     out.result_bytes.push_back(encode_result(result));
     out.result_hashes.push_back(light::result_hash(out.result_bytes.back()));
     out.results.push_back(std::move(result));
@@ -289,11 +300,17 @@ Status Ledger::commit(const Executed& executed, Keep keep, kv::Batch extra) {
       batch.erase(node_family(side_), key);
     }
   }
-  for (std::uint32_t i = 0; i < executed.txs.size(); ++i)
-    batch.put(
-        kTxs, executed.tx_ids[i].view(),
-        encode_stored_tx(
-            {.height = height, .index = i, .tx = encode_tx(executed.txs[i]), .result = executed.result_bytes[i]}));
+  for (std::uint32_t i = 0; i < executed.tx_ids.size(); ++i) {
+    StoredTx stored{.height = height, .index = i, .tx = {}, .place = {}, .result = executed.result_bytes[i]};
+    if (executed.places.empty()) {
+      stored.tx = executed.txs[i];
+    } else {
+      stored.place = executed.places[i];
+    }
+    batch.put(kTxs, executed.tx_ids[i].view(), encode_stored_tx(stored));
+  }
+  for (std::uint32_t i = 0; i < executed.sources.size(); ++i)
+    batch.put(kSources, source_key(height, i), executed.sources[i].view());
   Block block{.header = executed.header, .tx_ids = executed.tx_ids, .result_hashes = executed.result_hashes};
   for (std::uint32_t i = 0; i < executed.events.size(); ++i) {
     batch.put(kEvents, event_key(height, i), encode_event(executed.events[i]));

@@ -10,8 +10,10 @@
 //
 // Store families: meta, state, nodes, blocks (u64 height), txs (id), events (height || u32 index), topics
 // (topic || 0 || height || index), history (u8 level || u64 index -> hash), certs (height), valsets (epoch, those that
-// changed), and those of chain/replica, which this room never touches. Transactions are remembered for good: the same
-// bytes are never applied twice. A ledger whose state was fetched (install.h) knows earlier ones by their ids only.
+// changed), sources (height || u32 -> key in vertices), and those of chain/replica, which this room never writes. The
+// bytes of a transaction lie in one of its vertices, where the cut says so, and else in txs. Transactions are remembered
+// for good: the same bytes are never applied twice. A ledger whose state was fetched (install.h) knows earlier ones by
+// their ids only.
 // Threads: execute, commit and certify on one thread; view(), proof_view(), certified(), valset() and all of View on
 // any. A View must not outlive its Ledger.
 // Errors: ledger.other_network (conflict: found, expected), ledger.app_missing (unsupported), ledger.no_app
@@ -39,6 +41,13 @@ namespace hanse::ledger {
 constexpr kv::Family kVertices{10}, kEdges{11}, kMetadata{12}, kIndexHeight{13}, kIndexTimestamp{14}, kFinalized{15},
     kReceipts{16};
 
+// Where the bytes of a transaction are: `size` of them from `offset` on, in the value of a key of the family vertices.
+struct TxPlace {
+  std::uint32_t source = 0;  // which of the cut's sources is the key
+  std::uint32_t offset = 0, size = 0;
+  friend bool operator==(const TxPlace&, const TxPlace&) = default;
+};
+
 // What consensus decided: the transactions of one block and its time. Everything else follows. Its size is no rule of
 // validity: what was decided is executed, and who makes cuts bounds them (chain/replica: kSlotTxsMax).
 struct Cut {
@@ -49,6 +58,11 @@ struct Cut {
   std::uint64_t epoch = 0;
   Hash32 id = {};          // consensus' own name for the decision
   bool epoch_end = false;  // the next block is of the next epoch
+  // Not part of its encoding. From whoever keeps the bytes in the family vertices, in the batch that he gives to
+  // commit(): of each transaction its id and its place. Otherwise empty, and the ledger keeps the bytes itself.
+  std::vector<Hash32> tx_ids = {};
+  std::vector<TxPlace> places = {};
+  std::vector<Hash32> sources = {};
 };
 Bytes encode_cut(const Cut& cut);
 Result<Cut> decode_cut(ByteView bytes);
@@ -76,8 +90,10 @@ struct LedgerEvent {
 struct Executed {
   light::BlockHeader header;
   std::vector<Hash32> tx_ids;
-  std::vector<Tx> txs;
-  std::vector<TxResult> results;    // as many as txs
+  std::vector<Bytes> txs;           // their encodings, or
+  std::vector<TxPlace> places;      // where those are, in
+  std::vector<Hash32> sources;      // these
+  std::vector<TxResult> results;    // as many as tx_ids
   std::vector<Bytes> result_bytes;  // their encodings
   std::vector<Hash32> result_hashes;
   std::vector<Event> events;    // of the transactions in order, then of the applications' ends
@@ -136,6 +152,7 @@ class View final : public StateReader {
   Result<Block> block(Height height) const;
   Result<std::optional<Applied>> tx_result(const Hash32& id) const;
   Result<Tx> tx(const Hash32& id) const;
+  Result<std::vector<Bytes>> encoded_txs(const Block& block) const;  // all of it, each as encode_tx() gives it
   Result<light::TxProof> prove_tx(const Hash32& id, ProofWanted wanted = {}) const;
   // Events from height `from` and index `skip` on, oldest first, at most `limit`. Topics that start with topic_prefix.
   struct EventsFrom {
@@ -162,6 +179,8 @@ class View final : public StateReader {
   View(const Ledger& ledger, std::shared_ptr<const Moment> moment) : ledger_(ledger), moment_(std::move(moment)) {}
   Result<Certified> certified(const light::BlockHeader& header, light::Grade grade) const;
   Result<std::optional<StoredTx>> stored_tx(const Hash32& id) const;
+  struct Source;
+  Result<Bytes> bytes_of(const StoredTx& stored, Source& last) const;
   Result<light::CertifiedHeader> believable(const light::BlockHeader& shown, const Certified& by,
                                             ProofWanted wanted) const;
   Result<std::vector<light::Handover>> handovers(std::uint64_t upto_epoch, ProofWanted wanted) const;

@@ -107,6 +107,72 @@ TEST_F(LedgerTest, starts_at_block_0_with_the_genesis_state) {
   EXPECT_TRUE(ledger->audit());
 }
 
+// Transactions whose bytes lie in two vertices, with a few bytes before and after each; the last one is there twice.
+struct Placed {
+  Cut cut;
+  kv::Batch vertices;
+};
+Placed place(Cut cut) {
+  Placed out{.cut = std::move(cut), .vertices = {}};
+  Cut& c = out.cut;
+  c.sources = {Hash32{{1}}, Hash32{{2}}};
+  Bytes values[2];
+  c.txs.push_back(c.txs.back());
+  for (std::size_t i = 0; i < c.txs.size(); ++i) {
+    Bytes& value = values[i % 2];
+    const Bytes bytes = encode_tx(c.txs[i]);
+    append(value, as_bytes("gap"));
+    c.tx_ids.push_back(tx_id(bytes));
+    c.places.push_back({.source = static_cast<std::uint32_t>(i % 2),
+                        .offset = static_cast<std::uint32_t>(value.size()),
+                        .size = static_cast<std::uint32_t>(bytes.size())});
+    append(value, bytes);
+  }
+  for (std::size_t i = 0; i < 2; ++i) out.vertices.put(kVertices, c.sources[i].view(), values[i]);
+  return out;
+}
+
+TEST_F(LedgerTest, finds_transactions_whose_bytes_lie_in_vertices) {
+  const std::vector<Tx> txs = {probe_tx("one"), probe_tx("two"), probe_tx("three")};
+  const Hash32 root = ledger->execute(cut_of(txs))->header.tx_root;
+  Placed placed = place(cut_of(txs));
+  const auto block = ledger->execute(placed.cut);
+  ASSERT_TRUE(block) << block.error().str();
+  EXPECT_EQ(block->header.tx_root, root);
+  EXPECT_EQ(block->skipped.size(), 1u);
+  ASSERT_TRUE(ledger->commit(*block, Keep::kForProof, std::move(placed.vertices)));
+  ASSERT_TRUE(ledger->certify(Height{1}, certify(block->header)));
+  run({probe_tx("with its bytes")});
+  for (int pass = 0; pass < 2; ++pass) {
+    if (pass == 1) reopen();
+    const auto view = ledger->view();
+    const auto all = view->encoded_txs(*view->block(Height{1}));
+    ASSERT_TRUE(all) << all.error().str();
+    ASSERT_EQ(all->size(), txs.size());
+    for (std::size_t i = 0; i < txs.size(); ++i) {
+      EXPECT_EQ((*all)[i], encode_tx(txs[i]));
+      EXPECT_EQ(view->tx(tx_id(txs[i]))->body, txs[i].body);
+      EXPECT_EQ((*view->tx_result(tx_id(txs[i])))->index, i);
+      EXPECT_TRUE(view->prove_tx(tx_id(txs[i])));
+    }
+    EXPECT_EQ(view->encoded_txs(*view->block(Height{2}))->at(0), encode_tx(probe_tx("with its bytes")));
+    EXPECT_EQ(view->encoded_txs({.header = {}, .tx_ids = {Hash32{}}, .result_hashes = {}}).error().id(),
+              "ledger.not_found");
+  }
+  EXPECT_EQ(run({txs[1]}).skipped.size(), 1u);
+}
+
+TEST_F(LedgerTest, names_a_block_whose_vertices_do_not_hold_its_transactions) {
+  for (const std::size_t wrong : {0u, 1u}) {
+    Placed placed = place(cut_of({probe_tx(text("tx {}", wrong))}));
+    if (wrong == 0) placed.vertices = {};
+    if (wrong == 1) placed.cut.places[0].size += 1;
+    const auto block = ledger->execute(placed.cut);
+    ASSERT_TRUE(ledger->commit(*block, Keep::kNo, std::move(placed.vertices)));
+    EXPECT_EQ(ledger->view()->tx(block->tx_ids[0]).error().id(), "ledger.record");
+  }
+}
+
 TEST_F(LedgerTest, applies_a_block_and_finds_it_again_after_reopening) {
   const Executed block = run({net.transfer(0, net.user(1), 100, 1), probe_tx("hello")});
   EXPECT_EQ(block.results[0].code, 0u);

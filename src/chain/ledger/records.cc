@@ -64,6 +64,17 @@ Result<StoredSet> read_set(ByteView bytes) {
   return out;
 }
 
+Result<TxPlace> read_place(codec::CborReader& r) {
+  TxPlace out;
+  TRY_OK(r.enter_array("place", 3));
+  for (std::uint32_t* part : {&out.source, &out.offset, &out.size}) {
+    TRY(const std::uint64_t value, r.u64("place", 0xFFFF'FFFF));
+    *part = static_cast<std::uint32_t>(value);
+  }
+  TRY_OK(r.leave());
+  return out;
+}
+
 Result<StoredTx> read_stored_tx(ByteView bytes) {
   codec::CborReader r(bytes, {.size_max = kRecordBytesMax, .depth_max = 2});
   StoredTx out;
@@ -74,8 +85,12 @@ Result<StoredTx> read_stored_tx(ByteView bytes) {
   TRY(const std::uint64_t index, r.u64("index", 0xFFFF'FFFF));
   out.index = static_cast<std::uint32_t>(index);
   TRY_OK(expect(r, 2));
-  TRY(const ByteView tx, r.bytes("tx", kTxBytesMax));
-  out.tx = to_bytes(tx);
+  if (r.next_is_bytes()) {
+    TRY(const ByteView tx, r.bytes("tx", kTxBytesMax));
+    out.tx = to_bytes(tx);
+  } else {
+    TRY(out.place, read_place(r));
+  }
   TRY_OK(expect(r, 3));
   TRY(const ByteView result, r.bytes("result", kRecordBytesMax));
   out.result = to_bytes(result);
@@ -129,6 +144,8 @@ Bytes event_key(Height height, std::uint32_t index) {
   append_be(key, index);
   return key;
 }
+
+Bytes source_key(Height height, std::uint32_t source) { return event_key(height, source); }
 
 Bytes topic_key(std::string_view topic, Height height, std::uint32_t index) {
   Bytes key = to_bytes(topic);
@@ -228,7 +245,12 @@ Bytes encode_stored_tx(const StoredTx& stored) {
   w.key(1);
   w.u64(stored.index);
   w.key(2);
-  w.bytes(stored.tx);
+  if (stored.place) {
+    w.array(3);
+    for (const std::uint32_t part : {stored.place->source, stored.place->offset, stored.place->size}) w.u64(part);
+  } else {
+    w.bytes(stored.tx);
+  }
   w.key(3);
   w.bytes(stored.result);
   return w.take();

@@ -11,6 +11,10 @@ constexpr kv::Family kMeta{0}, kStateFamily{1}, kNodes{2}, kBlocks{3}, kTxs{4}, 
 // The state and its tree lie in one pair of families; an install (install.h) makes the other one ready and changes
 // over.
 constexpr kv::Family kStateOther{17}, kNodesOther{18};
+
+// Per block the keys in the family vertices that hold its transactions: height || u32.
+constexpr kv::Family kSources{19};
+Bytes source_key(Height height, std::uint32_t source);
 constexpr kv::Family state_family(std::uint8_t side) { return side == 0 ? kStateFamily : kStateOther; }
 constexpr kv::Family node_family(std::uint8_t side) { return side == 0 ? kNodes : kNodesOther; }
 constexpr std::string_view kSideKey = "side";  // in the family meta: u8, none = 0
@@ -55,7 +59,9 @@ light::HistoryGet history_get(const kv::Store& store);
 struct StoredTx {
   Height height;
   std::uint32_t index = 0;
-  Bytes tx, result;  // empty: applied before the state was fetched, and known by its id only
+  Bytes tx;
+  std::optional<TxPlace> place;  // instead of it; neither: applied before the state was fetched, known by its id only
+  Bytes result;
 };
 Bytes encode_stored_tx(const StoredTx& stored);
 Result<StoredTx> decode_stored_tx(ByteView bytes);

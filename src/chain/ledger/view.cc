@@ -140,12 +140,52 @@ Result<std::optional<StoredTx>> View::stored_tx(const Hash32& id) const {
   if (!bytes) return std::optional<StoredTx>();
   TRY(StoredTx stored, decode_stored_tx(*bytes));
   if (stored.height > height()) return std::optional<StoredTx>();  // of an install that is not done
-  if (stored.tx.empty())
+  if (stored.tx.empty() && !stored.place)
     return fail(Kind::kUnavailable, "ledger.before_sync",
                 text("found transaction {} applied at height {}, before this node fetched its state; the result is "
                      "with nodes that executed it",
                      id, stored.height.value));
   return std::optional(std::move(stored));
+}
+
+// The value that was cut from last: those of one block follow each other.
+struct View::Source {
+  Bytes key, value;
+};
+
+Result<Bytes> View::bytes_of(const StoredTx& stored, Source& last) const {
+  if (!stored.place) return stored.tx;
+  const TxPlace& at = *stored.place;
+  const kv::Store& store = *ledger_.store_;
+  Bytes key = source_key(stored.height, at.source);
+  if (key != last.key) {
+    TRY(const auto name, store.get(kSources, key, &moment_->snapshot));
+    std::optional<Bytes> value;
+    if (name) {
+      TRY(value, store.get(kVertices, *name, &moment_->snapshot));
+    }
+    if (!value)
+      return fail(Kind::kCorrupt, "ledger.record",
+                  text("found no source {} of the transactions of block {}", at.source, stored.height.value));
+    last = {.key = std::move(key), .value = *std::move(value)};
+  }
+  if (std::uint64_t{at.offset} + at.size > last.value.size())
+    return fail(Kind::kCorrupt, "ledger.record",
+                text("found a transaction at {} of {} bytes in block {}, its source has {}", at.offset, at.size,
+                     stored.height.value, last.value.size()));
+  return to_bytes(ByteView(last.value).subspan(at.offset, at.size));
+}
+
+Result<std::vector<Bytes>> View::encoded_txs(const Block& block) const {
+  std::vector<Bytes> out;
+  out.reserve(block.tx_ids.size());
+  Source last;
+  for (const Hash32& id : block.tx_ids) {
+    TRY(const auto stored, stored_tx(id));
+    if (!stored) return fail(Kind::kNotFound, "ledger.not_found", text("found no transaction {}", id));
+    TRY(out.emplace_back(), bytes_of(*stored, last));
+  }
+  return out;
 }
 
 Result<std::optional<Applied>> View::tx_result(const Hash32& id) const {
@@ -161,7 +201,9 @@ Result<std::optional<Applied>> View::tx_result(const Hash32& id) const {
 Result<Tx> View::tx(const Hash32& id) const {
   TRY(const auto stored, stored_tx(id));
   if (!stored) return fail(Kind::kNotFound, "ledger.not_found", text("found no transaction {}", id));
-  return decode_tx(stored->tx);
+  Source none;
+  TRY(const Bytes bytes, bytes_of(*stored, none));
+  return decode_tx(bytes);
 }
 
 Result<light::TxProof> View::prove_tx(const Hash32& id, ProofWanted wanted) const {

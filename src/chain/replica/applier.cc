@@ -90,7 +90,10 @@ Status Applier::make(Slot& slot, bool last) {
                   .txs = std::move(flat.txs),
                   .epoch = slot.seats->epoch,
                   .id = consensus::cut_id(e.digest, e.cut),
-                  .epoch_end = e.epoch_end};
+                  .epoch_end = e.epoch_end,
+                  .tx_ids = std::move(flat.tx_ids),
+                  .places = std::move(flat.places),
+                  .sources = std::move(flat.sources)};
   if (e.proposal) {
     cut.time_ms = std::max(cut.time_ms, e.proposal->time_ms);
     if (e.proposal->leader < slot.seats->ids.size()) cut.leader = slot.seats->ids[e.proposal->leader];

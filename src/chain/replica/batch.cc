@@ -55,13 +55,18 @@ Flat flatten(std::span<const consensus::VertexFrame> vertices, const HasApp& has
       ++out.bad_batches;
       continue;
     }
-    out.txs.reserve(std::min(txs_max, out.txs.size() + batch->size()));
+    const auto source = static_cast<std::uint32_t>(out.sources.size());
+    out.sources.push_back(v.id);
     for (const ByteView bytes : *batch) {
       auto tx = ledger::decode_tx(bytes);
       if (!tx || !has_app(tx->app)) {
         ++out.bad_txs;
       } else if (out.txs.size() < txs_max) {
         out.txs.push_back(*std::move(tx));
+        out.tx_ids.push_back(ledger::tx_id(bytes));
+        out.places.push_back({.source = source,
+                              .offset = static_cast<std::uint32_t>(bytes.data() - v.frame->data()),
+                              .size = static_cast<std::uint32_t>(bytes.size())});
       } else {
         out.left_out.push_back(ledger::tx_id(bytes));
       }

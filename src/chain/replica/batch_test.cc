@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace hanse::replica {
 namespace {
 
@@ -77,6 +79,25 @@ TEST(Flatten, skips_what_is_no_batch_no_transaction_or_for_no_application) {
   EXPECT_EQ(flat.bad_batches, 1u);
   EXPECT_EQ(flat.bad_txs, 2u);
   EXPECT_TRUE(flat.left_out.empty());
+}
+
+TEST(Flatten, says_where_in_its_vertex_each_transaction_is) {
+  const std::vector<VertexFrame> vertices = {
+      vertex_of(to_bytes("no batch")),
+      vertex_of(batch_of({encoded(1, 1), to_bytes("junk"), encoded(1, 2)})),
+      vertex_of(batch_of({encoded(9, 3)})),
+      vertex_of(batch_of({encoded(1, 4)})),
+  };
+  const Flat flat = flatten(vertices, kApp1);
+  ASSERT_EQ(flat.txs.size(), 3u);
+  ASSERT_EQ(flat.places.size(), 3u);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(flat.tx_ids[i], ledger::tx_id(flat.txs[i]));
+    const ledger::TxPlace& at = flat.places[i];
+    const auto source = std::ranges::find(vertices, flat.sources[at.source], &VertexFrame::id);
+    ASSERT_NE(source, vertices.end());
+    EXPECT_TRUE(equal(ByteView(*source->frame).subspan(at.offset, at.size), ledger::encode_tx(flat.txs[i])));
+  }
 }
 
 TEST(Flatten, names_what_is_beyond_the_limit_of_a_slot) {
