@@ -186,7 +186,7 @@ std::int64_t Replica::Core::batch_at() const {
   const std::int64_t meant_ns = paced_ns - lead_ns;
   if (batch_ns < meant_ns) return meant_ns;
   if (lanes->count(config.self) == 0) return ns();
-  return std::max(batch_ns, meant_ns) + kPaceNs;
+  return std::max(batch_ns, meant_ns) + (execution_lags() ? kOverlapNs : kPaceNs);
 }
 
 bool Replica::Core::lane_open() const {

@@ -44,7 +44,8 @@ bool Replica::Core::needs_empty_slot() const {
 
 // A slot costs everybody the same syncs and messages whatever it carries. So while one is on its way the next waits for
 // more tips, until that one is decided or kOverlapNs have passed: short rounds are taken one by one, long ones overlap;
-// and while several lanes have something to say, none follows another sooner than kPaceNs.
+// and while several lanes have something to say, none follows another sooner than kPaceNs. So it is while execution
+// lags: what would only wait there waits for company here.
 void Replica::Core::propose() {
   paced_until_ns = kNever;
   if (power.leader(view) != config.self || changing() || silent()) return;
@@ -54,7 +55,8 @@ void Replica::Core::propose() {
       if (!needs_empty_slot() || empty_slot_ns() > ns()) return;
       tips.emplace();
     }
-    const std::int64_t from_ns = next_seq > handed + 1 ? std::max(round_ns + kOverlapNs, paced_ns) : paced_ns;
+    const bool hurry = next_seq == handed + 1 && !execution_lags();
+    const std::int64_t from_ns = hurry ? paced_ns : std::max(round_ns + kOverlapNs, paced_ns);
     if (ns() < from_ns) {
       paced_until_ns = from_ns;
       return;

@@ -72,6 +72,29 @@ TEST(Replica, tips_wait_while_a_slot_is_on_its_way_and_only_long_rounds_overlap)
   EXPECT_EQ(c.order(3), "a b c d ");
 }
 
+TEST(Replica, tips_wait_while_the_leader_executes_what_came_before) {
+  TestCluster c = TestCluster::equal_powers(4);
+  const auto proposals = [&] { return c.nodes[0].replica->counters().proposals_sent; };
+  c.nodes[0].execute = false;
+  for (const char* batch : {"a", "b"}) {  // one in execution, one that follows
+    ASSERT_TRUE(c.submit(0, batch));
+    c.run();
+  }
+  EXPECT_EQ(proposals(), 2u);
+  ASSERT_TRUE(c.submit(0, "c"));
+  c.advance_ms(19);
+  EXPECT_EQ(proposals(), 2u);
+  c.advance_ms(2);
+  EXPECT_EQ(proposals(), 3u);
+  ASSERT_TRUE(c.submit(0, "d"));
+  c.run();
+  EXPECT_EQ(proposals(), 3u);
+  c.execute_now(0);
+  c.run();
+  EXPECT_EQ(proposals(), 4u);
+  EXPECT_EQ(c.order(0), "a b c d ");
+}
+
 TEST(Replica, a_silent_leader_is_replaced) {
   TestCluster c = TestCluster::equal_powers(4);
   c.crash(0);

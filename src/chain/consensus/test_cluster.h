@@ -2,7 +2,9 @@
 // durable when the test says so, execution chains digests. The simulator (sim/world) is the real test bed.
 #pragma once
 
+#include <algorithm>
 #include <deque>
+#include <iterator>
 
 #include "base/core/check.h"
 #include "base/crypto/hash.h"
@@ -37,7 +39,7 @@ class TestCluster {
     std::unique_ptr<Replica> replica;
     std::vector<Record> records;  // durable
     std::vector<Record> volatile_records;
-    std::vector<Execute> executed;
+    std::vector<Execute> executed, not_executed;
     std::vector<Certificate> certificates;
     std::vector<Notice> notices;
     std::map<Seq, Execute> store;
@@ -46,6 +48,7 @@ class TestCluster {
     bool up = true;
     bool sync = true;    // records become durable at once
     bool sign = true;    // attests are signed at once
+    bool execute = true;  // slots are executed at once
     bool states = true;  // proposals, vertices and votes are signed at once; otherwise never
     std::map<Purpose, std::size_t> said;
     std::vector<Evidence> evidence;
@@ -221,6 +224,13 @@ class TestCluster {
       take(i, nodes[i].replica->attested(now(), s.seq, nodes[i].oracle->sign(Oracle::Purpose::kAttest, s.message())));
   }
 
+  void execute_now(Index i) {
+    Effects held;
+    held.executes.swap(nodes[i].not_executed);
+    nodes[i].execute = true;
+    take(i, std::move(held));
+  }
+
   void inject(Index from, Index to, Type type, const Bytes& body) {
     take(to,
          nodes[to].replica->receive(now(), from, static_cast<std::uint8_t>(type), std::make_shared<const Bytes>(body)));
@@ -278,6 +288,10 @@ class TestCluster {
       const Statement& s = c.statement;
       const bool good = node.oracle->verify(s.replica, s.purpose, statement_message(s), s.signature);
       take(i, node.replica->checked(now(), c, good ? Signature::kGood : Signature::kBad));
+    }
+    if (!node.execute) {
+      std::ranges::move(e.executes, std::back_inserter(node.not_executed));
+      e.executes.clear();
     }
     for (Execute& x : e.executes) {
       Bytes all;

@@ -21,6 +21,7 @@ constexpr std::int64_t kOverlapNs = 20 * kNsPerMs;  // between proposals while o
 // kept waiting.
 constexpr std::int64_t kPaceNs = 6 * kNsPerMs;
 constexpr std::size_t kPacedLanesMin = 2;
+constexpr std::uint64_t kExecutingMax = 1;  // slots handed to execution and not executed, of a replica that keeps up
 constexpr std::int64_t kBatchLeadNs = 2 * kNsPerMs;  // a batch is cut so long before the proposal that it is meant for
 // How long a record may wait to share its sync with others. An Ack is needed only by who lacks the vertex; a Commit
 // only where not everybody prepared; a certificate comes within a fraction of a second anyway.
@@ -85,6 +86,7 @@ struct Replica::Core {
   bool in_window(Seq seq) const { return seq > stable.seq && seq <= stable.seq + kSlotWindow && !beyond_end(seq); }
   void propose();
   std::optional<std::vector<Tip>> new_tips() const;
+  bool execution_lags() const { return handed > done + kExecutingMax; }
   bool needs_empty_slot() const;
   std::int64_t empty_slot_ns() const { return hurried() ? last_slot_ns : last_slot_ns + config.interval_ms * kNsPerMs; }
   void on_pre_prepare(Index from, const PrePrepare& message);
