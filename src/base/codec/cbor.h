@@ -31,6 +31,10 @@ namespace hanse::codec {
 // itself when its last item is written.
 class CborWriter {
  public:
+  CborWriter() {  // most records are small: one allocation each
+    out_.reserve(128);
+    open_.reserve(4);
+  }
   void u64(std::uint64_t v);
   void i64(std::int64_t v);
   void boolean(bool v);

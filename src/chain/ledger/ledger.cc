@@ -213,14 +213,20 @@ Status Ledger::run_txs(const Cut& cut, const BlockContext& context, Overlay& sta
   std::unordered_set<Hash32> in_block;  // asked only, never walked
   const bool placed = !cut.places.empty();
   out.sources = cut.sources;
+  std::vector<Bytes> encoded;
+  std::vector<Hash32> ids = cut.tx_ids;
+  if (!placed) {
+    for (const Tx& tx : cut.txs) ids.push_back(tx_id(encoded.emplace_back(encode_tx(tx))));
+  }
+  std::vector<ByteView> keys;
+  for (const Hash32& id : ids) keys.push_back(id.view());
+  TRY(const auto records, store_->get_many(kTxs, keys));
   for (std::size_t i = 0; i < cut.txs.size(); ++i) {
     const Tx& tx = cut.txs[i];
-    Bytes bytes = placed ? Bytes() : encode_tx(tx);
-    const Hash32 id = placed ? cut.tx_ids[i] : tx_id(bytes);
-    TRY(const auto record, store_->get(kTxs, id.view()));
+    const Hash32& id = ids[i];
     bool before = false;
-    if (record) {
-      TRY(const StoredTx known, decode_stored_tx(*record));
+    if (records[i]) {
+      TRY(const StoredTx known, decode_stored_tx(*records[i]));
       before = known.height < cut.height;  // later: of an install that is not done
     }
     if (before || !in_block.insert(id).second) {
@@ -244,7 +250,7 @@ Status Ledger::run_txs(const Cut& cut, const BlockContext& context, Overlay& sta
     if (placed) {
       out.places.push_back(cut.places[i]);
     } else {
-      out.txs.push_back(std::move(bytes));
+      out.txs.push_back(std::move(encoded[i]));
     }
     out.result_bytes.push_back(encode_result(result));
     out.result_hashes.push_back(light::result_hash(out.result_bytes.back()));

@@ -10,10 +10,10 @@
 //
 // Store families: meta, state, nodes, blocks (u64 height), txs (id), events (height || u32 index), topics
 // (topic || 0 || height || index), history (u8 level || u64 index -> hash), certs (height), valsets (epoch, those that
-// changed), sources (height || u32 -> key in vertices), and those of chain/replica, which this room never writes. The
-// bytes of a transaction lie in one of its vertices, where the cut says so, and else in txs. Transactions are remembered
-// for good: the same bytes are never applied twice. A ledger whose state was fetched (install.h) knows earlier ones by
-// their ids only.
+// changed), sources (height || u32 -> key in vertices), and those of chain/replica, which this room never writes.
+// The bytes of a transaction lie in one of its vertices, where the cut says so, and else in txs. Transactions are
+// remembered for good: the same bytes are never applied twice. A ledger whose state was fetched (install.h) knows
+// earlier ones by their ids only.
 // Threads: execute, commit and certify on one thread; view(), proof_view(), certified(), valset() and all of View on
 // any. A View must not outlive its Ledger.
 // Errors: ledger.other_network (conflict: found, expected), ledger.app_missing (unsupported), ledger.no_app

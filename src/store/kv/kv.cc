@@ -1,6 +1,7 @@
 #include "store/kv/kv.h"
 
 #include <algorithm>
+#include <array>
 #include <mutex>
 
 #include <rocksdb/cache.h>
@@ -18,6 +19,8 @@
 
 namespace hanse::kv {
 namespace {
+
+constexpr std::size_t kGetTogether = 32;  // what RocksDB looks up in one pass
 
 rocksdb::Slice slice(ByteView b) { return {reinterpret_cast<const char*>(b.data()), b.size()}; }
 ByteView view(const rocksdb::Slice& s) { return {reinterpret_cast<const std::uint8_t*>(s.data()), s.size()}; }
@@ -222,6 +225,29 @@ Result<std::optional<Bytes>> Store::get(Family family, ByteView key, const Snaps
   if (status.IsNotFound()) return std::optional<Bytes>();
   if (!status.ok()) return rep_->error(status, "read");
   return std::optional<Bytes>(to_bytes(view(value)));
+}
+
+Result<std::vector<std::optional<Bytes>>> Store::get_many(Family family, std::span<const ByteView> keys,
+                                                          const Snapshot* at) const {
+  rocksdb::SetPerfLevel(rocksdb::PerfLevel::kDisable);
+  const rocksdb::ReadOptions options = read_options(at ? at->rep_.get() : nullptr);
+  std::vector<std::optional<Bytes>> out;
+  out.reserve(keys.size());
+  std::array<rocksdb::Slice, kGetTogether> names;
+  std::array<rocksdb::PinnableSlice, kGetTogether> values;
+  std::array<rocksdb::Status, kGetTogether> found;
+  while (!keys.empty()) {
+    const auto some = keys.first(std::min(keys.size(), kGetTogether));
+    keys = keys.subspan(some.size());
+    std::ranges::transform(some, names.begin(), slice);
+    rep_->db->MultiGet(options, rep_->handle(family), some.size(), names.data(), values.data(), found.data());
+    for (std::size_t i = 0; i < some.size(); ++i) {
+      if (!found[i].ok() && !found[i].IsNotFound()) return rep_->error(found[i], "read");
+      out.push_back(found[i].ok() ? std::optional(to_bytes(view(values[i]))) : std::nullopt);
+      values[i].Reset();
+    }
+  }
+  return out;
 }
 
 Status Store::scan(Family family, ByteView prefix, ByteView from, const std::function<bool(ByteView, ByteView)>& visit,

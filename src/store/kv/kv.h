@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -103,6 +104,9 @@ class Store {
   ~Store();
 
   Result<std::optional<Bytes>> get(Family family, ByteView key, const Snapshot* at = nullptr) const;
+  // The same for many keys at less than many calls: as many answers, in their order.
+  Result<std::vector<std::optional<Bytes>>> get_many(Family family, std::span<const ByteView> keys,
+                                                     const Snapshot* at = nullptr) const;
   // Keys that start with prefix, in byte order, from `from` on; visit returns false to stop.
   Status scan(Family family, ByteView prefix, ByteView from, const std::function<bool(ByteView, ByteView)>& visit,
               const Snapshot* at = nullptr) const;

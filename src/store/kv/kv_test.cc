@@ -75,6 +75,13 @@ TEST_F(Kv, answers_alike_whatever_a_family_holds) {
         EXPECT_EQ((*store.last({family}, {}, as_bytes(key + "~")))->first, b(key));
       }
       EXPECT_EQ(get(store, {family}, "absent"), "(none)");
+      std::vector<ByteView> asked = {as_bytes("absent")};
+      for (const auto& [key, value] : expected) asked.push_back(as_bytes(key));
+      const auto many = store.get_many({family}, asked);
+      ASSERT_TRUE(many && many->size() == asked.size());
+      EXPECT_FALSE((*many)[0]);
+      for (std::size_t i = 1; i < asked.size(); ++i)
+        EXPECT_EQ((*many)[i], b(expected.at(std::string(as_text(asked[i])))));
       EXPECT_EQ((*store.last({family}, {}))->first, b(expected.rbegin()->first));
     }
   };
