@@ -17,6 +17,8 @@ void Replica::Core::hand_over() {
     ++handed;
     last_slot_ns = ns();
     progress_due_ns = kNever;
+    // While votes decide them here, slots that others executed already are no reason to fetch any.
+    if (s->told.empty() && !bodies_missing()) catch_up_due_ns = kNever;
     if (++good_slots >= kTimeoutShrinkSlots && !changing()) {
       good_slots = 0;
       timeout_ns = std::max(timeout_ns / 2, config.timeout_ms * kNsPerMs);

@@ -26,6 +26,25 @@ TEST(Fetching, a_chain_of_vertices_takes_few_questions) {
   EXPECT_LE(fetches(cluster, 3) - before, 20u);
 }
 
+TEST(Fetching, a_replica_that_is_late_fetches_no_slots_while_votes_decide_them) {
+  TestCluster cluster = TestCluster::equal_powers(4);
+  const auto executed = [&] { return cluster.nodes[3].replica->facts().executed; };
+  const auto say_ahead = [&] {
+    cluster.inject(1, 3, Type::kStatus, encode(StatusReport{.epoch = 0, .executed = executed() + 1}));
+  };
+  for (int n = 0; n < 20; ++n) {
+    say_ahead();
+    cluster.advance_ms(15);
+    ASSERT_TRUE(cluster.submit(0, text("{}", n)));
+    cluster.run();
+  }
+  EXPECT_EQ(executed(), 20u);
+  EXPECT_EQ(fetches(cluster, 3), 0u);
+  say_ahead();
+  cluster.advance_ms(25);  // and nothing decides that one
+  EXPECT_GT(fetches(cluster, 3), 0u);
+}
+
 // A vertex on top of one that nobody has.
 Bytes orphan(std::uint64_t height, std::uint8_t n) {
   Vertex v{.epoch = 0, .lane = 1, .height = height, .parents = {{}}, .batch_root = {}, .batch_len = 0, .tx_count = 1};
