@@ -42,9 +42,9 @@ Result<std::vector<ByteView>> decode_batch(ByteView batch);
 // What of a slot's vertices is executed, in order.
 struct Flat {
   std::vector<ledger::Tx> txs;
-  std::vector<Hash32> tx_ids;            // of each
-  std::vector<ledger::TxPlace> places;   // and where its bytes are in the frames of
-  std::vector<Hash32> sources;           // these vertices
+  std::vector<Hash32> tx_ids;           // of each
+  std::vector<ledger::TxPlace> places;  // and where its bytes are in the frames of
+  std::vector<Hash32> sources;          // these vertices
   std::uint64_t bad_batches = 0;  // skipped whole
   std::uint64_t bad_txs = 0;      // skipped: undecodable, or for an application that the network does not have
   std::vector<Hash32> left_out;   // ids of decodable transactions beyond txs_max
