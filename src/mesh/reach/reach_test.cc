@@ -311,6 +311,22 @@ TEST(Path, that_goes_silent_is_left_for_a_relay_and_taken_again_when_it_works) {
   EXPECT_EQ(w.a->reach->counts().to_relay, 1u);
 }
 
+TEST(Path, that_goes_silent_as_soon_as_it_is_found_is_looked_for_again) {
+  Talk w(6);
+  w.talk(10'000, [&] { return World::direct(*w.a, *w.b); });
+  ASSERT_TRUE(World::direct(*w.a, *w.b));
+  w.blocked = [&](const Host& from, const nat::Endpoint& to) {
+    const Host* other = &from == w.a ? w.b : &from == w.b ? w.a : nullptr;
+    return other != nullptr && to.ip == other->outside().ip;
+  };
+  w.talk(2'500, [&] { return !World::direct(*w.a, *w.b); });  // within the time that a found path is answered on
+  ASSERT_FALSE(World::direct(*w.a, *w.b));
+  w.blocked = {};
+  w.talk(90'000, [&] { return World::direct(*w.a, *w.b); });
+  EXPECT_TRUE(World::direct(*w.a, *w.b));
+  w.all_arrived_in_order();
+}
+
 TEST(Uplink, of_the_dialer_may_change) {
   Talk w(4);
   w.talk(1000);

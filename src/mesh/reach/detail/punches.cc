@@ -24,7 +24,8 @@ std::size_t Punches::works() const {
 
 void Punches::want(const PeerId& peer, std::int64_t now_ns) {
   Series& series = series_[peer];
-  if (series.begin_ns == kNever && !series.work && !series.measuring) series.begin_ns = now_ns;
+  const bool busy = series.measuring || (series.work && !series.work->told);  // a path that was found may be gone
+  if (series.begin_ns == kNever && !busy) series.begin_ns = now_ns;
 }
 
 void Punches::drop(const PeerId& peer) {
