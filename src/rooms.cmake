@@ -94,12 +94,13 @@ room(node/api 6 USES codec crypto telemetry client LIBS hanse_proto_node Boost::
      TEST_LIBS hanse_proto_node)
 room(node/roles 6 USES codec crypto logging telemetry exec blob ledger light reputation stake replica market auction gxf
      runtime client api)
-room(node/peering 6 USES codec crypto exec discovery lan portmap transport peers relay nat reach client)
+room(node/overlay 6 USES codec crypto transport peers relay nat reach discovery gossip)
+room(node/peering 6 USES codec crypto exec transport peers relay nat reach discovery lan portmap gossip overlay client)
 room(node/load 6 USES codec crypto ledger light reputation replica auction client TEST_NEEDS hanse-bench)
 program(hanse-bench node/load/main_bench.cc ROOMS load)
 room(node/daemon 6 USES codec crypto config logging telemetry exec kv blob ledger light replica market
-     gxf runtime flow client api roles discovery lan portmap transport peers relay nat reach
-     peering TEST_USES ledger reputation TEST_NEEDS hansed hanse-worker hanse-backup kind_echo)
+     gxf runtime flow client api roles transport peers relay nat reach discovery lan portmap gossip overlay peering
+     TEST_USES ledger reputation TEST_NEEDS hansed hanse-worker hanse-backup kind_echo)
 program(hansed node/daemon/main_hansed.cc ROOMS daemon)
 
 # 7 sim: the same consensus objects in a world of faults
@@ -119,7 +120,7 @@ program(hanse-wire sim/wire/main_wire.cc ROOMS wire codec)
 # 8 cli
 room(cli/rescue 8 USES codec plugin)
 room(cli/inspect 8 USES codec plugin crypto journal light consensus ledger reputation stake client transport peers
-     relay nat reach discovery lan portmap peering)
+     relay nat reach discovery lan portmap gossip overlay peering)
 room(cli/verbs 8 USES codec plugin rescue crypto gxf market light ledger reputation stake runtime receipt client roles
      inspect world mesh
      LIBS CLI11::CLI11)

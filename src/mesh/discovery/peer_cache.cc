@@ -22,14 +22,18 @@ void write_record(codec::CborWriter& w, const std::optional<SignedRecord>& recor
 
 }  // namespace
 
-bool PeerCache::take(std::int64_t now_ms, const crypto::PublicKey& key, SignedRecord record) {
-  auto it = entries_.find(record.record.peer);
+PeerCache::Entry& PeerCache::place(const PeerId& peer, const crypto::PublicKey& key, std::int64_t now_ms) {
+  auto it = entries_.find(peer);
   if (it == entries_.end()) {
     if (entries_.size() >= kCachedPeersMax) make_place();
-    it = entries_.emplace(record.record.peer, Entry{.key = key}).first;
+    it = entries_.emplace(peer, Entry{.key = key}).first;
     it->second.seen_ms = now_ms;
   }
-  Entry& e = it->second;
+  return it->second;
+}
+
+bool PeerCache::take(std::int64_t now_ms, const crypto::PublicKey& key, SignedRecord record) {
+  Entry& e = place(record.record.peer, key, now_ms);
   auto& have = record.record.scope == Scope::kPublic ? e.of_public : e.of_local;
   if (!have) {
     have = std::move(record);
@@ -57,11 +61,17 @@ void PeerCache::dialled(std::int64_t now_ms, const PeerId& peer, bool reached) {
   if (reached) e.seen_ms = now_ms;
 }
 
+void PeerCache::reached(std::int64_t now_ms, const PeerId& peer, const Address& address) {
+  if (const auto it = entries_.find(peer); it != entries_.end()) it->second.reached = address;
+  dialled(now_ms, peer, true);
+}
+
 void PeerCache::expire(std::int64_t now_ms) {
   std::erase_if(entries_, [&](auto& entry) {
     for (auto* record : {&entry.second.of_public, &entry.second.of_local})
       if (*record && (*record)->record.not_after_ms < now_ms - kSkewMs) record->reset();
-    return !entry.second.of_public && !entry.second.of_local;
+    if (entry.second.seen_ms < now_ms - kReachedMsMax) entry.second.reached.reset();
+    return !entry.second.of_public && !entry.second.of_local && !entry.second.reached;
   });
 }
 
@@ -89,13 +99,19 @@ Status PeerCache::save(Fs& fs, const std::string& path) const {
   w.u64(kVersion);
   w.array(entries_.size());
   for (const auto& [id, e] : entries_) {
-    w.array(6);
+    w.array(7);
     w.u64(static_cast<std::uint64_t>(e.key.alg));
     w.bytes(e.key.bytes);
     write_record(w, e.of_public);
     write_record(w, e.of_local);
     w.u64(e.success);
     w.u64(static_cast<std::uint64_t>(std::max<std::int64_t>(e.seen_ms, 0)));
+    Bytes reached;
+    if (e.reached) {
+      reached = e.reached->ip;
+      append_be(reached, e.reached->port);
+    }
+    w.bytes(reached);
   }
   return replace_file(fs, path, w.take());
 }
@@ -114,7 +130,7 @@ Result<PeerCache> decode_cache(ByteView bytes, const Expected& expected) {
     if (version != kVersion) return r.fail_here("discovery.cache", text("found version {}, expected 1", version));
     TRY_OK(r.enter_array("peers", kCachedPeersMax));
     while (r.more()) {
-      TRY_OK(r.enter_array("peer", 6));
+      TRY_OK(r.enter_array("peer", 7));
       crypto::PublicKey key;
       TRY(const auto alg, r.u64("alg", 4));
       key.alg = static_cast<crypto::SigAlg>(alg);
@@ -124,13 +140,25 @@ Result<PeerCache> decode_cache(ByteView bytes, const Expected& expected) {
       TRY(const ByteView of_local, r.bytes("local", kRecordBytesMax));
       TRY(const auto success, r.u64("success", 1'000));
       TRY(const auto seen, r.u64("seen", INT64_MAX));
+      TRY(const ByteView reached, r.bytes("reached", 18));
       TRY_OK(r.leave());
+      if (!reached.empty() && reached.size() != 6 && reached.size() != 18)
+        return r.fail_here("discovery.cache", text("found an address of {} bytes, expected 6 or 18", reached.size()));
+      const auto seen_ms = static_cast<std::int64_t>(seen);
+      PeerCache::Entry* kept = nullptr;
       for (const ByteView record : {of_public, of_local}) {
         if (record.empty()) continue;
         auto proved = open_record(record, key, expected);  // time has passed, and a disk may lie
-        if (proved)
-          out.restore(key, std::move(*proved), static_cast<std::uint32_t>(success), static_cast<std::int64_t>(seen));
+        if (!proved) continue;
+        const PeerId peer = proved->record.peer;
+        if (out.take(seen_ms, key, std::move(*proved))) kept = &out.entries_[peer];
       }
+      if (!reached.empty() && seen_ms >= expected.now_ms - kReachedMsMax) {
+        kept = &out.place(crypto::account_id(key), key, seen_ms);
+        const std::size_t size = reached.size() - 2;
+        kept->reached = {.ip = to_bytes(reached.first(size)), .port = load_be<std::uint16_t>(reached.data() + size)};
+      }
+      if (kept != nullptr) kept->success = static_cast<std::uint32_t>(success);
     }
     TRY_OK(r.leave());
     TRY_OK(r.leave());
@@ -138,13 +166,6 @@ Result<PeerCache> decode_cache(ByteView bytes, const Expected& expected) {
   };
   if (auto good = read(); !good) return fail(Kind::kCorrupt, "discovery.cache", good.error().str());
   return out;
-}
-
-void PeerCache::restore(const crypto::PublicKey& key, SignedRecord record, std::uint32_t success,
-                        std::int64_t seen_ms) {
-  const PeerId peer = record.record.peer;
-  if (!take(seen_ms, key, std::move(record))) return;
-  entries_[peer].success = success;
 }
 
 }  // namespace hanse::discovery

@@ -225,6 +225,30 @@ TEST(PeerCache, survives_a_restart_and_leaves_out_what_ended) {
   EXPECT_EQ(cache.size(), 1u);
 }
 
+TEST(PeerCache, where_a_peer_was_reached_outlives_its_records_for_a_month) {
+  MemFs fs;
+  const auto key = key_of(1);
+  const PeerId peer = crypto::account_id(key.public_key());
+  const Address there{.ip = {127, 0, 0, 1}, .port = 12'000};
+  PeerCache cache;
+  cache.reached(kNow, peer, there);  // of nobody
+  EXPECT_EQ(cache.size(), 0u);
+  cache.take(kNow, key.public_key(), *sign_record(a_record(), key));
+  cache.reached(kNow, peer, there);
+  ASSERT_TRUE(cache.save(fs, "peers"));
+  const auto back = PeerCache::load(fs, "peers", expected(kNow + kReachedMsMax));
+  ASSERT_TRUE(back) << back.error().str();
+  ASSERT_NE(back->find(peer), nullptr);
+  EXPECT_FALSE(back->find(peer)->of_public);
+  EXPECT_EQ(back->find(peer)->reached, there);
+  EXPECT_EQ(back->find(peer)->success, 563u);
+  EXPECT_EQ(PeerCache::load(fs, "peers", expected(kNow + kReachedMsMax + 1))->size(), 0u);
+  cache.expire(kNow + kReachedMsMax);
+  EXPECT_EQ(cache.size(), 1u);
+  cache.expire(kNow + kReachedMsMax + 1);
+  EXPECT_EQ(cache.size(), 0u);
+}
+
 TEST(PeerCache, a_damaged_file_is_an_error_and_a_forged_record_is_none_of_it) {
   MemFs fs;
   const auto key = key_of(1);

@@ -292,6 +292,7 @@ Result<Settings> settings_of(const Config& c, const std::string& base) {
   if (!out.backup.target.empty() && !out.validator)
     return c.refuse("backup.target", "nothing without the role validator: there is no ledger");
   TRY_OK(read_mesh(c, base, out.mesh_role));
+  out.mesh_role.node.folder = out.dir;
   TRY_OK(read_logging(c, base, out.log));
   return out;
 }

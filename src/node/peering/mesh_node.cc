@@ -7,6 +7,7 @@
 #include "base/core/text.h"
 #include "mesh/reach/uplinks.h"
 #include "node/peering/forwards.h"
+#include "node/overlay/overlay.h"
 #include "node/peering/speed.h"
 #include "node/peering/surroundings.h"
 
@@ -64,6 +65,7 @@ class MeshNode::Core final : public transport::Machine {
          .priority = transport::Priority::kDirect},
         {.id = kForwardProtocol, .frame_bytes_max = kForwardFrameMax, .priority = transport::Priority::kDirect},
         {.id = kSpeedProtocol, .frame_bytes_max = kSpeedChunk, .priority = transport::Priority::kBulk}};
+    for (transport::Protocol& one : overlay::protocols()) o.endpoint.protocols.push_back(one);
     o.roles = settings.roles;
     o.relay = settings.relay;
     o.known = settings.known;
@@ -77,6 +79,11 @@ class MeshNode::Core final : public transport::Machine {
                                    .everybody = settings.api_for_all,
                                    .allowed = settings.api_peers,
                                    .send = [this](ForwardFrame frame) { return send_forward(std::move(frame)); }}));
+    TRY(overlay, overlay::Overlay::create(*reach, {.network = settings.network,
+                                                   .key = &key,
+                                                   .roles = settings.roles,
+                                                   .gossip = settings.gossip,
+                                                   .folder = settings.folder}));
     TRY(sockets, transport::Sockets::open({.listen = settings.bind}, *this));
     TRY(auto watch, reach::UplinkWatch::open());
     uplinks.emplace(std::move(watch));
@@ -134,7 +141,7 @@ class MeshNode::Core final : public transport::Machine {
     if (surroundings) surroundings->turn(now_ns);
   }
   std::int64_t next_deadline_ns() const override {
-    std::int64_t next = reach->next_deadline_ns();
+    std::int64_t next = std::min(reach->next_deadline_ns(), overlay->next_ns());
     if (surroundings) next = std::min(next, surroundings->next_ns());
     for (const Wait& wait : waits) next = std::min({next, wait.until_ns, looked_ns + kPumpNs});
     return next;
@@ -146,12 +153,14 @@ class MeshNode::Core final : public transport::Machine {
     while (reach->next_event(event)) {
       speeds->handle(event, now_ns);
       if (event.type == reach::PeerEvent::Type::kDown) forwards->down(event.peer);
+      overlay->handle(event, now_ns);
       if (event.type != reach::PeerEvent::Type::kFrame) continue;
       if (event.protocol == kInfoProtocol) on_info(event, now_ns);
       if (event.protocol == kForwardProtocol) forwards->handle(event.peer, event.frame_type, event.body);
       reach->consumed(std::move(event));
     }
     speeds->pump(now_ns);
+    overlay->pump(now_ns);
     std::erase_if(waits, [&](Wait& wait) {
       if (!wait.done(now_ns) && now_ns < wait.until_ns) return false;
       wait.end.set_value();
@@ -270,6 +279,7 @@ class MeshNode::Core final : public transport::Machine {
   std::vector<Address> local;
   std::optional<SpeedTests> speeds;
   std::unique_ptr<Forwards> forwards;
+  std::unique_ptr<overlay::Overlay> overlay;
   std::map<PeerId, std::vector<PeerId>> answers;  // to the last question
   std::vector<Wait> waits;
   std::int64_t looked_ns = 0, begun_ns = 0, asked_ns = 0;
@@ -306,6 +316,7 @@ void MeshNode::stop(std::int64_t drain_ms) {
   core_->sockets->stop();
   core_->thread.join();
   if (core_->surroundings) core_->surroundings->leave();
+  core_->overlay->stop();
   core_->reach->close_all(core_->sockets->now_ns());
   for (int i = 0; i < 16; ++i) (void)core_->sockets->turn(0);  // the farewells
   core_->waits.clear();
@@ -351,11 +362,22 @@ Result<NatFacts> MeshNode::nat() {
   });
 }
 
+Result<PeerFacts> MeshNode::knows(const PeerId& peer) {
+  return core_->call([&peer, c = core_.get()](std::int64_t) {
+    const overlay::Book& book = c->overlay->book();
+    const auto about = book.about(peer);
+    overlay::Places places = book.places_of(peer);
+    PeerFacts out{.record = about && !about->of_public.empty(), .key = about.has_value(), .relays = places.relays};
+    for (const Address& a : places.addresses) out.addresses.push_back(transport::address_text(a));
+    return out;
+  });
+}
+
 Result<PathFacts> MeshNode::dial(const Dial& dial) {
   std::optional<PathFacts> facts;
   TRY_OK(core_->wait(
       [&, c = core_.get()](std::int64_t now_ns) {
-        return c->reach->want(dial.peer, dial.addresses, dial.relays, now_ns);
+        return c->overlay->want(dial.peer, {.addresses = dial.addresses, .relays = dial.relays}, now_ns);
       },
       [&, c = core_.get()](std::int64_t now_ns) {
         facts = c->facts(dial.peer, now_ns);

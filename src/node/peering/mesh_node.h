@@ -2,6 +2,7 @@
 // use the mesh, on one thread.
 //   info   protocol 0x05: which of the nodes that both know is each connected with; what `hanse mesh check` asks
 //   forward  protocol 0x31: this node's API for peers that may use it (forwards.h)
+//   overlay  records of peers and company from a cache (node/overlay)
 //   speed  protocol 0x24: how quickly, how evenly and how truly bytes arrive on one stream; off unless allowed
 // Threads: start, stop and ~MeshNode from one thread; the calls from any, and they wait for the mesh's thread.
 // Borrows the key. Limits: kSpeedsMax speed tests that arrive at once, kWaitsMax calls that wait.
@@ -43,6 +44,8 @@ struct MeshSettings {
   bool lan = true;             // say and hear who is on the local network; neither of these two for a loopback address
   bool port_mapping = true;    // ask the router to let our port in
   relay::RelayLimits relay;
+  bool gossip = true;
+  std::string folder;  // of what is kept over restarts; "": nothing
 };
 
 struct Health {
@@ -74,6 +77,12 @@ struct NatFacts {
   std::optional<nat::NatClass> nat;
   std::vector<std::string> candidates;
   std::vector<PeerId> places;
+};
+
+struct PeerFacts {  // what this node knows of a peer, connected or not
+  bool record = false, key = false;
+  std::vector<std::string> addresses;
+  std::vector<PeerId> relays;
 };
 
 // Which of the nodes that we know, ourselves among them, are connected.
@@ -111,6 +120,8 @@ class MeshNode {
   Result<Health> health();
   Result<std::vector<PathFacts>> paths();
   Result<NatFacts> nat();
+
+  Result<PeerFacts> knows(const PeerId& peer);
 
   enum class Until : std::uint8_t { kUp, kDirect };
   // Wants the peer from now on, and waits. peering.timeout says how far it came.

@@ -1,60 +1,24 @@
 // Nodes of the mesh on loopback, asked through their control sockets.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <condition_variable>
-#include <filesystem>
 #include <mutex>
 #include <set>
 #include <thread>
 
-#include "base/codec/hex.h"
-#include "base/core/clock.h"
 #include "base/core/text.h"
-#include "node/peering/control.h"
+#include "node/peering/test_nodes.h"
 
 namespace hanse::peering {
 namespace {
 
 using codec::Json;
 
-const crypto::SecretKey& key_of(std::uint8_t number) {
-  static std::map<std::uint8_t, std::unique_ptr<crypto::SecretKey>> keys;
-  auto& key = keys[number];
-  if (key == nullptr) {
-    FixedBytes<32> seed;
-    seed.data[0] = number;
-    key = std::make_unique<crypto::SecretKey>(
-        std::move(*crypto::SecretKey::from_seed(crypto::SigAlg::kMlDsa65, seed.view())));
-  }
-  return *key;
-}
-PeerId id_of(std::uint8_t number) { return crypto::account_id(key_of(number).public_key()); }
-std::string id_text(std::uint8_t number) { return codec::encode_id(id_of(number).view()); }
-
-MeshSettings settings(std::vector<Known> known = {}, std::uint32_t roles = 0) {
-  MeshSettings out{.bind = {"127.0.0.1:0"}, .roles = roles, .known = std::move(known)};
-  out.network.data[0] = 9;
-  out.speed_test = true;
-  out.relay.bytes_per_second = 1 << 28;
-  return out;
-}
-
-std::unique_ptr<MeshNode> node(std::uint8_t number, MeshSettings settings) {
-  auto made = MeshNode::start(std::move(settings), key_of(number));
-  EXPECT_TRUE(made) << made.error().str();
-  return made ? std::move(*made) : nullptr;
-}
-
-Known known(std::uint8_t number, const MeshNode& node) { return {id_of(number), node.addresses()}; }
-
 // Until others may reach it through so many relays.
 void placed(MeshNode& node, std::size_t relays) {
   const std::int64_t end = system_clock().mono_ns() + 20'000'000'000;
   while (node.nat()->places.size() < relays) ASSERT_LT(system_clock().mono_ns(), end);
 }
-
-constexpr std::uint32_t kAllRoles = reach::kRelayRole | reach::kReflectorRole | reach::kCoordinatorRole;
 
 TEST(MeshNode, meets_a_peer_that_only_a_relay_knows_and_counts_truly) {
   const auto relay = node(1, settings({}, kAllRoles));
@@ -174,15 +138,6 @@ TEST(Forward, reaches_the_api_of_a_peer_that_allows_it) {
 
 // ---- the control socket
 // ----------------------------------------------------------------------------------------------
-
-struct Folder {
-  Folder() {
-    char name[] = "/tmp/hanse-peering-XXXXXX";
-    path = mkdtemp(name);
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
-  std::string path;
-};
 
 Json request(std::string_view what) {
   Json out = Json::object();

@@ -1,0 +1,35 @@
+// Overlay: what makes a mesh of nodes that only reach each other (mesh/reach) one network: records of peers (book.h)
+// and company from a cache (company.h). State machines beside Reach: the node hands over every event, pumps after each
+// round, and asks when to be woken.
+// Threads: one, that of Reach. Borrows reach and what the options borrow. Errors: those of the parts.
+#pragma once
+
+#include "node/overlay/company.h"
+
+namespace hanse::overlay {
+
+// What Reach's endpoint has to carry for it.
+std::vector<transport::Protocol> protocols();
+
+class Overlay {
+ public:
+  static Result<std::unique_ptr<Overlay>> create(reach::Reach& reach, const OverlayOptions& options);
+
+  void handle(const reach::PeerEvent& event, std::int64_t now_ns);
+  void pump(std::int64_t now_ns);
+  std::int64_t next_ns() const;
+  void stop();  // saves
+
+  // Stays connected with it, wherever it is.
+  Status want(const PeerId& peer, Places places, std::int64_t now_ns);
+  const Book& book() const { return book_; }
+
+ private:
+  Overlay(reach::Reach& reach, const OverlayOptions& options, Book book);
+  Random& random_;
+  Book book_;
+  Holds holds_;
+  Company company_;
+};
+
+}  // namespace hanse::overlay

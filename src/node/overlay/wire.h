@@ -1,0 +1,84 @@
+// Frames of records (protocol 0x02) and of finding peers (protocol 0x03), and where an address may be dialed from.
+// Bodies are deterministic CBOR (layouts in proto/records/overlay.md); bytes that decode encode to themselves.
+// Pure; any thread. Limits: kGiveBytesMax, kFindBytesMax, discovery::kAnswerMax contacts.
+// Errors: overlay.frame (corrupt: which frame, what was found, what was expected).
+#pragma once
+
+#include <optional>
+
+#include "mesh/discovery/record.h"
+#include "mesh/discovery/routing.h"
+#include "mesh/transport/address.h"
+
+namespace hanse::overlay {
+
+using transport::Address;
+using PeerId = AccountId;
+
+constexpr std::uint64_t kRecordProtocol = 0x02, kFindProtocol = 0x03;
+constexpr std::size_t kGiveBytesMax = 16u << 10, kFindBytesMax = 16u << 10;
+
+// ---- where an address leads ----------------------------------------------------------------------------------------
+
+enum class Zone : std::uint8_t { kNone, kLoopback, kPrivate, kPublic };
+Zone zone_of(const Address& address);  // kNone: never dialed; circuits too
+// Whether what somebody over there says may be dialed: public ones always, others only from a path as near.
+bool may_dial(const Address& told, const Address& teller);
+std::uint64_t group_of(const Address& address, unsigned v4_bits, unsigned v6_bits);  // 0: not public, no group
+
+discovery::Address to_record(const Address& address);
+Address to_transport(const discovery::Address& address);
+
+// ---- protocol 0x02 -------------------------------------------------------------------------------------------------
+
+enum RecordFrame : std::uint8_t { kAsk = 1, kGive = 2 };  // kAsk: 32 bytes, whose
+
+// A key with what is known of its owner: the bytes of signed records, none where empty. Nothing is proved here.
+struct Give {
+  crypto::PublicKey key;
+  Bytes of_public, of_local;
+  friend bool operator==(const Give&, const Give&) = default;
+};
+Bytes encode(const Give& give);
+Result<Give> decode_give(ByteView body);
+
+// ---- protocol 0x03 -------------------------------------------------------------------------------------------------
+
+enum FindFrame : std::uint8_t { kFind = 1, kFound = 2, kPut = 3, kTry = 4, kTried = 5 };  // kPut: a Give
+
+struct Find {  // who is near this key, and what is known of its owner
+  std::uint32_t request = 0;
+  Hash32 key = {};
+  friend bool operator==(const Find&, const Find&) = default;
+};
+struct Contact {
+  PeerId peer = {};
+  Address address = {};
+  friend bool operator==(const Contact&, const Contact&) = default;
+};
+struct Found {
+  std::uint32_t request = 0;
+  std::vector<Contact> contacts = {};  // the nearest first
+  std::optional<Give> value = {};
+  friend bool operator==(const Found&, const Found&) = default;
+};
+struct Try {  // dial it there and say whether it answers
+  std::uint32_t request = 0;
+  Contact contact = {};
+  friend bool operator==(const Try&, const Try&) = default;
+};
+struct Tried {
+  std::uint32_t request = 0;
+  bool reached = false;
+  friend bool operator==(const Tried&, const Tried&) = default;
+};
+Bytes encode(const Find& find);
+Bytes encode(const Found& found);
+Bytes encode(const Try& wanted);
+Bytes encode(const Tried& tried);
+Result<Find> decode_find(ByteView body);
+Result<Found> decode_found(ByteView body);
+Result<Try> decode_try(ByteView body);
+Result<Tried> decode_tried(ByteView body);
+
+}  // namespace hanse::overlay

@@ -1,0 +1,20 @@
+// Frames of anybody: what decodes encodes to the same bytes. The first byte chooses the frame.
+#include "base/core/check.h"
+#include "node/overlay/wire.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace hanse;  // NOLINT: one small program
+  if (size == 0) return 0;
+  const ByteView body(data + 1, size - 1);
+  const auto same = [&](const auto& decoded) {
+    if (decoded) check(equal(overlay::encode(*decoded), body), "there is one encoding");
+  };
+  switch (data[0] % 5) {
+    case 0: same(overlay::decode_give(body)); break;
+    case 1: same(overlay::decode_find(body)); break;
+    case 2: same(overlay::decode_found(body)); break;
+    case 3: same(overlay::decode_try(body)); break;
+    default: same(overlay::decode_tried(body)); break;
+  }
+  return 0;
+}
