@@ -102,6 +102,11 @@ std::size_t RoutingTable::size() const {
   return n;
 }
 
+bool RoutingTable::contains(const PeerId& peer) const {
+  const auto& entries = buckets_[bucket_of(dht_key(peer))].entries;
+  return std::ranges::any_of(entries, [&](const Entry& e) { return e.contact.peer == peer; });
+}
+
 std::size_t RoutingTable::largest_bucket() const {
   return std::ranges::max(buckets_, {}, [](const Bucket& b) { return b.entries.size(); }).entries.size();
 }

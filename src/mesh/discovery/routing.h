@@ -53,6 +53,7 @@ class RoutingTable {
   // The upper 64 bits of the distance within which kBucketMax peers are expected; all ones when fewer are known.
   std::uint64_t radius() const;
   std::size_t size() const;
+  bool contains(const PeerId& peer) const;
   std::size_t largest_bucket() const;
 
  private:
@@ -85,6 +86,7 @@ class Lookup {
   void answered(const PeerId& peer, const std::vector<Contact>& nearer);
   void failed(const PeerId& peer);
   bool done() const;
+  const Hash32& target() const { return target_; }
   std::vector<PeerId> nearest() const;  // of those that answered, at most kBucketMax
   std::size_t asks() const { return asked_.size(); }
 

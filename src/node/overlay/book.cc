@@ -168,6 +168,14 @@ bool Book::learn(const Give& give, const PeerId& from) {
   return good;
 }
 
+Result<discovery::SignedRecord> Book::prove(const Give& give) const {
+  TRY(auto record,
+      discovery::open_record(give.of_public, give.key, {.network = options_.network, .now_ms = clock_->wall_ms()}));
+  if (record.record.scope != Scope::kPublic)
+    return fail(Kind::kCorrupt, "overlay.frame", "found a local record, expected a public one");
+  return record;
+}
+
 void Book::ask(const PeerId& about, const PeerId& of, std::int64_t now_ns) {
   std::erase_if(asked_, [&](const auto& a) { return a.second <= now_ns; });
   if (asked_.size() >= kAskedMax && !asked_.contains(about)) return;

@@ -32,6 +32,7 @@ struct OverlayOptions {
   NetworkId network;
   const crypto::SecretKey* key = nullptr;
   std::uint64_t roles = 0;
+  std::vector<reach::Known> known;  // that Reach wants for ever
   bool gossip = true;
   std::string folder;        // "": nothing is kept
   Fs* fs = nullptr;          // null: real_fs()
@@ -52,6 +53,7 @@ class Book {
   void ask(const PeerId& about, const PeerId& of, std::int64_t now_ns);
   // Takes what a third peer sent of an owner; false when something in it is false, or too old.
   bool learn(const Give& give, const PeerId& from);
+  Result<discovery::SignedRecord> prove(const Give& give) const;  // its public record
   std::vector<PeerId> take_learned() { return std::exchange(learned_, {}); }
 
   std::optional<crypto::PublicKey> key_of(const PeerId& peer) const;

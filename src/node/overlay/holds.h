@@ -17,21 +17,27 @@ enum class Hold : std::uint8_t {
   kCompany = 2,   // so that there are some peers
   kFinding = 4,   // to ask it whom it knows
   kGossip = 8,
+  kRelay = 16,  // somebody sought has a place there
 };
 
 struct Places {  // where a peer may be reached
   std::vector<Address> addresses;
   std::vector<PeerId> relays;
   bool empty() const { return addresses.empty() && relays.empty(); }
+  friend bool operator==(const Places&, const Places&) = default;
 };
 
 class Holds {
  public:
-  explicit Holds(reach::Reach& reach) : reach_(reach) {}
+  // `known`: Reach wants them for ever by itself.
+  Holds(reach::Reach& reach, const std::vector<reach::Known>& known) : reach_(reach) {
+    for (const reach::Known& k : known) held_[k.peer] = static_cast<std::uint8_t>(Hold::kOperator);
+  }
 
   Status hold(const PeerId& peer, Hold why, const Places& places, std::int64_t now_ns) {
-    const auto at = held_.find(peer);
-    if (at == held_.end() || !places.empty()) TRY_OK(reach_.want(peer, places.addresses, places.relays, now_ns));
+    // Who is wanted already is dialed where the first who wanted it said.
+    if (!held_.contains(peer) || why == Hold::kOperator)
+      TRY_OK(reach_.want(peer, places.addresses, places.relays, now_ns));
     held_[peer] |= static_cast<std::uint8_t>(why);
     return {};
   }
@@ -47,6 +53,7 @@ class Holds {
     const auto at = held_.find(peer);
     return at != held_.end() && (at->second & static_cast<std::uint8_t>(why)) != 0;
   }
+  bool held(const PeerId& peer) const { return held_.contains(peer); }
   std::size_t size() const { return held_.size(); }
 
  private:

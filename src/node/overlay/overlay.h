@@ -1,10 +1,11 @@
-// Overlay: what makes a mesh of nodes that only reach each other (mesh/reach) one network: records of peers (book.h)
-// and company from a cache (company.h). State machines beside Reach: the node hands over every event, pumps after each
-// round, and asks when to be woken.
-// Threads: one, that of Reach. Borrows reach and what the options borrow. Errors: those of the parts.
+// Overlay: what makes a mesh of nodes that only reach each other (mesh/reach) one network: records of peers (book.h),
+// company from a cache (company.h), and finding a peer by its id (finder.h, seeker.h). State machines beside Reach: the
+// node hands over every event, pumps after each round, and asks when to be woken. Threads: one, that of Reach. Borrows
+// reach and what the options borrow. Errors: those of the parts.
 #pragma once
 
 #include "node/overlay/company.h"
+#include "node/overlay/seeker.h"
 
 namespace hanse::overlay {
 
@@ -23,13 +24,17 @@ class Overlay {
   // Stays connected with it, wherever it is.
   Status want(const PeerId& peer, Places places, std::int64_t now_ns);
   const Book& book() const { return book_; }
+  FinderCounts finder() const { return finder_.counts(); }
 
  private:
   Overlay(reach::Reach& reach, const OverlayOptions& options, Book book);
+  PeerId self_;
   Random& random_;
   Book book_;
   Holds holds_;
   Company company_;
+  Finder finder_;
+  Seeker seeker_;
 };
 
 }  // namespace hanse::overlay

@@ -136,16 +136,18 @@ Result<Give> decode_give(ByteView body) { return decoded<Give>("give", body, rea
 
 Bytes encode(const Find& find) {
   codec::CborWriter w;
-  w.array(2);
+  w.array(3);
   w.u64(find.request);
-  w.bytes(find.key.view());
+  w.boolean(find.of_peer);
+  w.bytes(find.target.view());
   return w.take();
 }
 Result<Find> decode_find(ByteView body) {
   return decoded<Find>("find", body, [](codec::CborReader& r) -> Result<Find> {
     Find out;
-    TRY(out.request, read_request(r, "find", 2));
-    TRY_OK(r.fixed("key", out.key));
+    TRY(out.request, read_request(r, "find", 3));
+    TRY(out.of_peer, r.boolean("of_peer"));
+    TRY_OK(r.fixed("target", out.target));
     TRY_OK(r.leave());
     return out;
   });

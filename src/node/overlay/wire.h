@@ -46,9 +46,10 @@ Result<Give> decode_give(ByteView body);
 
 enum FindFrame : std::uint8_t { kFind = 1, kFound = 2, kPut = 3, kTry = 4, kTried = 5 };  // kPut: a Give
 
-struct Find {  // who is near this key, and what is known of its owner
+struct Find {  // who is near this key, or this peer's; and what is known of the peer
   std::uint32_t request = 0;
-  Hash32 key = {};
+  bool of_peer = false;
+  Hash32 target = {};  // a key, or a peer's id
   friend bool operator==(const Find&, const Find&) = default;
 };
 struct Contact {

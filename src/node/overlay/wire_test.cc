@@ -32,7 +32,7 @@ TEST(Wire, what_is_encoded_decodes_to_itself_and_nothing_longer_or_shorter_does)
     EXPECT_LE(bytes.size(), kFindBytesMax);
   };
   same(a_give(), decode_give);
-  same(Find{.request = 0xffff'ffff, .key = {}}, decode_find);
+  same(Find{.request = 0xffff'ffff, .of_peer = true, .target = {}}, decode_find);
   same(Try{.request = 1, .contact = {peer(1), at("192.0.2.1:9")}}, decode_try);
   same(Tried{.request = 1, .reached = true}, decode_tried);
   Found found{.request = 2};

@@ -82,6 +82,7 @@ class MeshNode::Core final : public transport::Machine {
     TRY(overlay, overlay::Overlay::create(*reach, {.network = settings.network,
                                                    .key = &key,
                                                    .roles = settings.roles,
+                                                   .known = settings.known,
                                                    .gossip = settings.gossip,
                                                    .folder = settings.folder}));
     TRY(sockets, transport::Sockets::open({.listen = settings.bind}, *this));

@@ -14,12 +14,6 @@ namespace {
 
 using codec::Json;
 
-// Until others may reach it through so many relays.
-void placed(MeshNode& node, std::size_t relays) {
-  const std::int64_t end = system_clock().mono_ns() + 20'000'000'000;
-  while (node.nat()->places.size() < relays) ASSERT_LT(system_clock().mono_ns(), end);
-}
-
 TEST(MeshNode, meets_a_peer_that_only_a_relay_knows_and_counts_truly) {
   const auto relay = node(1, settings({}, kAllRoles));
   const auto a = node(2, settings({known(1, *relay)})), b = node(3, settings({known(1, *relay)}));

@@ -57,6 +57,12 @@ bool until(F&& holds) {
   return true;
 }
 
+// Until others may reach it through so many relays.
+inline void placed(MeshNode& node, std::size_t relays) {
+  const std::int64_t end = system_clock().mono_ns() + 20'000'000'000;
+  while (node.nat()->places.size() < relays) ASSERT_LT(system_clock().mono_ns(), end);
+}
+
 // Removed at the end.
 struct Folder {
   Folder() {

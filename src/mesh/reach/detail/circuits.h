@@ -26,6 +26,7 @@ struct Circuit {
 
 class Circuits {
  public:
+  bool knows(const PeerId& relay) const { return relays_.contains(relay); }
   void relay_up(const PeerId& relay, bool reserve, std::int64_t now_ns);  // it says that it relays
   // It will go: nothing is asked of it any more. Answers the addresses of its circuits, which still work.
   std::vector<Address> retire(const PeerId& relay);

@@ -49,6 +49,9 @@ Status Reach::Core::want(const PeerId& peer, std::vector<Address> addresses, std
   TRY_OK(peers->want(peer, with_circuits(peer, addresses), now_ns));
   Wanted& w = wanted[peer];
   w.ask_ns = addresses.empty() ? now_ns : now_ns + kRelayAfterNs;
+  for (const PeerId& relay : relays)
+    if (const auto link = links.find(relay); link != links.end() && (link->second.roles & kRelayRole) != 0)
+      if (!circuits.knows(relay)) circuits.relay_up(relay, is_known(relay) && options.reserve, now_ns);
   w.addresses = std::move(addresses);
   w.relays = std::move(relays);
   w.wait_ns = kAskMinNs;

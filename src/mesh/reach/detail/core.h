@@ -81,6 +81,7 @@ class Reach::Core {
   void settle_on_path(const PeerId& peer, Link& link, std::int64_t now_ns);
   void tell_observed(const PeerId& peer, const Link& link);
   bool is_known(const PeerId& peer) const;
+  bool relays_for_somebody(const PeerId& peer) const;
   void on_hello(const PeerEvent& event, std::int64_t now_ns);
   void on_path(const PeerEvent& event, std::int64_t now_ns);
   void on_own_frame(const PeerEvent& event, std::int64_t now_ns);

@@ -120,13 +120,25 @@ bool Reach::Core::is_known(const PeerId& peer) const {
   return std::ranges::any_of(options.known, [&](const Known& k) { return k.peer == peer; });
 }
 
+// A relay that a wanted peer says it has a place at.
+bool Reach::Core::relays_for_somebody(const PeerId& peer) const {
+  return std::ranges::any_of(
+      wanted, [&](const auto& w) { return std::ranges::find(w.second.relays, peer) != w.second.relays.end(); });
+}
+
 void Reach::Core::on_hello(const PeerEvent& event, std::int64_t now_ns) {
   const auto at = links.find(event.peer);
   if (at == links.end() || !event.hello) return;
   Link& link = at->second;
   link.roles = event.hello->facts.roles;
-  if (!is_known(event.peer)) return;
-  if ((link.roles & kRelayRole) != 0) circuits.relay_up(event.peer, options.reserve, now_ns);
+  const bool known = is_known(event.peer), relay = (link.roles & kRelayRole) != 0;
+  if (relay && (known || relays_for_somebody(event.peer))) {
+    circuits.relay_up(event.peer, known && options.reserve, now_ns);
+    for (auto& [peer, w] : wanted)
+      if (!links.contains(peer) && std::ranges::find(w.relays, event.peer) != w.relays.end())
+        w.ask_ns = std::min(w.ask_ns, now_ns);
+  }
+  if (!known) return;
   if ((link.roles & kCoordinatorRole) != 0) meetings.coordinator_up(event.peer, now_ns);
   if ((link.roles & kReflectorRole) != 0 && !link.path.remote.is_carried())
     survey.reflector(to_endpoint(link.path.remote), now_ns);
