@@ -2,6 +2,8 @@
 // Handshakes and memory: two endpoints in virtual time, so that nothing but the protocol is counted; the floor of a
 // handshake are its bare signatures, verifications and key agreement in the same run. Bulk: two processes over UDP on
 // loopback, 512 MB, CPU seconds of each side; the peer is OpenSSL's own QUIC in the same run, two processes as well.
+// Connects: two endpoints of one process on loopback, wall clock and CPU; the peer is iroh, whose keys are classical,
+// if $HANSE_IROH names a folder in which `npm install @number0/iroh` was run.
 #include <arpa/inet.h>
 #include <malloc.h>
 #include <openssl/evp.h>
@@ -356,15 +358,66 @@ void bulk() {
        static_cast<double>(kBulkBytes) * 8 / 1e9 / peer.wall, "OpenSSL's QUIC, wall clock");
 }
 
+struct Connects {
+  double p50_ms = 0, cpu_ms = 0;
+};
+constexpr int kConnects = 300;
+
+Connects our_connects() {
+  int up = 0;
+  const auto driver = [&](int number) {
+    DriverOptions o;
+    o.endpoint = test_options(number);
+    o.endpoint.remember_visits = false;
+    o.on_event = [&up, number](Endpoint&, Event event) {
+      if (event.type == Event::Type::kUp && number == 1) ++up;
+    };
+    return std::move(*Driver::open(std::move(o)));
+  };
+  const auto a = driver(1), b = driver(2);
+  std::vector<double> times;
+  const double before = cpu_seconds();
+  for (int i = 0; i < kConnects; ++i) {
+    const std::int64_t began = system_clock().mono_ns();
+    const ConnectionId here = *a->dial(b->addresses()[0], b->endpoint().id());
+    while (up <= i) {
+      check(a->turn(0).has_value() && b->turn(0).has_value(), "turns");
+    }
+    times.push_back(static_cast<double>(system_clock().mono_ns() - began) / 1e6);
+    for (int turn = 0; turn < 20; ++turn) check(a->turn(0).has_value() && b->turn(0).has_value(), "turns");
+    a->endpoint().close(here, CloseCode::kDone, a->now_ns());
+  }
+  std::ranges::sort(times);
+  return {times[kConnects / 2], (cpu_seconds() - before) * 1000 / kConnects};
+}
+
+void connects() {
+  Connects peer;
+  std::string_view what = "iroh: $HANSE_IROH names no folder of it";
+  if (const char* folder = std::getenv("HANSE_IROH"); folder != nullptr) {
+    const char* root = std::getenv("HANSE_ROOT");
+    const std::string command =
+        text("node {}/tools/iroh_connect.mjs '{}' {} 2>/dev/null", root != nullptr ? root : ".", folder, kConnects);
+    std::FILE* told = popen(command.c_str(), "r");
+    check(told != nullptr && std::fscanf(told, "%lf %lf", &peer.p50_ms, &peer.cpu_ms) == 2, "iroh connects");
+    pclose(told);
+    what = "iroh, Ed25519 and X25519";
+  }
+  const Connects ours = our_connects();
+  line("connect on loopback, median", ours.p50_ms, "ms", peer.p50_ms, what);
+  line("connect on loopback, CPU of both ends", ours.cpu_ms, "ms", peer.cpu_ms, what);
+}
+
 }  // namespace
 
-// Without arguments all; else those that are named: bulk handshakes memory.
+// Without arguments all; else those that are named: bulk connects handshakes memory.
 int main(int count, char** names) {
   const auto wanted = [&](std::string_view name) {
     return count == 1 ||
            std::ranges::any_of(std::span(names + 1, names + count), [&](const char* n) { return n == name; });
   };
   if (wanted("bulk")) bulk();  // first: it forks
+  if (wanted("connects")) connects();
   if (wanted("handshakes")) {
     handshakes(crypto::SigAlg::kMlDsa65, false, "handshake with ML-DSA-65");
     handshakes(crypto::SigAlg::kMlDsa87, false, "handshake with ML-DSA-87");
