@@ -37,10 +37,10 @@ room(store/archive 1 USES codec crypto LIBS CURL::libcurl PkgConfig::ZSTD)
 
 # 2 mesh: peers
 room(mesh/nat 2 USES crypto TEST_USES codec)
-room(mesh/channel 2 USES codec crypto exec logging LIBS OpenSSL::SSL OpenSSL::Crypto TEST_LIBS OpenSSL::SSL)
 room(mesh/transport 2 USES crypto LIBS PkgConfig::NGTCP2 OpenSSL::SSL OpenSSL::Crypto
      TEST_LIBS PkgConfig::NGTCP2 OpenSSL::SSL OpenSSL::Crypto TEST_SOURCES world_test.cc)
 room(mesh/peers 2 USES crypto transport)
+room(mesh/links 2 USES crypto logging transport peers)
 room(mesh/relay 2 USES peers)
 room(mesh/reach 2 USES crypto transport peers relay nat)
 room(mesh/gossip 2 USES codec crypto)
@@ -59,7 +59,7 @@ room(chain/ledger 3 USES codec crypto kv light)
 room(chain/reputation 3 USES codec crypto light ledger consensus)
 room(chain/stake 3 USES codec crypto light ledger reputation)
 room(chain/sync 3 USES codec crypto light consensus TEST_USES ledger)
-room(chain/replica 3 USES codec crypto kv journal light ledger consensus reputation stake sync channel)
+room(chain/replica 3 USES codec crypto kv journal light ledger consensus reputation stake sync links)
 room(chain/backup 3 USES codec crypto kv archive light ledger TEST_USES replica)
 
 # 4 exchange: jobs, prices, work, receipts

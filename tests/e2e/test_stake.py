@@ -49,7 +49,7 @@ class Stake(Lab):
 
     def test_a_node_joins_with_the_number_of_its_stake(self):
         net = self.network(4)
-        with socket.socket() as free:
+        with socket.socket(type=socket.SOCK_DGRAM) as free:
             free.bind(("127.0.0.1", 0))
             address = f"127.0.0.1:{free.getsockname()[1]}"
         joined = self.stake("bond", net, "--amount", 1_000_000, "--address", address)

@@ -157,6 +157,16 @@ Bytes SecretKey::sign(std::string_view context, ByteView message) const {
   return out;
 }
 
+Hash32 SecretKey::derive(std::string_view context) const {
+  std::size_t size = 0;
+  check(EVP_PKEY_get_raw_private_key(rep_->key.get(), nullptr, &size) == 1, "a secret key has bytes");
+  Bytes bytes(size);
+  check(EVP_PKEY_get_raw_private_key(rep_->key.get(), bytes.data(), &size) == 1, "a secret key has bytes");
+  const Hash32 out = blake3(context, {bytes});
+  OPENSSL_cleanse(bytes.data(), bytes.size());
+  return out;
+}
+
 struct Verifier::Rep {
   SigAlg alg;
   std::variant<detail::Ed25519Key, detail::MlDsaKey> key;

@@ -46,6 +46,9 @@ class SecretKey {
 
   const PublicKey& public_key() const;
   Bytes sign(std::string_view context, ByteView message) const;
+  // A secret that follows from this key alone, the same each time; another for each context. It tells nothing of the
+  // key.
+  Hash32 derive(std::string_view context) const;
 
  private:
   friend std::shared_ptr<void> tls_key(const SecretKey& key);  // tls_key.h

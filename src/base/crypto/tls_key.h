@@ -1,6 +1,6 @@
 // The door through which a room that speaks TLS uses a key without seeing its bytes.
 // The handle is an EVP_PKEY, shared because OpenSSL counts its users; it stays valid after the SecretKey is gone.
-// Threads: the handle is immutable. Errors: none. For mesh/channel and mesh/transport alone.
+// Threads: the handle is immutable. Errors: none. For mesh/transport alone.
 #pragma once
 
 #include <memory>

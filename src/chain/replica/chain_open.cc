@@ -5,7 +5,7 @@
 #include "base/core/text.h"
 #include "chain/replica/dag.h"
 #include "chain/replica/detail/rep.h"
-#include "chain/replica/net_channels.h"
+#include "chain/replica/net_links.h"
 #include "chain/stake/stake.h"
 
 namespace hanse::replica {
@@ -107,8 +107,8 @@ Status Chain::Rep::open_net(const light::Genesis& genesis, Options& options) {
   if (options.make_net) {
     net = options.make_net(own_number);
   } else {
-    TRY(net, make_channel_net({.genesis = genesis, .self = own_number, .key = key, .clock = *clock, .random = *random},
-                              *options.network));
+    TRY(net, make_link_net({.genesis = genesis, .self = own_number, .key = key, .clock = *clock, .random = *random},
+                           *options.network));
   }
   return {};
 }

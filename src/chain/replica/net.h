@@ -1,4 +1,4 @@
-// Net: how the driver reaches the other validators, as a port: channels in production, a double in tests.
+// Net: how the driver reaches the other validators, as a port: links in production, a double in tests.
 // Peers have numbers that stay when sets change (seats.h), and may be met while it runs.
 // A frame may be lost at any time and is then sent again by the protocol's own timers; what arrives comes from the
 // replica that is named, whole, and in order within its class.

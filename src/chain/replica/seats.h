@@ -1,4 +1,4 @@
-// Seats: who sits where in the set of one epoch. Consensus names replicas by their place in it; channels name peers by
+// Seats: who sits where in the set of one epoch. Consensus names replicas by their place in it; links name peers by
 // numbers that stay: the place in the genesis set, or what the stake application gave the key.
 // Private to the room. Immutable once made; any thread. Errors: those of MlDsaOracle.
 #pragma once

@@ -62,7 +62,7 @@ market::Params market_params(const NetworkOptions& options) {
 struct ValidatorPlan {
   std::string name, account;  // shown form
   crypto::PublicKey key;
-  std::string address;  // of its channels
+  std::string address;  // of its links
   AccountId id;
 };
 
@@ -93,8 +93,8 @@ std::string validator_toml(const std::string& dir, const std::vector<ValidatorPl
   return out + text("\n[consensus]\nlisten = \"{}\"\npeers = [{}]\n", all[number].address, peers);
 }
 
-// Loopback ports that were free a moment ago: every validator's file names the ports of all, so they are chosen before
-// anybody listens. A port that somebody else takes meanwhile shows as channel.listen when the network starts.
+// Loopback ports of UDP that were free a moment ago: every validator's file names the ports of all, so they are chosen
+// before anybody listens. A port that somebody else takes meanwhile shows as transport.listen when the network starts.
 Result<std::vector<std::string>> free_addresses(std::size_t count) {
   std::vector<int> held;
   std::vector<std::string> out;
@@ -102,7 +102,7 @@ Result<std::vector<std::string>> free_addresses(std::size_t count) {
     for (const int fd : held) ::close(fd);
   };
   for (std::size_t i = 0; i < count; ++i) {
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);

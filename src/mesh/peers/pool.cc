@@ -46,8 +46,9 @@ Result<Pool::Peers::iterator> Pool::know(const PeerId& peer, std::vector<Address
   if (!addresses.empty()) {
     std::ranges::stable_sort(addresses, {}, [](const Address& a) { return a.is_carried() ? 2 : a.is_v4() ? 1 : 0; });
     Peer& p = at->second;
+    const auto same = std::ranges::mismatch(p.addresses, addresses).in2 - addresses.begin();
+    p.next_address = std::min(p.next_address, static_cast<std::size_t>(same));  // another one is tried in this round
     p.addresses = std::move(addresses);
-    if (p.next_address > p.addresses.size()) p.next_address = 0;
     if (p.trying && p.dial_ns == kNever && p.next_address < p.addresses.size()) {  // one more for the round
       p.dial_ns = now_ns;
       schedule(at);

@@ -80,6 +80,18 @@ TEST(Pool, tries_addresses_one_after_another_ipv6_first_and_closes_those_that_co
   EXPECT_EQ(a.pool.next_deadline_ns(), INT64_MAX);
 }
 
+TEST(Pool, an_address_that_replaces_those_of_a_round_is_tried_in_it) {
+  Alone a;
+  ASSERT_TRUE(a.pool.want(id_of(1), {v4(1)}, a.now));
+  EXPECT_EQ(a.actions(), "dial 10.0.1.1:12000");
+  ASSERT_TRUE(a.pool.want(id_of(1), {v4(2)}, a.now));
+  EXPECT_EQ(a.actions(), "dial 10.0.2.1:12000");
+  ASSERT_TRUE(a.pool.want(id_of(1), {v4(2)}, a.now));
+  EXPECT_EQ(a.actions(), "") << "the same again";
+  a.up(2, 1, false);
+  EXPECT_EQ(a.actions(), "up 2, close 1 104");
+}
+
 TEST(Pool, a_wanted_peer_is_dialed_again_ever_more_rarely_and_another_one_once) {
   Alone a;
   ASSERT_TRUE(a.pool.dial(id_of(2), {v4(2)}, a.now));

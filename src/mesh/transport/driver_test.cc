@@ -89,6 +89,19 @@ TEST(Driver, answers_from_the_address_that_was_asked) {
   EXPECT_TRUE(until({&a, &b}, [&] { return a.first(Event::Type::kHello) != nullptr; }));
 }
 
+TEST(Driver, packets_grow_to_what_the_path_and_the_limit_take) {
+  for (const std::size_t most : {kPacketMax, kPacketLimit}) {
+    Side a, b;
+    ASSERT_TRUE(a.open(1, [&](DriverOptions& o) { o.endpoint.limits.packet_bytes_max = most; }));
+    ASSERT_TRUE(b.open(2));
+    const auto id = a.driver->dial(b.driver->addresses()[0], b.driver->endpoint().id());
+    ASSERT_TRUE(id);
+    const auto size = [&] { return a.driver->endpoint().stats(*id)->packet_bytes; };
+    EXPECT_TRUE(until({&a, &b}, [&] { return size() == most; })) << size();
+    EXPECT_TRUE(a.driver->stats().segments) << "a probe that is refused is no reason to send one by one";
+  }
+}
+
 TEST(Driver, survives_datagrams_that_the_system_refuses) {
   Side a, b;
   ASSERT_TRUE(a.open(1, [](DriverOptions& o) {

@@ -417,6 +417,8 @@ TEST(Options, that_cannot_work_are_refused) {
   EXPECT_EQ(id_of([](Options& o) { o.protocols[0].frame_bytes_max = kFrameBodyMax + 1; }), "transport.options");
   EXPECT_EQ(id_of([](Options& o) { o.limits.streams_max = 1000; }), "transport.options");
   EXPECT_EQ(id_of([](Options& o) { o.limits.idle_ms = 0; }), "transport.options");
+  EXPECT_EQ(id_of([](Options& o) { o.limits.packet_bytes_max = kPacketMax - 1; }), "transport.options");
+  EXPECT_EQ(id_of([](Options& o) { o.limits.packet_bytes_max = kPacketLimit + 1; }), "transport.options");
 }
 
 }  // namespace

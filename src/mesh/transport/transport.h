@@ -51,8 +51,10 @@ using ConnectionId = std::uint64_t;  // never used twice in one endpoint
 
 constexpr std::size_t kDatagramMax = 1100;       // a datagram of the application that fits the smallest packet
 constexpr std::size_t kDatagramsQueuedMax = 64;  // a connection
-constexpr std::size_t kPacketMax = 1452;         // of UDP payload that we send
-constexpr std::size_t kBatchMax = 44;            // packets of one Batch: what one UDP_SEGMENT send can take
+constexpr std::size_t kPacketMax = 1452;         // of UDP payload that we send, unless Limits says more
+constexpr std::size_t kPacketLimit = 16384;      // and then at most
+constexpr std::size_t kBatchMax = 44;            // packets of one Batch: what one UDP_SEGMENT send can take; its bytes
+                                                 // are at most as many as those of so many packets of kPacketMax
 constexpr std::size_t kTokensMax = 1024;         // of earlier visits that we keep, one a peer
 constexpr std::size_t kPathsMax = 8;             // a connection knows at once
 
@@ -95,6 +97,7 @@ struct Limits {
   std::uint64_t stream_window_bytes = 4u << 20;       // unread by the application, a stream
   std::uint64_t connection_window_bytes = 24u << 20;  // and a connection
   std::uint64_t send_bytes_max = 16u << 20;           // that wait or are not acknowledged, a connection
+  std::size_t packet_bytes_max = kPacketMax;          // of UDP payload that we send where the path has room
   std::size_t events_max = 1u << 16;                  // not taken: nothing is read any more until some are
   std::int64_t handshake_ms = 10'000;
   std::int64_t idle_ms = 30'000;

@@ -23,7 +23,7 @@ constexpr Key kSchema[] = {
 
     {.path = "consensus.listen",
      .fallback = "",
-     .help = "address of the channels between validators, e.g. 127.0.0.1:12000; needed when the genesis has several"},
+     .help = "UDP address of the links between validators, e.g. 127.0.0.1:12000; needed when the genesis has several"},
     {.path = "consensus.peers",
      .type = kTextList,
      .fallback = "",

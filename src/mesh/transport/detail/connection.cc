@@ -12,7 +12,8 @@ namespace {
 
 constexpr std::uint64_t kNsPerMs = 1'000'000;
 constexpr std::uint64_t kPathQuietNs = 1000 * kNsPerMs;
-constexpr std::uint16_t kProbes[] = {1350, kPacketMax};
+// Ethernet behind a tunnel, Ethernet, jumbo frames (9000 without the heads of IPv6 and UDP), machines of one host.
+constexpr std::uint16_t kProbes[] = {1350, kPacketMax, 8952, kPacketLimit};
 constexpr std::uint64_t kCryptoErrorFirst = 0x100, kCryptoErrorLast = 0x1ff;  // RFC 9001, 4.8
 constexpr std::uint8_t kFixed[16] = {0xfd, 0x57, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
 
@@ -85,9 +86,10 @@ ngtcp2_settings Connection::settings(ngtcp2_tstamp ts) const {
   out.initial_ts = ts;
   out.cc_algo = NGTCP2_CC_ALGO_BBR;  // CUBIC fills any buffer on a path without loss (mesh.md 5.2)
   out.initial_rtt = 100 * kNsPerMs;
-  out.max_tx_udp_payload_size = kPacketMax;
+  out.max_tx_udp_payload_size = host_.options.limits.packet_bytes_max;
   out.pmtud_probes = kProbes;
-  out.pmtud_probeslen = std::size(kProbes);
+  out.pmtud_probeslen = static_cast<std::size_t>(
+      std::ranges::upper_bound(kProbes, host_.options.limits.packet_bytes_max) - std::begin(kProbes));
   out.handshake_timeout = static_cast<std::uint64_t>(host_.options.limits.handshake_ms) * kNsPerMs;
   out.rand_ctx.native_handle = host_.random;
   return out;
@@ -277,7 +279,7 @@ Status Connection::write(Batch& out, std::size_t max_packets, ngtcp2_tstamp ts) 
   ngtcp2_path_storage where;
   ngtcp2_path_storage_zero(&where);
   ngtcp2_pkt_info info{};
-  const std::size_t quantum = ngtcp2_conn_get_send_quantum(conn_) / kPacketMax;
+  const std::size_t quantum = ngtcp2_conn_get_send_quantum(conn_) / ngtcp2_conn_get_path_max_tx_udp_payload_size(conn_);
   const std::size_t packets = std::clamp<std::size_t>(quantum, 1, max_packets);
   out.size = out.segment = 0;
   const ngtcp2_ssize size = ngtcp2_conn_write_aggregate_pkt2(

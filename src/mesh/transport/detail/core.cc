@@ -51,6 +51,9 @@ Status Endpoint::Core::check_options() const {
       l.connection_window_bytes < l.streams_max * (frame_max + 2 * kVarintMax) + kControlBodyMax)
     return bad_options(text("found windows of {} and {} bytes, expected a frame of {} a stream and {} of them",
                             l.stream_window_bytes, l.connection_window_bytes, frame_max, l.streams_max));
+  if (l.packet_bytes_max < kPacketMax || l.packet_bytes_max > kPacketLimit)
+    return bad_options(
+        text("found packets of {} bytes, expected {} to {}", l.packet_bytes_max, kPacketMax, kPacketLimit));
   if (l.connections_max == 0 || l.streams_max == 0 || l.events_max == 0 || l.handshake_ms < 1 || l.idle_ms < 1)
     return bad_options("found a limit of nothing");
   return {};

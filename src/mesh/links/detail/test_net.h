@@ -1,4 +1,4 @@
-// For tests of this room: Channels in one process on loopback, what their callbacks said, and waiting for it.
+// For tests of this room: links in one process on loopback, what their callbacks said, and waiting for it.
 // Threads: Events is shared between the channels' threads and the test's. Errors: none.
 #pragma once
 
@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "base/core/text.h"
-#include "mesh/channel/channel.h"
+#include "mesh/links/links.h"
 
-namespace hanse::channel::detail {
+namespace hanse::links::detail {
 
 constexpr std::uint8_t kSmall = 1, kLarge = 2, kUnknown = 9;
 constexpr std::uint32_t kSmallMax = 64, kLargeMax = 1 << 20;
@@ -125,14 +125,14 @@ inline std::shared_ptr<const Bytes> body_of(std::size_t size, std::uint8_t byte 
 // Two validators, 0 dials 1.
 struct Pair {
   Events events[2];
-  std::unique_ptr<Channels> sides[2];
+  std::unique_ptr<Links> sides[2];
 
   Status open(const std::function<void(Options&)>& change = {}) {
     for (const std::uint16_t i : {std::uint16_t{1}, std::uint16_t{0}}) {
       Options o = test_options(i, 2, events[i]);
       if (i == 0) o.peers[0].address = local(sides[1]->port());
       if (change) change(o);
-      TRY(sides[i], Channels::open(std::move(o)));
+      TRY(sides[i], Links::open(std::move(o)));
     }
     return {};
   }
@@ -144,4 +144,4 @@ struct Pair {
   }
 };
 
-}  // namespace hanse::channel::detail
+}  // namespace hanse::links::detail
