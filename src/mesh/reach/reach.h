@@ -5,9 +5,10 @@
 // A wanted peer is dialed at the addresses that are known and, 250 ms later or at once if none is, through a relay that
 // both are connected with: a known one, or one that want() named. A connection through a relay is used at once and
 // moved to a direct path, streams and all, as soon as punching finds one; when nothing is heard on a direct path for
-// kSilentNs while something is owed, the dialer moves the connection to a relay, and looks for a direct path again
-// (mesh.md 5.5, 5.8). Roles, said in HELLO: relay carries datagrams between peers, reflector answers STUN on the node's
-// own socket, coordinator tells two peers of each other so that they dial at once, where no relay is to be had.
+// kSilentNs while something is owed, or for half a second after the uplink has changed, the dialer moves the connection
+// to a relay, and looks for a direct path again (mesh.md 5.5, 5.8). Roles, said in HELLO: relay carries datagrams
+// between peers, reflector answers STUN on the node's own socket, coordinator tells two peers of each other so that
+// they dial at once, where no relay is to be had.
 //
 // Times: monotonic nanoseconds of the caller. Threads: one. Owns the endpoint. Borrows what the endpoint's options
 // borrow, and the random source. Sockets are opened and closed from on_deadline() alone.

@@ -130,7 +130,10 @@ void Reach::Core::uplink(std::vector<Address> local, std::int64_t now_ns) {
   now = now_ns;
   survey.uplink(std::move(local), ports.own_v4, now_ns);
   punches->hurry(now_ns);
-  for (auto& [peer, link] : links) tell_observed(peer, link);  // the first word from where we are now
+  for (auto& [peer, link] : links) {
+    link.hasty_ns = now_ns + kUplinkNs;
+    tell_observed(peer, link);  // the first word from where we are now
+  }
 }
 
 }  // namespace hanse::reach

@@ -23,6 +23,7 @@ constexpr std::int64_t kDrainNs =
     peers::kDrainNs + kSecondNs;  // of a circuit that is left: something may be on its way
 constexpr std::int64_t kMoveAgainNs = kSecondNs;
 constexpr std::int64_t kIdlePulseNs = 10 * kSecondNs;
+constexpr std::int64_t kUplinkNs = 3 * kSecondNs, kUplinkSilentNs = 500 * kMs;  // after the uplink has changed
 
 struct Link {  // the connection of a peer that counts
   ConnectionId connection = 0;
@@ -33,6 +34,7 @@ struct Link {  // the connection of a peer that counts
   std::int64_t used_ns = 0, pulse_ns = 0;
   std::uint16_t extra_port = 0;   // the path's socket, when it is not our own
   bool falling = false;           // to a relay
+  std::int64_t hasty_ns = 0;      // silence means more until then
   std::int64_t ask_ns = 0;        // not again before
   std::optional<Path> target;     // where it moves to
   std::int64_t move_ns = kNever;  // when that is tried (again)

@@ -65,9 +65,10 @@ void Reach::Core::watch(std::int64_t now_ns) {
     const auto stats = endpoint->stats(link.connection);
     if (!stats) continue;
     const std::int64_t quiet = now_ns - std::max(stats->heard_ns, link.since_ns);
-    if (quiet < kSilentNs || stats->flight_bytes == 0) {
-      if (link.falling && quiet < kSilentNs && stats->heard_ns > link.since_ns && circuit_lives(link))
-        link.falling = false;
+    const std::int64_t hasty = std::max(kUplinkSilentNs, 3 * stats->rtt_ns);
+    const std::int64_t most = now_ns < link.hasty_ns ? std::min(hasty, kSilentNs) : kSilentNs;
+    if (quiet < most || stats->flight_bytes == 0) {
+      if (link.falling && quiet < most && stats->heard_ns > link.since_ns && circuit_lives(link)) link.falling = false;
       continue;
     }
     if (!link.falling) ++counted.silences;
