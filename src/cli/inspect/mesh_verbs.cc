@@ -1,10 +1,12 @@
 #include "cli/inspect/mesh_verbs.h"
 
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 
 #include "base/codec/hex.h"
 #include "base/core/text.h"
+#include "base/core/fs.h"
 #include "base/crypto/keyfile.h"
 #include "node/peering/control.h"
 
@@ -196,6 +198,43 @@ Result<Answer> speed(const VerbArgs& args, plugin::Talk& talk) {
   return Answer{.json = std::move(found), .text = std::move(out)};
 }
 
+Result<Answer> pub(const VerbArgs& args, plugin::Talk&) {
+  Json r = request("publish");
+  r.set("topic", args.get("TOPIC"));
+  if (args.has("file") == args.has("TEXT"))
+    return fail(Kind::kInvalid, "cli.usage", "expected either TEXT or --file FILE");
+  if (args.has("file")) {
+    TRY(const Bytes bytes, read_file(real_fs(), std::string(args.get("file")), gossip::kPayloadBytesMax));
+    r.set("hex", codec::to_hex(bytes));
+  } else {
+    r.set("text", args.get("TEXT"));
+  }
+  TRY(Json done, ask(args, std::move(r)));
+  std::string line = text("published as {} to {} neighbours", word(done, "seq"), count(done, "neighbours"));
+  return Answer{.json = std::move(done), .text = std::move(line)};
+}
+
+// One line a message, as it comes; nothing at the end.
+Result<Answer> sub(const VerbArgs& args, plugin::Talk& talk) {
+  TRY(const std::uint64_t messages, args.number("count", 0, UINT64_MAX));
+  TRY(const std::uint64_t wait_ms, args.number("wait-ms", kWaitMsMax, kWaitMsMax));
+  Json r = request("subscribe");
+  r.set("topic", args.get("TOPIC")).set("count", messages).set("wait_ms", wait_ms);
+  const bool json = args.has("json");
+  TRY(const Json done, ask(args, std::move(r), static_cast<std::int64_t>(wait_ms), [&](const Json& message) {
+        if (message.find("subscribed") != nullptr) return talk.say("subscribed");
+        std::string line = json ? message.dump()
+                                : text("{}  {}", word(message, "origin"),
+                                       message.find("text") != nullptr ? word(message, "text") : word(message, "hex"));
+        line += '\n';
+        (void)std::fwrite(line.data(), 1, line.size(), stdout);
+        (void)std::fflush(stdout);
+      }));
+  if (count(done, "dropped") > 0)
+    talk.say(text("{} messages came too quickly and were left out", word(done, "dropped")));
+  return Answer{.json = {}, .text = {}, .exit = messages == 0 || count(done, "messages") == messages ? 0 : 1};
+}
+
 // What an operator asks himself when a peer is not reached, in that order.
 Result<Answer> doctor(const VerbArgs& args, plugin::Talk&) {
   TRY(const Json s, ask(args, request("status")));
@@ -319,6 +358,28 @@ std::vector<plugin::Verb> mesh_verbs() {
                              wait_option("60000"),
                              socket_option()},
                  .run = speed});
+  const plugin::VerbOption topic{
+      .name = "TOPIC", .value = "TOPIC", .help = "a name, 1 to 128 bytes", .fallback = {}, .required = true};
+  out.push_back(
+      {.name = "mesh pub",
+       .summary = "publish a message under a topic to the whole network",
+       .details = "At most 49152 bytes. Who is away does not get it.\nExample:\n  hanse mesh pub news 'hello'",
+       .options = {topic,
+                   {.name = "TEXT", .value = "TEXT", .help = "what to say", .fallback = {}},
+                   {.name = "--file", .value = "FILE", .help = "or the bytes of this file", .fallback = {}},
+                   socket_option()},
+       .run = pub});
+  out.push_back({.name = "mesh sub",
+                 .summary = "print the messages under a topic as they come, one a line",
+                 .details =
+                     "Each once, in no order. With --json one object a line: topic, origin, seq, published_ms and\n"
+                     "text, or hex where it is no UTF-8. Exit 1 when the time was over before --count were there.\n"
+                     "Example:\n  hanse mesh sub news --count 1 --json",
+                 .options = {topic,
+                             {.name = "--count", .value = "N", .help = "end after so many; 0: never", .fallback = "0"},
+                             wait_option("3600000"),
+                             socket_option()},
+                 .run = sub});
   return out;
 }
 

@@ -173,7 +173,7 @@ int run_command_line(std::span<const std::string> args, const std::vector<plugin
     TerminalTalk talk(err_fd, leaf->quiet || leaf->json);
     auto answer = leaf->verb->run(collect(*leaf), talk);
     if (!answer) return print_error(answer.error(), leaf->json, out_fd, err_fd);
-    std::string shown = leaf->json ? answer->json.dump() : answer->text;
+    std::string shown = !leaf->json ? answer->text : answer->json.is_null() ? "" : answer->json.dump();
     if (!shown.empty()) write_all(out_fd, shown + "\n");
     return answer->exit;
   }

@@ -8,8 +8,9 @@
 
 namespace hanse::gossip {
 
-MlDsaKeys::MlDsaKeys(crypto::SecretKey key) : key_(std::move(key)), self_(crypto::account_id(key_.public_key())) {
-  check(learn(key_.public_key()).has_value(), "the own key is an ML-DSA key");
+MlDsaKeys::MlDsaKeys(std::shared_ptr<const crypto::SecretKey> key)
+    : key_(std::move(key)), self_(crypto::account_id(key_->public_key())) {
+  check(learn(key_->public_key()).has_value(), "the own key is an ML-DSA key");
 }
 
 Status MlDsaKeys::learn(const crypto::PublicKey& key) {
@@ -27,7 +28,7 @@ Status MlDsaKeys::learn(const crypto::PublicKey& key) {
   return {};
 }
 
-Bytes MlDsaKeys::sign(const BatchId& batch) { return key_.sign(kBatchContext, batch.view()); }
+Bytes MlDsaKeys::sign(const BatchId& batch) { return key_->sign(kBatchContext, batch.view()); }
 
 Verdict MlDsaKeys::verify(const PeerId& origin, const BatchId& batch, ByteView signature) {
   const auto it = known_.find(origin);

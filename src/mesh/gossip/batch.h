@@ -32,7 +32,7 @@ class Keys {
 
 class MlDsaKeys final : public Keys {
  public:
-  explicit MlDsaKeys(crypto::SecretKey key);
+  explicit MlDsaKeys(std::shared_ptr<const crypto::SecretKey> key);
   const PeerId& self() const { return self_; }
   Status learn(const crypto::PublicKey& key);  // of anybody; its id follows from it
   Bytes sign(const BatchId& batch) override;
@@ -43,7 +43,7 @@ class MlDsaKeys final : public Keys {
     std::unique_ptr<crypto::Verifier> verifier;
     std::uint64_t used = 0;
   };
-  crypto::SecretKey key_;
+  std::shared_ptr<const crypto::SecretKey> key_;
   PeerId self_;
   std::map<PeerId, Known> known_;
   std::uint64_t uses_ = 0;

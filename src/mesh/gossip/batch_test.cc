@@ -7,7 +7,7 @@ namespace {
 
 MlDsaKeys keys_of(std::uint8_t n) {
   auto key = crypto::SecretKey::from_seed(crypto::SigAlg::kMlDsa65, Bytes(32, n));
-  return MlDsaKeys(std::move(*key));
+  return MlDsaKeys(std::make_shared<crypto::SecretKey>(std::move(*key)));
 }
 
 std::vector<Message> messages_of(const PeerId& origin, std::size_t n) {

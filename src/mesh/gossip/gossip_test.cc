@@ -37,7 +37,7 @@ struct Cluster {
       auto key = crypto::SecretKey::from_seed(crypto::SigAlg::kMlDsa65, Bytes(32, static_cast<std::uint8_t>(i + 1)));
       all.push_back(key->public_key());
       Member m;
-      m.keys = std::make_unique<MlDsaKeys>(std::move(*key));
+      m.keys = std::make_unique<MlDsaKeys>(std::make_shared<crypto::SecretKey>(std::move(*key)));
       m.random = std::make_unique<SeededRandom>(i, "cluster");
       m.node = *Node::create(config, m.keys->self(), *m.keys, *m.random, at());
       EXPECT_TRUE(m.node->subscribe(topic_of(1)));

@@ -49,7 +49,11 @@ void Book::say(const PeerId& to, RecordFrame type, Bytes body, std::int64_t now_
 // ---- the own records -----------------------------------------------------------------------------------------------
 
 PeerRecord Book::described(Scope scope, std::int64_t now_ns) const {
-  PeerRecord out{.network = options_.network, .scope = scope, .roles = options_.roles, .nat = nat_of(reach_.nat())};
+  PeerRecord out{.network = options_.network,
+                 .scope = scope,
+                 .roles = options_.roles,
+                 .caps = options_.gossip ? kGossipCap : 0,
+                 .nat = nat_of(reach_.nat())};
   for (const Address& a : reach_.candidates(now_ns)) {
     const Zone zone = zone_of(a);
     if (zone == Zone::kPublic || (zone == Zone::kPrivate && scope == Scope::kLocal))

@@ -1,12 +1,26 @@
 #include "node/overlay/overlay.h"
 
+#include <algorithm>
+
 namespace hanse::overlay {
 
-std::vector<transport::Protocol> protocols() {
+std::vector<transport::Protocol> protocols(const OverlayOptions& options) {
   using transport::Priority;
-  return {{.id = kRecordProtocol, .frame_bytes_max = kGiveBytesMax, .priority = Priority::kDirect},
-          {.id = kFindProtocol, .frame_bytes_max = kFindBytesMax, .priority = Priority::kDirect}};
+  std::vector<transport::Protocol> out{
+      {.id = kRecordProtocol, .frame_bytes_max = kGiveBytesMax, .priority = Priority::kDirect},
+      {.id = kFindProtocol, .frame_bytes_max = kFindBytesMax, .priority = Priority::kDirect}};
+  if (!options.gossip) return out;
+  const auto add = [&](gossip::Protocol id, Priority priority) {
+    out.push_back(
+        {.id = static_cast<std::uint64_t>(id), .frame_bytes_max = gossip::kFrameBytesMax, .priority = priority});
+  };
+  add(gossip::Protocol::kMembership, Priority::kMembership);
+  add(gossip::Protocol::kGossip, Priority::kGossip);
+  add(gossip::Protocol::kReconcile, Priority::kBulk);
+  return out;
 }
+
+std::uint64_t caps(const OverlayOptions& options) { return options.gossip ? kGossipCap : 0; }
 
 Overlay::Overlay(reach::Reach& reach, const OverlayOptions& options, Book book)
     : self_(reach.id()),
@@ -17,9 +31,23 @@ Overlay::Overlay(reach::Reach& reach, const OverlayOptions& options, Book book)
       finder_(reach, holds_, book_, random_),
       seeker_(reach, holds_, book_, finder_) {}
 
-Result<std::unique_ptr<Overlay>> Overlay::create(reach::Reach& reach, const OverlayOptions& options) {
+Result<std::unique_ptr<Overlay>> Overlay::create(reach::Reach& reach, const OverlayOptions& options,
+                                                 std::int64_t now_ns) {
   TRY(Book book, Book::open(reach, options));
-  return std::unique_ptr<Overlay>(new Overlay(reach, options, std::move(book)));
+  std::unique_ptr<Overlay> out(new Overlay(reach, options, std::move(book)));
+  if (!options.gossip) return out;
+  TRY(out->topics_, Topics::open({.reach = &reach,
+                                  .seeker = &out->seeker_,
+                                  .holds = &out->holds_,
+                                  .book = &out->book_,
+                                  .random = &out->random_},
+                                 options, now_ns));
+  return out;
+}
+
+Result<Topics*> Overlay::topics() {
+  if (topics_ != nullptr) return topics_.get();
+  return fail(Kind::kUnsupported, "overlay.no_gossip", "found gossip switched off, expected mesh.gossip");
 }
 
 void Overlay::handle(const reach::PeerEvent& event, std::int64_t now_ns) {
@@ -27,6 +55,7 @@ void Overlay::handle(const reach::PeerEvent& event, std::int64_t now_ns) {
   company_.handle(event, now_ns);
   finder_.handle(event, now_ns);
   seeker_.handle(event, now_ns);
+  if (topics_) topics_->handle(event, now_ns);
 }
 
 void Overlay::pump(std::int64_t now_ns) {
@@ -38,12 +67,15 @@ void Overlay::pump(std::int64_t now_ns) {
       finder_.publish_soon(now_ns);
     else
       seeker_.learned();
+    if (topics_) topics_->learned(peer, now_ns);
   }
   seeker_.pump(now_ns);
+  if (topics_) topics_->pump(now_ns);
 }
 
 std::int64_t Overlay::next_ns() const {
-  return std::min({book_.next_ns(), company_.next_ns(), finder_.next_ns(), seeker_.next_ns()});
+  const std::int64_t next = std::min({book_.next_ns(), company_.next_ns(), finder_.next_ns(), seeker_.next_ns()});
+  return topics_ ? std::min(next, topics_->next_ns()) : next;
 }
 
 void Overlay::stop() { book_.stop(); }

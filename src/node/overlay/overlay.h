@@ -1,20 +1,23 @@
 // Overlay: what makes a mesh of nodes that only reach each other (mesh/reach) one network: records of peers (book.h),
-// company from a cache (company.h), and finding a peer by its id (finder.h, seeker.h). State machines beside Reach: the
+// company from a cache (company.h), and finding a peer by its id (finder.h, seeker.h),
+// and topics that messages are published under (topics.h). State machines beside Reach: the
 // node hands over every event, pumps after each round, and asks when to be woken. Threads: one, that of Reach. Borrows
 // reach and what the options borrow. Errors: those of the parts.
 #pragma once
 
 #include "node/overlay/company.h"
-#include "node/overlay/seeker.h"
+#include "node/overlay/topics.h"
 
 namespace hanse::overlay {
 
 // What Reach's endpoint has to carry for it.
-std::vector<transport::Protocol> protocols();
+std::vector<transport::Protocol> protocols(const OverlayOptions& options);
+std::uint64_t caps(const OverlayOptions& options);
 
 class Overlay {
  public:
-  static Result<std::unique_ptr<Overlay>> create(reach::Reach& reach, const OverlayOptions& options);
+  static Result<std::unique_ptr<Overlay>> create(reach::Reach& reach, const OverlayOptions& options,
+                                                 std::int64_t now_ns);
 
   void handle(const reach::PeerEvent& event, std::int64_t now_ns);
   void pump(std::int64_t now_ns);
@@ -24,6 +27,7 @@ class Overlay {
   // Stays connected with it, wherever it is.
   Status want(const PeerId& peer, Places places, std::int64_t now_ns);
   const Book& book() const { return book_; }
+  Result<Topics*> topics();  // overlay.no_gossip (unsupported)
   FinderCounts finder() const { return finder_.counts(); }
 
  private:
@@ -35,6 +39,7 @@ class Overlay {
   Company company_;
   Finder finder_;
   Seeker seeker_;
+  std::unique_ptr<Topics> topics_;  // null: switched off
 };
 
 }  // namespace hanse::overlay

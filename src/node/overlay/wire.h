@@ -16,6 +16,7 @@ using transport::Address;
 using PeerId = AccountId;
 
 constexpr std::uint64_t kRecordProtocol = 0x02, kFindProtocol = 0x03;
+constexpr std::uint64_t kGossipCap = 1;  // bit of HELLO's caps and of records: topics.h
 constexpr std::size_t kGiveBytesMax = 16u << 10, kFindBytesMax = 16u << 10;
 
 // ---- where an address leads ----------------------------------------------------------------------------------------

@@ -142,10 +142,14 @@ class Server final : public ControlServer {
     }
     const auto request = codec::parse_json(*line);
     const auto answer = request ? handler_(*request,
-                                           [fd](Json progress) {
+                                           [this, fd](Json progress) {
+                                             char byte = 0;
+                                             if (stopping_.load() || ::recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+                                               return false;
+                                             if (progress.is_null()) return true;
                                              Json out = Json::object();
                                              out.set("progress", std::move(progress));
-                                             write_line(fd, out);
+                                             return write_line(fd, out);
                                            })
                                 : Result<Json>(std::unexpected(request.error().clone()));
     Json out = Json::object();

@@ -22,7 +22,9 @@ constexpr std::size_t kConnectionsMax = 16;
 constexpr std::size_t kRequestBytesMax = 64u << 10, kAnswerBytesMax = 4u << 20;
 
 using Progress = std::function<void(codec::Json)>;
-using Handler = std::function<Result<codec::Json>(const codec::Json& request, const Progress& progress)>;
+// Says a line; false when the caller has gone or the server stops. Null says nothing and only looks.
+using Tell = std::function<bool(codec::Json)>;
+using Handler = std::function<Result<codec::Json>(const codec::Json& request, const Tell& tell)>;
 
 class ControlServer {
  public:
@@ -40,7 +42,8 @@ struct Ask {
 };
 Result<codec::Json> ask(const Ask& ask);
 
-// What the mesh answers: status, paths, nat, dial, forward, check, speed.
+// What the mesh answers: status, paths, nat, dial, forward, check, speed, publish, subscribe (a progress line a
+// message).
 Handler mesh_handler(MeshNode& node);
 
 // "ID@ADDRESS" or "ID": encode_id of the peer's id. Errors: peering.request.

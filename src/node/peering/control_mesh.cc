@@ -2,6 +2,8 @@
 #include <charconv>
 
 #include "base/codec/hex.h"
+#include "base/codec/utf8.h"
+#include "base/core/clock.h"
 #include "base/core/text.h"
 #include "node/peering/control.h"
 
@@ -159,7 +161,7 @@ Result<Json> check(MeshNode& node, const Json& request) {
   return out;
 }
 
-Result<Json> speed(MeshNode& node, const Json& request, const Progress& progress) {
+Result<Json> speed(MeshNode& node, const Json& request, const Tell& tell) {
   TRY(const auto given, words(request, "peer"));
   TRY(const PeerId peer, parse_id(given));
   TRY(const std::uint64_t bytes, number(request, "bytes", 16u << 20, kSpeedBytesMax));
@@ -170,11 +172,63 @@ Result<Json> speed(MeshNode& node, const Json& request, const Progress& progress
     told = sent;
     Json line = Json::object();
     line.set("bytes", sent);
-    progress(std::move(line));
+    (void)tell(std::move(line));
   }));
   Json out = Json::object();
   out.set("bytes", r.bytes).set("ms", r.ms).set("longest_pause_ms", r.longest_pause_ms);
   out.set("streams", r.streams).set("to_direct", r.to_direct).set("to_relay", r.to_relay);
+  return out;
+}
+
+Result<Json> publish(MeshNode& node, const Json& request) {
+  TRY(const auto topic, words(request, "topic"));
+  Bytes payload;
+  if (request.find("hex") != nullptr) {
+    TRY(const auto hex, words(request, "hex"));
+    auto bytes = codec::from_hex(hex);
+    if (!bytes) return fail(Kind::kInvalid, "peering.request", bytes.error().message());
+    payload = std::move(*bytes);
+  } else {
+    TRY(const auto text, words(request, "text"));
+    payload = to_bytes(text);
+  }
+  TRY(const std::uint64_t seq, node.publish(std::string(topic), std::move(payload)));
+  TRY(const auto counts, node.topics());
+  Json out = Json::object();
+  out.set("seq", seq).set("neighbours", std::uint64_t{counts.neighbours});
+  return out;
+}
+
+Json message_json(const overlay::Delivery& m) {
+  Json out = Json::object();
+  out.set("topic", m.topic).set("origin", id_text(m.origin)).set("seq", m.seq).set("published_ms", m.published_ms);
+  if (codec::is_utf8(as_text(m.payload)))
+    out.set("text", as_text(m.payload));
+  else
+    out.set("hex", codec::to_hex(m.payload));
+  return out;
+}
+
+Result<Json> subscribe(MeshNode& node, const Json& request, const Tell& tell) {
+  constexpr std::int64_t kLookMs = 500;
+  TRY(const auto topic, words(request, "topic"));
+  TRY(const std::uint64_t count, number(request, "count", 0, UINT64_MAX));
+  TRY(const std::uint64_t wait_ms, number(request, "wait_ms", kWaitMsMax, kWaitMsMax));
+  TRY(const auto inbox, node.subscribe(std::string(topic)));
+  const std::int64_t end = system_clock().mono_ns() / 1'000'000 + static_cast<std::int64_t>(wait_ms);
+  std::uint64_t told = 0;
+  // Told at once, so that the caller knows that it misses nothing from here on.
+  Json begun = Json::object();
+  begun.set("subscribed", topic);
+  for (bool there = tell(std::move(begun)); there && (count == 0 || told < count);) {
+    const std::int64_t left = end - system_clock().mono_ns() / 1'000'000;
+    if (left <= 0) break;
+    TRY(const auto message, inbox->next(std::min(left, kLookMs)));
+    there = tell(message ? message_json(*message) : Json());
+    told += message ? 1 : 0;
+  }
+  Json out = Json::object();
+  out.set("messages", told).set("dropped", inbox->dropped());
   return out;
 }
 
@@ -190,7 +244,7 @@ Result<Known> parse_known(std::string_view given) {
 }
 
 Handler mesh_handler(MeshNode& node) {
-  return [&node](const Json& request, const Progress& progress) -> Result<Json> {
+  return [&node](const Json& request, const Tell& tell) -> Result<Json> {
     TRY(const auto what, words(request, "do"));
     if (what == "status") return status(node);
     if (what == "paths") return paths(node, request);
@@ -198,10 +252,13 @@ Handler mesh_handler(MeshNode& node) {
     if (what == "dial") return dial(node, request);
     if (what == "check") return check(node, request);
     if (what == "forward") return forward(node, request);
-    if (what == "speed") return speed(node, request, progress);
+    if (what == "speed") return speed(node, request, tell);
+    if (what == "publish") return publish(node, request);
+    if (what == "subscribe") return subscribe(node, request, tell);
     return fail(
         Kind::kInvalid, "peering.request",
-        text("found request \"{}\", expected status, paths, nat, dial, forward, check or speed", what.substr(0, 40)));
+        text("found request \"{}\", expected status, paths, nat, dial, forward, check, speed, publish or subscribe",
+             what.substr(0, 40)));
   };
 }
 

@@ -65,7 +65,13 @@ class MeshNode::Core final : public transport::Machine {
          .priority = transport::Priority::kDirect},
         {.id = kForwardProtocol, .frame_bytes_max = kForwardFrameMax, .priority = transport::Priority::kDirect},
         {.id = kSpeedProtocol, .frame_bytes_max = kSpeedChunk, .priority = transport::Priority::kBulk}};
-    for (transport::Protocol& one : overlay::protocols()) o.endpoint.protocols.push_back(one);
+    overlay::OverlayOptions with{.network = settings.network,
+                                 .key = &key,
+                                 .roles = settings.roles,
+                                 .gossip = settings.gossip,
+                                 .folder = settings.folder};
+    for (const transport::Protocol& one : overlay::protocols(with)) o.endpoint.protocols.push_back(one);
+    o.endpoint.hello.caps = overlay::caps(with);
     o.roles = settings.roles;
     o.relay = settings.relay;
     o.known = settings.known;
@@ -79,12 +85,8 @@ class MeshNode::Core final : public transport::Machine {
                                    .everybody = settings.api_for_all,
                                    .allowed = settings.api_peers,
                                    .send = [this](ForwardFrame frame) { return send_forward(std::move(frame)); }}));
-    TRY(overlay, overlay::Overlay::create(*reach, {.network = settings.network,
-                                                   .key = &key,
-                                                   .roles = settings.roles,
-                                                   .known = settings.known,
-                                                   .gossip = settings.gossip,
-                                                   .folder = settings.folder}));
+    with.known = settings.known;
+    TRY(overlay, overlay::Overlay::create(*reach, with, system_clock().mono_ns()));
     TRY(sockets, transport::Sockets::open({.listen = settings.bind}, *this));
     TRY(auto watch, reach::UplinkWatch::open());
     uplinks.emplace(std::move(watch));
@@ -281,6 +283,7 @@ class MeshNode::Core final : public transport::Machine {
   std::optional<SpeedTests> speeds;
   std::unique_ptr<Forwards> forwards;
   std::unique_ptr<overlay::Overlay> overlay;
+  std::vector<std::weak_ptr<Inbox>> inboxes;
   std::map<PeerId, std::vector<PeerId>> answers;  // to the last question
   std::vector<Wait> waits;
   std::int64_t looked_ns = 0, begun_ns = 0, asked_ns = 0;
@@ -318,6 +321,8 @@ void MeshNode::stop(std::int64_t drain_ms) {
   core_->thread.join();
   if (core_->surroundings) core_->surroundings->leave();
   core_->overlay->stop();
+  for (const auto& inbox : core_->inboxes)
+    if (const auto open = inbox.lock()) open->close();
   core_->reach->close_all(core_->sockets->now_ns());
   for (int i = 0; i < 16; ++i) (void)core_->sockets->turn(0);  // the farewells
   core_->waits.clear();
@@ -396,6 +401,35 @@ Result<PathFacts> MeshNode::dial(const Dial& dial) {
 Status MeshNode::forward(const PeerId& peer, const std::string& path) {
   TRY_OK(dial({.peer = peer, .addresses = {}, .relays = {}}));
   return core_->forwards->listen(peer, path);
+}
+
+Result<std::shared_ptr<Inbox>> MeshNode::subscribe(const std::string& topic) {
+  auto inbox = std::make_shared<Inbox>();
+  TRY(auto begun, core_->call([&, c = core_.get()](std::int64_t) -> Status {
+    TRY(overlay::Topics * topics, c->overlay->topics());
+    std::erase_if(c->inboxes, [](const auto& one) { return one.expired(); });
+    TRY_OK(topics->subscribe(topic, inbox));
+    c->inboxes.push_back(inbox);
+    return {};
+  }));
+  TRY_OK(std::move(begun));
+  return inbox;
+}
+
+Result<std::uint64_t> MeshNode::publish(const std::string& topic, Bytes payload) {
+  TRY(auto published, core_->call([&, c = core_.get()](std::int64_t now_ns) -> Result<std::uint64_t> {
+    TRY(overlay::Topics * topics, c->overlay->topics());
+    return topics->publish(topic, payload, now_ns);
+  }));
+  return published;
+}
+
+Result<overlay::TopicCounts> MeshNode::topics() {
+  TRY(auto counts, core_->call([c = core_.get()](std::int64_t) -> Result<overlay::TopicCounts> {
+    TRY(overlay::Topics * topics, c->overlay->topics());
+    return topics->counts();
+  }));
+  return counts;
 }
 
 Result<MeshCheck> MeshNode::check(std::int64_t wait_ms) {

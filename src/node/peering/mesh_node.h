@@ -2,7 +2,7 @@
 // use the mesh, on one thread.
 //   info   protocol 0x05: which of the nodes that both know is each connected with; what `hanse mesh check` asks
 //   forward  protocol 0x31: this node's API for peers that may use it (forwards.h)
-//   overlay  records of peers and company from a cache (node/overlay)
+//   overlay  records of peers, finding them by id, topics (node/overlay)
 //   speed  protocol 0x24: how quickly, how evenly and how truly bytes arrive on one stream; off unless allowed
 // Threads: start, stop and ~MeshNode from one thread; the calls from any, and they wait for the mesh's thread.
 // Borrows the key. Limits: kSpeedsMax speed tests that arrive at once, kWaitsMax calls that wait.
@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "mesh/reach/reach.h"
+#include "node/peering/subscription.h"
 
 namespace hanse::peering {
 
@@ -135,6 +136,10 @@ class MeshNode {
   Result<PathFacts> dial(const Dial& dial);
   // Whoever connects to this new Unix socket speaks with the API of the peer, which is wanted from now on.
   Status forward(const PeerId& peer, const std::string& path);
+  // Messages under the topic from now on, also those that this node publishes; ends with the answer's last owner.
+  Result<std::shared_ptr<Inbox>> subscribe(const std::string& topic);
+  Result<std::uint64_t> publish(const std::string& topic, Bytes payload);  // its sequence number
+  Result<overlay::TopicCounts> topics();
   // Asks until all are connected, or the time is over.
   Result<MeshCheck> check(std::int64_t wait_ms);
   // progress: bytes that were handed over, from the mesh's thread.

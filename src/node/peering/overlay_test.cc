@@ -1,4 +1,6 @@
 // Nodes that know little of each other, on loopback: records, the cache, finding and gossip between real nodes.
+#include <set>
+
 #include "node/peering/test_nodes.h"
 
 namespace hanse::peering {
@@ -83,6 +85,147 @@ TEST(Finding, nobody_of_another_network_is_found) {
   EXPECT_FALSE(stranger->dial({.peer = id_of(3), .wait_ms = 1'000}));
   EXPECT_FALSE(a->dial({.peer = id_of(2), .wait_ms = 1'000}));
   EXPECT_EQ(peers(stranger), 0u);
+}
+
+// ---- gossip --------------------------------------------------------------------------------------------------------
+
+using Nodes = std::vector<std::unique_ptr<MeshNode>>;
+
+Nodes mesh_of(std::uint8_t n) {
+  Nodes out;
+  out.push_back(node(1, settings()));
+  for (std::uint8_t i = 2; i <= n; ++i) out.push_back(node(i, settings({known(1, *out[0])})));
+  return out;
+}
+bool joined(const Nodes& nodes, std::size_t neighbours) {
+  return until(
+      [&] { return std::ranges::all_of(nodes, [&](const auto& n) { return n->topics()->neighbours >= neighbours; }); });
+}
+std::string read(Inbox& inbox, std::int64_t wait_ms = 20'000) {
+  const auto message = inbox.next(wait_ms);
+  return message && *message ? std::string(as_text((*message)->payload)) : "nothing";
+}
+
+TEST(Topics, a_message_reaches_all_subscribers_once_and_the_first_node_is_not_needed) {
+  Nodes nodes = mesh_of(8);
+  ASSERT_TRUE(joined(nodes, 3));
+  std::vector<std::shared_ptr<Inbox>> inboxes;
+  for (const auto& n : nodes) inboxes.push_back(*n->subscribe("news"));
+  ASSERT_TRUE(nodes[3]->publish("news", to_bytes("one")));
+  ASSERT_TRUE(nodes[4]->publish("other", to_bytes("of another topic")));
+  for (const auto& inbox : inboxes) EXPECT_EQ(read(*inbox), "one");
+  nodes[0]->stop(0);
+  inboxes.erase(inboxes.begin());
+  nodes.erase(nodes.begin());
+  ASSERT_TRUE(joined(nodes, 2));
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(nodes[i % 7]->publish("news", to_bytes(std::to_string(i))));
+  for (const auto& inbox : inboxes) {
+    std::multiset<int> got;
+    for (int i = 0; i < 20; ++i) got.insert(std::atoi(read(*inbox).c_str()));
+    EXPECT_EQ(got.size(), 20u);
+    EXPECT_EQ(std::set(got.begin(), got.end()).size(), 20u);
+    EXPECT_EQ(read(*inbox, 50), "nothing");
+  }
+}
+
+// One has IPv6 alone and the other IPv4 alone, and nobody relays.
+TEST(Topics, the_key_of_a_publisher_that_was_never_met_is_asked_of_who_passed_the_message_on) {
+  MeshSettings both = settings();
+  both.bind = {"127.0.0.1:0", "[::1]:0"};
+  const auto hub = node(1, both);
+  MeshSettings six = settings({known(1, *hub)});
+  six.bind = {"[::1]:0"};
+  const auto a = node(2, six), b = node(3, settings({known(1, *hub)}));
+  ASSERT_TRUE(until([&] { return a->topics()->neighbours == 1 && b->topics()->neighbours == 1; }));
+  const auto inbox = *b->subscribe("news");
+  ASSERT_TRUE(a->publish("news", to_bytes("hello")));
+  EXPECT_EQ(read(*inbox), "hello");
+  EXPECT_EQ(peers(b), 1u);
+}
+
+TEST(Topics, sequence_numbers_go_on_after_a_restart) {
+  const Folder folder;
+  MeshSettings kept = settings();
+  kept.folder = folder.path;
+  std::uint64_t last = 0;
+  for (int i = 0; i < 3; ++i) {
+    const auto n = node(1, kept);
+    const auto seq = n->publish("news", to_bytes("x"));
+    ASSERT_TRUE(seq) << seq.error().str();
+    EXPECT_GT(*seq, last);
+    last = *seq;
+    EXPECT_EQ(*n->publish("news", to_bytes("y")), last + 1);
+  }
+}
+
+TEST(Topics, limits_hold_and_one_past_is_refused) {
+  const auto n = node(1, settings());
+  EXPECT_EQ(n->publish("", {}).error().id(), "overlay.topic");
+  EXPECT_TRUE(n->publish(std::string(overlay::kTopicNameMax, 't'), {}));
+  EXPECT_EQ(n->publish(std::string(overlay::kTopicNameMax + 1, 't'), {}).error().id(), "overlay.topic");
+  EXPECT_TRUE(n->publish("t", Bytes(gossip::kPayloadBytesMax)));
+  EXPECT_EQ(n->publish("t", Bytes(gossip::kPayloadBytesMax + 1)).error().id(), "gossip.payload");
+  std::vector<std::shared_ptr<Inbox>> inboxes;
+  for (std::size_t i = 0; i < overlay::kSubscribersMax; ++i) inboxes.push_back(*n->subscribe("t"));
+  EXPECT_EQ(n->subscribe("t").error().id(), "overlay.limit");
+  inboxes.pop_back();
+  EXPECT_TRUE(n->subscribe("t"));
+  MeshSettings silent = settings();
+  silent.gossip = false;
+  const auto quiet = node(2, silent);
+  EXPECT_EQ(quiet->publish("t", {}).error().id(), "overlay.no_gossip");
+  EXPECT_EQ(quiet->subscribe("t").error().id(), "overlay.no_gossip");
+}
+
+TEST(Inbox, keeps_so_many_and_counts_what_it_drops) {
+  Inbox inbox;
+  for (std::size_t i = 0; i < kInboxMessagesMax; ++i) inbox.take({});
+  EXPECT_EQ(inbox.dropped(), 0u);
+  inbox.take({});
+  EXPECT_EQ(inbox.dropped(), 1u);
+  inbox.close();
+  for (std::size_t i = 0; i < kInboxMessagesMax; ++i) ASSERT_TRUE(*inbox.next(0));
+  EXPECT_EQ(inbox.next(0).error().id(), "peering.stopped");
+  Inbox bytes;
+  bytes.take({.payload = Bytes(kInboxBytesMax)});
+  bytes.take({.payload = Bytes(1)});
+  EXPECT_EQ(bytes.dropped(), 1u);
+}
+
+TEST(Control, publishes_and_subscribes_over_the_socket) {
+  const Folder folder;
+  const std::string path = folder.path + "/mesh.sock";
+  const auto a = node(1, settings()), b = node(2, settings({known(1, *a)}));
+  ASSERT_TRUE(until([&] { return a->topics()->neighbours == 1 && b->topics()->neighbours == 1; }));
+  auto server = ControlServer::start(path, mesh_handler(*a));
+  ASSERT_TRUE(server);
+  codec::Json subscribe = codec::Json::object();
+  subscribe.set("do", "subscribe").set("topic", "news").set("count", 2);
+  std::vector<std::string> lines;
+  const auto done = ask({.path = path, .request = subscribe, .progress = [&](const codec::Json& line) {
+                           lines.push_back(line.dump());
+                           if (lines.size() != 1) return;
+                           EXPECT_TRUE(b->publish("news", to_bytes("one")));
+                           codec::Json publish = codec::Json::object();
+                           publish.set("do", "publish").set("topic", "news").set("hex", "ff00");
+                           EXPECT_TRUE(ask({.path = path, .request = publish}));
+                         }});
+  ASSERT_TRUE(done) << done.error().str();
+  EXPECT_EQ(done->dump(), R"({"messages":2,"dropped":0})");
+  ASSERT_EQ(lines.size(), 3u);
+  EXPECT_NE((lines[1] + lines[2]).find(R"("text":"one")"), std::string::npos);
+  EXPECT_NE((lines[1] + lines[2]).find(R"("hex":"ff00")"), std::string::npos);
+  // Nobody else publishes; the time is over.
+  subscribe.set("wait_ms", 50);
+  EXPECT_EQ(ask({.path = path, .request = subscribe})->dump(), R"({"messages":0,"dropped":0})");
+  // A stop ends who still listens.
+  subscribe.set("wait_ms", 60'000);
+  std::thread stopper;
+  const auto ended = ask({.path = path, .request = subscribe, .progress = [&](const codec::Json&) {
+                            stopper = std::thread([&] { (*server)->stop(); });
+                          }});
+  stopper.join();
+  EXPECT_TRUE(ended);
 }
 
 }  // namespace

@@ -201,7 +201,7 @@ TEST(Control, has_room_for_so_many_callers_and_refuses_the_next) {
   std::condition_variable changed;
   std::size_t inside = 0;
   bool go = false;
-  auto server = ControlServer::start(path, [&](const Json&, const Progress&) -> Result<Json> {
+  auto server = ControlServer::start(path, [&](const Json&, const Tell&) -> Result<Json> {
     std::unique_lock lock(mutex);
     ++inside;
     changed.notify_all();
