@@ -134,11 +134,11 @@ class Generator {
   // ---- sending -----------------------------------------------------------------------------------------------------
 
   void send_all() {
-    std::int64_t now = 0;
+    std::int64_t due = 0;
     for (std::uint64_t next = 0; next < total_;) {
-      const std::int64_t due = std::max(intended_ns(next), now + kBurstNs);
+      due = std::max(intended_ns(next), due + kBurstNs);  // by the plan: waking late must not shift what follows
       if (due > clock_.mono_ns()) sleep_until_ns(due);
-      now = clock_.mono_ns();
+      const std::int64_t now = clock_.mono_ns();
       resend_due();
       while (next < total_ && intended_ns(next) <= now) {
         Numbers burst;
