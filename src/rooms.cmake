@@ -96,6 +96,9 @@ room(node/roles 6 USES codec crypto logging telemetry exec blob ledger light rep
      runtime client api)
 room(node/overlay 6 USES codec crypto transport peers relay nat reach discovery gossip)
 room(node/peering 6 USES codec crypto exec transport peers relay nat reach discovery lan portmap gossip overlay client)
+if(HANSE_TESTS)
+  set_tests_properties(peering PROPERTIES PROCESSORS 2)  # eight nodes that find each other, each with a thread
+endif()
 room(node/load 6 USES codec crypto ledger light reputation replica auction client TEST_NEEDS hanse-bench)
 program(hanse-bench node/load/main_bench.cc ROOMS load)
 room(node/daemon 6 USES codec crypto config logging telemetry exec kv blob ledger light replica market

@@ -19,6 +19,10 @@ TEST(MeshNode, meets_a_peer_that_only_a_relay_knows_and_counts_truly) {
   const auto a = node(2, settings({known(1, *relay)})), b = node(3, settings({known(1, *relay)}));
   ASSERT_TRUE(a->dial({.peer = id_of(1)}));
   ASSERT_TRUE(b->dial({.peer = id_of(1)}));
+  for (auto* n : {&a, &b}) {
+    placed(**n, 1);
+    surveyed(**n);
+  }
   const auto met = a->dial({.peer = id_of(3), .until = MeshNode::Until::kDirect});
   ASSERT_TRUE(met) << met.error().str();
   EXPECT_TRUE(met->direct);

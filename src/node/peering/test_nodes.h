@@ -63,6 +63,12 @@ inline void placed(MeshNode& node, std::size_t relays) {
   while (node.nat()->places.size() < relays) ASSERT_LT(system_clock().mono_ns(), end);
 }
 
+// Until it knows what stands before it.
+inline void surveyed(MeshNode& node) {
+  const std::int64_t end = system_clock().mono_ns() + 20'000'000'000;
+  while (!node.nat()->nat) ASSERT_LT(system_clock().mono_ns(), end);
+}
+
 // Removed at the end.
 struct Folder {
   Folder() {
