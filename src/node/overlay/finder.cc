@@ -10,8 +10,8 @@ using discovery::Proof;
 constexpr std::int64_t kAnswerNs = 3 * kSecondNs;  // for a connection, and again for the answer
 constexpr std::int64_t kLookNs = 5 * kSecondNs;
 constexpr std::int64_t kMappedNs = 600 * kSecondNs;  // a NAT may remember whom its host spoke with
-constexpr std::int64_t kCheckNs = kSecondNs, kCheckAgainNs = 20 * kSecondNs;
-constexpr unsigned kChecksEach = 5;
+constexpr std::int64_t kCheckNs = kSecondNs, kCheckAgainNs = 3 * kSecondNs;
+constexpr unsigned kChecksEach = 10;
 constexpr std::size_t kLeftMax = 1'024, kHeardMax = 1'024, kAddressesKept = 4'096;
 
 std::uint64_t table_group(const Address& a) { return group_of(a, 24, 48); }

@@ -52,7 +52,7 @@ TEST(Finding, all_meet_by_id_who_know_one_node) {
   for (auto& one : others)
     for (std::uint8_t n = 2; n <= 8; ++n) {
       if (id_of(n) == one->id()) continue;
-      const auto met = one->dial({.peer = id_of(n), .wait_ms = 20'000});
+      const auto met = one->dial({.peer = id_of(n), .wait_ms = 60'000});
       ASSERT_TRUE(met) << met.error().str();
     }
 }
