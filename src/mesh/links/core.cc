@@ -167,7 +167,7 @@ void Links::Core::gone(Peer& peer, const Error& why) {
   if (options_.callbacks.on_down) options_.callbacks.on_down(peer.index, reason);
   if (stopping_ || !peer.waiting) return;
   const ConnectionId next = *std::exchange(peer.waiting, std::nullopt);
-  come_up(next, links_.at(next));
+  welcome(next, links_.at(next));
 }
 
 // ---- sending -------------------------------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ void Links::Core::on_control(Link& link, Event event) {
   endpoint_->consumed(event.connection, event.stream, event.credit);
   const ConnectionId id = event.connection;
   if (event.frame_type == detail::kMeetFrame) {
-    auto meet = link.state == Link::State::kMeeting
+    auto meet = link.state == Link::State::kMeeting && !link.answered
                     ? decode_meet(event.body)
                     : Result<Meet>(fail(Kind::kCorrupt, "links.bad_meet", "found a second MEET"));
     const Status status = meet ? judge(link, *meet) : Status(std::unexpected(meet.error().clone()));
@@ -75,7 +75,10 @@ void Links::Core::on_control(Link& link, Event event) {
     link.nonce = meet->nonce;
     return admit(id, link);
   }
-  if (event.body.size() != detail::kTokenSize || link.peer == nullptr)
+  if (event.frame_type == detail::kReadyFrame && event.body.empty() && link.answered &&
+      link.state == Link::State::kMeeting)
+    return admit(id, link);
+  if (event.body.size() != detail::kTokenSize || event.frame_type == detail::kReadyFrame || link.peer == nullptr)
     return refuse(id,
                   Error(Kind::kCorrupt, "links.bad_frame",
                         text("found a control frame of {} bytes, expected {}", event.body.size(), detail::kTokenSize)));
@@ -105,7 +108,7 @@ Status Links::Core::judge(const Link& link, const Meet& meet) const {
 void Links::Core::admit(ConnectionId id, Link& link) {
   Peer& peer = *link.peer;
   const auto active = pool_->pool().connection(peer.id);
-  if (!active || peer.nonce == link.nonce) return come_up(id, link);
+  if (!active || peer.nonce == link.nonce) return welcome(id, link);
   if (peer.waiting)
     return refuse(id, Error(Kind::kConflict, "links.twin", "another connection of this key is being judged"));
   peer.waiting = id;
@@ -119,8 +122,21 @@ void Links::Core::admit(ConnectionId id, Link& link) {
   send_control(*active, detail::kPingFrame, token);
 }
 
+// The dialer is up first. Were it the other way round, two that dial each other could each take what the other one
+// dialed, give up what it dialed itself, and have nothing left.
+void Links::Core::welcome(ConnectionId id, Link& link) {
+  if (link.outbound) {
+    send_control(id, detail::kReadyFrame, {});
+  } else if (!std::exchange(link.answered, true)) {
+    link.state = Link::State::kMeeting;
+    link.until_ns = now_ns_ + options_.timing.handshake_ms * kNsPerMs;
+    scan_at_ns_ = std::min(scan_at_ns_, link.until_ns);
+    return say_meet(id, link);
+  }
+  come_up(id, link);
+}
+
 void Links::Core::come_up(ConnectionId id, Link& link) {
-  if (!link.outbound) say_meet(id, link);
   link.state = Link::State::kUp;
   link.peer->nonce = link.nonce;
   endpoint_->keep_alive(id, options_.timing.ping_ms * kNsPerMs);
@@ -161,8 +177,9 @@ void Links::Core::over(Event event) {
   const bool own = event.peer == endpoint_->id();
   if (!ended.empty() && peer != nullptr && peer->waiting == event.connection) peer->waiting.reset();
   // One that is not there was refused here and told, was given up by the pool, or never proved a key.
-  const bool failed = ended.empty() ? event.error->id() != "transport.closed" && !own
-                                    : ended.mapped().state != Link::State::kUp && !stopping_;
+  const bool given_up = event.error->id() == "transport.closed" ||
+                        event.error->code() == static_cast<std::uint32_t>(CloseCode::kDuplicate);
+  const bool failed = !given_up && (ended.empty() ? !own : ended.mapped().state != Link::State::kUp);
   const Error reason = reason_of(*event.error);
   if (failed) note_refusal(peer, own ? options_.self : kNobody, reason);
   const bool twin = failed && own && reason.id() == "links.twin";  // who says so holds our key

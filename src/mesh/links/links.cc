@@ -13,6 +13,9 @@ constexpr std::size_t kStreamsMax = 16;
 constexpr std::size_t kHandshakesMax = 64;    // inbound, at once
 constexpr std::size_t kRetryHandshakes = 16;  // above, a dialer first shows that it reads at its address
 constexpr std::size_t kRetryPerSecond = 256;
+// The next vote says that the last one has come.
+constexpr std::size_t kAckPackets = 8;
+constexpr std::int64_t kAckWaitNs = 2'000'000;
 constexpr std::uint64_t kConnectionWindowBytes = 16u << 20;
 
 std::unexpected<Error> bad_options(std::string_view what) { return fail(Kind::kInvalid, "links.options", what); }
@@ -126,7 +129,7 @@ Status Links::Core::open_endpoint() {
                            .frame_bytes_max = kPieceMax,
                            .priority = std::array{transport::Priority::kConsensus, transport::Priority::kMembership,
                                                   transport::Priority::kBulk}[p]});
-  o.control_types = {detail::kMeetFrame, detail::kPingFrame, detail::kPongFrame};
+  o.control_types = {detail::kMeetFrame, detail::kPingFrame, detail::kPongFrame, detail::kReadyFrame};
   o.limits.connections_max = 4 * kPeersMax;
   o.limits.inbound_max = 2 * kPeersMax;
   o.limits.handshakes_max = kHandshakesMax;
@@ -135,6 +138,8 @@ Status Links::Core::open_endpoint() {
   o.limits.streams_max = kStreamsMax;
   o.limits.connection_window_bytes = kConnectionWindowBytes;
   o.limits.packet_bytes_max = transport::kPacketLimit;
+  o.limits.ack_packets = kAckPackets;
+  o.limits.ack_wait_ns = kAckWaitNs;
   o.limits.handshake_ms = options_.timing.handshake_ms;
   o.limits.idle_ms = 4 * options_.timing.dead_after_ms;  // look_at() is there long before
   o.remember_visits = false;

@@ -35,7 +35,7 @@ class Foreigner {
     o.endpoint.network.data[0] = network;
     o.endpoint.key = &key;
     o.endpoint.protocols = {{.id = kVotes, .frame_bytes_max = kPieceMax, .priority = transport::Priority::kConsensus}};
-    o.endpoint.control_types = {detail::kMeetFrame, detail::kPingFrame, detail::kPongFrame};
+    o.endpoint.control_types = {detail::kMeetFrame, detail::kPingFrame, detail::kPongFrame, detail::kReadyFrame};
     o.on_event = [this](transport::Endpoint& endpoint, Event event) {
       if (event.credit > 0) endpoint.consumed(event.connection, event.stream, event.credit);
       events.push_back(std::move(event));
@@ -62,6 +62,10 @@ class Foreigner {
       const std::lock_guard lock(told.mutex);
       return !turned || done();
     });
+  }
+  bool heard() {  // all that was said so far is acknowledged
+    return detail::eventually(
+        [&] { return driver->turn(1'000'000) && driver->endpoint().stats(connection)->send_bytes == 0; });
   }
   bool up() {
     return wait([](const Event& e) { return e.type == Event::Type::kUp; }) != nullptr;
@@ -105,12 +109,14 @@ TEST(Refusal, an_honest_endpoint_is_taken) {  // so that the refusals below are 
   Foreigner peer(one.links->port(), test_key(0));
   ASSERT_TRUE(peer.up());
   peer.frame(kSmall, {1});  // before its MEET: held
+  ASSERT_TRUE(peer.heard());
   peer.meets(0, 1);
   const Event* meet = peer.wait([](const Event& e) { return e.frame_type == detail::kMeetFrame; });
   ASSERT_NE(meet, nullptr);
   EXPECT_EQ(decode_meet(meet->body)->from, 1);
   EXPECT_EQ(decode_meet(meet->body)->to, 0);
   EXPECT_EQ(decode_meet(meet->body)->epoch, 3u);
+  peer.control(detail::kReadyFrame, {});
   peer.frame(kSmall, {2});
   peer.control(detail::kPingFrame, Bytes(8, 5));
   const Event* pong = peer.wait([](const Event& e) { return e.frame_type == detail::kPongFrame; });
@@ -185,6 +191,7 @@ TEST(Refusal, frames_that_break_the_format_or_a_limit) {
     Foreigner peer(one.links->port(), test_key(0));
     EXPECT_TRUE(peer.up());
     peer.meets(0, 1);
+    peer.control(detail::kReadyFrame, {});
     lie(peer);
     EXPECT_TRUE(peer.until(one.events, [&] { return Events::count(one.events.downs, id) > 0; }))
         << id << one.events.all();
@@ -195,6 +202,7 @@ TEST(Refusal, frames_that_break_the_format_or_a_limit) {
   breaks("links.bad_frame: found a frame of type 9", [](Foreigner& p) { p.frame(detail::kUnknown, {}); });
   breaks("links.frame_limit: found a body of 524289", [](Foreigner& p) { p.frame(kBeginType, {5, 0, 8, 0, 1}); });
   breaks("links.bad_meet: found a second", [](Foreigner& p) { p.meets(0, 1); });
+  breaks("links.bad_frame: found a control frame of 0", [](Foreigner& p) { p.control(detail::kReadyFrame, {}); });
   breaks("links.bad_frame: found a control frame of 7", [](Foreigner& p) { p.control(detail::kPingFrame, Bytes(7)); });
   EXPECT_TRUE(one.events.empty(&Events::frames));
 }
@@ -283,6 +291,7 @@ TEST(Refusal, a_process_that_was_killed_is_replaced_as_soon_as_it_dials) {
     address = local(first.driver->addresses().front().port);
     ASSERT_TRUE(first.up());
     first.meets(0, 1);
+    first.control(detail::kReadyFrame, {});
     ASSERT_TRUE(first.until(one.events, [&] { return one.events.ups.size() == 1; })) << one.events.all();
   }
   Events events;
@@ -300,7 +309,7 @@ TEST(Refusal, a_process_that_was_killed_is_dialed_anew_as_soon_as_its_port_answe
   bare.endpoint.network.data[0] = 7;
   bare.endpoint.key = &test_key(1);
   bare.endpoint.secret = test_key(1).derive("hanse/links-secret/1");
-  bare.endpoint.control_types = {detail::kMeetFrame, detail::kPingFrame, detail::kPongFrame};
+  bare.endpoint.control_types = {detail::kMeetFrame, detail::kPingFrame, detail::kPongFrame, detail::kReadyFrame};
   bare.on_event = [](transport::Endpoint& endpoint, const Event& event) {
     if (event.frame_type == detail::kMeetFrame)
       (void)endpoint.send_control(event.connection, detail::kMeetFrame,

@@ -72,6 +72,37 @@ TEST(Stream, carries_frames_both_ways_in_order) {
   EXPECT_EQ(p.ea().send(p.here, 0, 1, body_of(1)).error().id(), "transport.no_stream") << "0 is control";
 }
 
+// Eight frames, 1 ms apart, over a path of 0.2 ms, and what the reader sends because of them.
+std::size_t acknowledgements(std::size_t packets, std::int64_t wait_ns) {
+  Pair p(1, [&](Options& o) {
+    o.limits.ack_packets = packets;
+    o.limits.ack_wait_ns = wait_ns;
+  });
+  p.delay_ns = 100'000;
+  const StreamId s = p.ea().open_stream(p.here, kEcho).value();
+  for (int i = 0; i < 40; ++i) {  // until it knows how near the other end is
+    EXPECT_TRUE(p.ea().send(p.here, s, 1, body_of(10)));
+    p.run(kMs);
+  }
+  p.run(500 * kMs);
+  const std::size_t before = p.sent_packets[1];
+  for (int i = 0; i < 8; ++i) {
+    EXPECT_TRUE(p.ea().send(p.here, s, 1, body_of(10)));
+    p.run(kMs);
+  }
+  p.run(50 * kMs);
+  EXPECT_EQ(p.frames(p.b()).size(), 48u);
+  EXPECT_EQ(p.ea().stats(p.here)->send_bytes, 0u) << "all was acknowledged";
+  return p.sent_packets[1] - before;
+}
+
+TEST(Stream, what_came_is_acknowledged_after_so_many_packets_or_so_long) {
+  EXPECT_GE(acknowledgements(2, 0), 4u);
+  EXPECT_EQ(acknowledgements(4, 10 * kMs), 2u);
+  EXPECT_EQ(acknowledgements(100, 10 * kMs), 1u);
+  EXPECT_EQ(acknowledgements(100, 5 * kMs), 2u);
+}
+
 TEST(Stream, bodies_in_memory_of_earlier_ones_are_whole_too) {
   Pair p;
   p.b().gives_credit = false;
@@ -417,6 +448,8 @@ TEST(Options, that_cannot_work_are_refused) {
   EXPECT_EQ(id_of([](Options& o) { o.protocols[0].frame_bytes_max = kFrameBodyMax + 1; }), "transport.options");
   EXPECT_EQ(id_of([](Options& o) { o.limits.streams_max = 1000; }), "transport.options");
   EXPECT_EQ(id_of([](Options& o) { o.limits.idle_ms = 0; }), "transport.options");
+  EXPECT_EQ(id_of([](Options& o) { o.limits.ack_packets = 0; }), "transport.options");
+  EXPECT_EQ(id_of([](Options& o) { o.limits.ack_wait_ns = kAckWaitMaxNs + 1; }), "transport.options");
   EXPECT_EQ(id_of([](Options& o) { o.limits.packet_bytes_max = kPacketMax - 1; }), "transport.options");
   EXPECT_EQ(id_of([](Options& o) { o.limits.packet_bytes_max = kPacketLimit + 1; }), "transport.options");
 }

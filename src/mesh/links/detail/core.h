@@ -23,7 +23,8 @@ namespace hanse::links {
 namespace detail {
 
 constexpr std::uint64_t kFirstProtocol = 0x40;  // votes; control and bulk follow
-constexpr std::uint8_t kMeetFrame = 0x41, kPingFrame = 0x43, kPongFrame = 0x45;
+constexpr std::uint8_t kMeetFrame = 0x41, kPingFrame = 0x43, kPongFrame = 0x45,
+                       kReadyFrame = 0x47;
 constexpr std::size_t kTokenSize = 8;
 enum class Close : std::uint64_t { kWrongEpoch = 0x110, kTwin = 0x111, kSilent = 0x112 };  // beside transport's
 
@@ -71,6 +72,7 @@ struct Link {
   State state = State::kMeeting;
   Peer* peer = nullptr;  // null: it proved our own key
   bool outbound = false;
+  bool answered = false;      // inbound: our MEET has gone, its READY has not come
   std::int64_t until_ns = 0;  // to be up, or judged
   Nonce nonce;
   transport::Address remote;
@@ -143,6 +145,7 @@ class Links::Core final : private transport::Machine {
   void on_control(Link& link, Event event);
   Status judge(const Link& link, const Meet& meet) const;
   void admit(ConnectionId connection, Link& link);
+  void welcome(ConnectionId connection, Link& link);
   void come_up(ConnectionId connection, Link& link);
   void hold(ConnectionId connection, Link& link, Event event);
   void found_twin(Peer& peer);

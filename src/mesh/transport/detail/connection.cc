@@ -86,6 +86,7 @@ ngtcp2_settings Connection::settings(ngtcp2_tstamp ts) const {
   out.initial_ts = ts;
   out.cc_algo = NGTCP2_CC_ALGO_BBR;  // CUBIC fills any buffer on a path without loss (mesh.md 5.2)
   out.initial_rtt = 100 * kNsPerMs;
+  out.ack_thresh = host_.options.limits.ack_packets;
   out.max_tx_udp_payload_size = host_.options.limits.packet_bytes_max;
   out.pmtud_probes = kProbes;
   out.pmtud_probeslen = static_cast<std::size_t>(
@@ -270,12 +271,15 @@ Status Connection::read(const Path& path, ByteView datagram, std::uint8_t ecn, n
   ngtcp2_conn_info facts{};
   ngtcp2_conn_get_conn_info(conn_, &facts);
   if (facts.pkt_recv > packets_in_) heard_ts_ = ts;
+  if (unanswered_ == 0) unanswered_ts_ = ts;
+  unanswered_ += facts.pkt_recv - packets_in_;
   packets_in_ = facts.pkt_recv;
   return {};
 }
 
 Status Connection::write(Batch& out, std::size_t max_packets, ngtcp2_tstamp ts) {
   now_ts_ = ts;
+  unanswered_ = 0;
   ngtcp2_path_storage where;
   ngtcp2_path_storage_zero(&where);
   ngtcp2_pkt_info info{};
@@ -297,6 +301,20 @@ Status Connection::write(Batch& out, std::size_t max_packets, ngtcp2_tstamp ts) 
   out.size = static_cast<std::size_t>(size);
   bytes_out_ += out.size;
   return {};
+}
+
+bool Connection::may_wait(ngtcp2_tstamp ts) const {
+  const Limits& limits = host_.options.limits;
+  return up_ && unanswered_ > 0 && unanswered_ < limits.ack_packets &&
+         ts < unanswered_ts_ + static_cast<ngtcp2_tstamp>(limits.ack_wait_ns) && datagrams_.empty() &&
+         std::ranges::all_of(ready_, [](const auto& streams) { return streams.empty(); });
+}
+
+// ngtcp2 would acknowledge after an eighth of a round trip, which is nothing between near machines.
+ngtcp2_tstamp Connection::expiry() const {
+  const ngtcp2_tstamp at = ngtcp2_conn_get_expiry(conn_);
+  if (!may_wait(now_ts_)) return at;
+  return std::max(at, unanswered_ts_ + static_cast<ngtcp2_tstamp>(host_.options.limits.ack_wait_ns));
 }
 
 Status Connection::on_expiry(ngtcp2_tstamp ts) {

@@ -76,7 +76,9 @@ class Connection final : private FrameSink {
   Status write(Batch& out, std::size_t max_packets, ngtcp2_tstamp ts);
   Status on_expiry(ngtcp2_tstamp ts);
   Status migrate(const Path& path, ngtcp2_tstamp ts);
-  ngtcp2_tstamp expiry() const { return ngtcp2_conn_get_expiry(conn_); }
+  ngtcp2_tstamp expiry() const;
+  // Nothing has to be written yet: all there is to say is that something came.
+  bool may_wait(ngtcp2_tstamp ts) const;
   // The datagram that tells the peer why; empty when nothing may be said.
   Bytes farewell(const Error& why, Path& path, ngtcp2_tstamp ts);
   std::uint64_t linger_ns() const { return 3 * ngtcp2_conn_get_pto(conn_); }
@@ -180,6 +182,8 @@ class Connection final : private FrameSink {
   std::uint32_t next_serial_ = 1;
   std::uint64_t bytes_in_ = 0, bytes_out_ = 0;
   std::uint64_t packets_in_ = 0;  // that opened
+  std::uint64_t unanswered_ = 0;  // since something was written
+  ngtcp2_tstamp unanswered_ts_ = 0;
   ngtcp2_tstamp heard_ts_ = 0;    // the last one
 
   std::map<StreamId, std::unique_ptr<Stream>> streams_;

@@ -54,6 +54,9 @@ Status Endpoint::Core::check_options() const {
   if (l.packet_bytes_max < kPacketMax || l.packet_bytes_max > kPacketLimit)
     return bad_options(
         text("found packets of {} bytes, expected {} to {}", l.packet_bytes_max, kPacketMax, kPacketLimit));
+  if (l.ack_packets < 1 || l.ack_wait_ns < 0 || l.ack_wait_ns > kAckWaitMaxNs)
+    return bad_options(text("found acknowledgements after {} packets or {} ns, expected 1 or more and 0 to {}",
+                            l.ack_packets, l.ack_wait_ns, kAckWaitMaxNs));
   if (l.connections_max == 0 || l.streams_max == 0 || l.events_max == 0 || l.handshake_ms < 1 || l.idle_ms < 1)
     return bad_options("found a limit of nothing");
   return {};
@@ -285,6 +288,10 @@ bool Endpoint::Core::transmit(Batch& out, std::int64_t now_ns, std::size_t max_p
     Connection* connection = find(id);
     if (connection == nullptr) continue;
     connection->dirty = false;
+    if (connection->may_wait(ts)) {
+      schedule(*connection);
+      continue;
+    }
     if (Status status = connection->write(out, std::clamp<std::size_t>(max_packets, 1, kBatchMax), ts); !status) {
       end_with(*connection, status.error(), ts);
       if (!outgoing_.empty()) return transmit(out, now_ns, max_packets);
