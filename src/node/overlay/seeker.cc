@@ -52,7 +52,9 @@ void Seeker::handle(const reach::PeerEvent& event, std::int64_t now_ns) {
   if (event.type == Type::kUp) {
     sought_.erase(event.peer);
   } else if (event.type == Type::kDown && holds_.holds(event.peer, Hold::kOperator)) {
-    if (sought_.size() < kSoughtMax) sought_.try_emplace(event.peer, Sought{.seek_ns = now_ns + kFirstSeekNs});
+    // What is known is dialed again by Reach, which waits a little first: it may have closed because it stops.
+    if (sought_.size() < kSoughtMax)
+      sought_.try_emplace(event.peer, Sought{.dialed = joined(event.peer, {}), .seek_ns = now_ns + kFirstSeekNs});
     look_ns_ = now_ns;
   }
 }

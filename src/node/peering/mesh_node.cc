@@ -6,8 +6,8 @@
 #include "base/codec/hex.h"
 #include "base/core/text.h"
 #include "mesh/reach/uplinks.h"
-#include "node/peering/forwards.h"
 #include "node/overlay/overlay.h"
+#include "node/peering/forwards.h"
 #include "node/peering/speed.h"
 #include "node/peering/surroundings.h"
 
@@ -156,14 +156,14 @@ class MeshNode::Core final : public transport::Machine {
     while (reach->next_event(event)) {
       speeds->handle(event, now_ns);
       if (event.type == reach::PeerEvent::Type::kDown) forwards->down(event.peer);
-      overlay->handle(event, now_ns);
+      if (!stopped.load()) overlay->handle(event, now_ns);  // else it would dial who was just left
       if (event.type != reach::PeerEvent::Type::kFrame) continue;
       if (event.protocol == kInfoProtocol) on_info(event, now_ns);
       if (event.protocol == kForwardProtocol) forwards->handle(event.peer, event.frame_type, event.body);
       reach->consumed(std::move(event));
     }
     speeds->pump(now_ns);
-    overlay->pump(now_ns);
+    if (!stopped.load()) overlay->pump(now_ns);
     std::erase_if(waits, [&](Wait& wait) {
       if (!wait.done(now_ns) && now_ns < wait.until_ns) return false;
       wait.end.set_value();
