@@ -5,6 +5,7 @@
 
 #include "base/core/clock.h"
 #include "base/core/text.h"
+#include "base/crypto/test_key.h"
 #include "mesh/transport/driver.h"
 
 namespace hanse::peers {
@@ -15,17 +16,6 @@ using Type = PeerEvent::Type;
 constexpr std::uint64_t kTalk = 0x40;
 constexpr std::int64_t kPatienceNs = 20'000'000'000;
 
-const crypto::SecretKey& key_of(std::uint8_t number) {
-  static std::map<std::uint8_t, std::unique_ptr<crypto::SecretKey>> keys;
-  auto& key = keys[number];
-  if (key == nullptr) {
-    FixedBytes<32> seed;
-    seed.data[0] = number;
-    key = std::make_unique<crypto::SecretKey>(
-        std::move(*crypto::SecretKey::from_seed(crypto::SigAlg::kMlDsa65, seed.view())));
-  }
-  return *key;
-}
 std::shared_ptr<const Bytes> body_of(std::string_view words) {
   return std::make_shared<const Bytes>(to_bytes(words));
 }
@@ -40,7 +30,7 @@ struct Node {
     transport::DriverOptions o;
     o.listen = {std::string(listen)};
     o.endpoint.network.data[0] = 3;
-    o.endpoint.key = &key_of(number);
+    o.endpoint.key = &crypto::test_key(number);
     o.endpoint.protocols = {
         {.id = kTalk, .frame_bytes_max = 64u << 10, .priority = transport::Priority::kDirect}};
     o.on_event = [this](transport::Endpoint&, transport::Event event) {
@@ -138,7 +128,7 @@ TEST(Peers, who_restarts_is_found_again) {
 
 TEST(Peers, somebody_else_at_the_address_is_refused_before_anything_is_told) {
   Node a(1), b(2);
-  const PeerId other = crypto::account_id(key_of(3).public_key());
+  const PeerId other = crypto::account_id(crypto::test_key(3).public_key());
   ASSERT_TRUE(a.peers->dial(other, {b.address()}, a.driver->now_ns()));
   ASSERT_TRUE(until({&a, &b}, [&] { return a.count(Type::kFailed) == 1; }));
   // Its tag in the hello names another peer: b refuses without having signed anything.

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "base/core/text.h"
+#include "base/crypto/test_key.h"
 #include "mesh/nat/simulated_net.h"
 #include "mesh/reach/detail/meetings.h"
 
@@ -15,18 +16,6 @@ using namespace detail;  // NOLINT: words for addresses
 using nat::detail::NatKind, nat::detail::SimulatedNat, nat::detail::SimulatedNet;
 
 constexpr std::uint64_t kTalk = 0x40;
-
-const crypto::SecretKey& key_of(std::uint8_t number) {
-  static std::map<std::uint8_t, std::unique_ptr<crypto::SecretKey>> keys;
-  auto& key = keys[number];
-  if (key == nullptr) {
-    FixedBytes<32> seed;
-    seed.data[0] = number;
-    key = std::make_unique<crypto::SecretKey>(
-        std::move(*crypto::SecretKey::from_seed(crypto::SigAlg::kMlDsa65, seed.view())));
-  }
-  return *key;
-}
 
 struct Host {
   std::string name;
@@ -67,7 +56,7 @@ class World {
     h.random = std::make_unique<SeededRandom>(seed_, h.name);
     ReachOptions o;
     o.endpoint.network.data[0] = 7;
-    o.endpoint.key = &key_of(n);
+    o.endpoint.key = &crypto::test_key(n);
     o.endpoint.protocols = {{.id = kTalk, .frame_bytes_max = 64u << 10, .priority = transport::Priority::kBulk}};
     o.roles = what.roles;
     o.known = std::move(what.known);
@@ -395,7 +384,7 @@ TEST(Reach, finds_a_peer_that_takes_a_place_later) {
   Host& relay = w.add("relay", {.roles = kAllRoles});
   Host& a = w.add("a", {.kind = nat::detail::kModerate, .known = {World::known(relay)}});
   ASSERT_TRUE(w.run(2000, [&] { return a.reach->connected(relay.reach->id()); }));
-  const PeerId late = crypto::account_id(key_of(3).public_key());
+  const PeerId late = crypto::account_id(crypto::test_key(3).public_key());
   ASSERT_TRUE(a.reach->want(late, {}, {}, w.net.now_ns));
   w.run(10'000);
   Host& b = w.add("b", {.kind = nat::detail::kModerate, .known = {World::known(relay)}});

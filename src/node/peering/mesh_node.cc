@@ -1,6 +1,7 @@
 #include "node/peering/mesh_node.h"
 
 #include <future>
+#include <mutex>
 #include <thread>
 
 #include "base/codec/hex.h"
@@ -165,7 +166,9 @@ class MeshNode::Core final : public transport::Machine {
     speeds->pump(now_ns);
     if (!stopped.load()) overlay->pump(now_ns);
     std::erase_if(waits, [&](Wait& wait) {
-      if (!wait.done(now_ns) && now_ns < wait.until_ns) return false;
+      const SharedTicket ticket = wait.ticket;
+      const std::lock_guard lock(ticket->mutex);
+      if (!ticket->abandoned && !wait.done(now_ns) && now_ns < wait.until_ns) return false;
       wait.end.set_value();
       return true;
     });
@@ -235,33 +238,56 @@ class MeshNode::Core final : public transport::Machine {
     return fail(Kind::kUnavailable, "peering.stopped", "the mesh of this node has stopped");
   }
 
+  // What a call left on the mesh's thread looks at its caller's variables only while the caller is there.
+  struct Ticket {
+    std::mutex mutex;
+    bool abandoned = false;  // under mutex
+    void abandon() {
+      const std::lock_guard lock(mutex);
+      abandoned = true;
+    }
+  };
+  using SharedTicket = std::shared_ptr<Ticket>;
+
   template <class F>
-  auto call(F&& work) -> Result<std::invoke_result_t<F, std::int64_t>> {
+  auto call(F&& work, const SharedTicket& ticket = std::make_shared<Ticket>())
+      -> Result<std::invoke_result_t<F, std::int64_t>> {
     auto promise = std::make_shared<std::promise<std::invoke_result_t<F, std::int64_t>>>();
     auto answer = promise->get_future();
     if (stopped.load()) return stopped_error();
-    TRY_OK(sockets->post(
-        [this, promise, work = std::forward<F>(work)]() mutable { promise->set_value(work(sockets->now_ns())); }));
-    if (answer.wait_for(std::chrono::milliseconds(kCallMs)) != std::future_status::ready) return stopped_error();
+    TRY_OK(sockets->post([this, ticket, promise, work = std::forward<F>(work)]() mutable {
+      const std::lock_guard lock(ticket->mutex);
+      if (!ticket->abandoned) promise->set_value(work(sockets->now_ns()));
+    }));
+    if (answer.wait_for(std::chrono::milliseconds(kCallMs)) != std::future_status::ready) {
+      ticket->abandon();
+      return stopped_error();
+    }
     return answer.get();
   }
 
   // Waits until done() on the mesh's thread, or the time is over; begin() runs first.
   Status wait(std::function<Status(std::int64_t now_ns)> begin, std::function<bool(std::int64_t now_ns)> done,
               std::int64_t wait_ms) {
-    auto ended = std::make_shared<std::future<void>>();
-    TRY(Status begun, call([&, this](std::int64_t now_ns) -> Status {
-          if (waits.size() >= kWaitsMax)
-            return fail(Kind::kExhausted, "peering.limit", text("found {} calls that wait", waits.size()));
-          TRY_OK(begin(now_ns));
-          waits.push_back({.done = std::move(done), .until_ns = now_ns + wait_ms * kNsPerMs, .end = {}});
-          *ended = waits.back().end.get_future();
-          return {};
-        }));
+    const auto ticket = std::make_shared<Ticket>();
+    std::future<void> ended;
+    TRY(Status begun,
+        call(
+            [&, this](std::int64_t now_ns) -> Status {
+              if (waits.size() >= kWaitsMax)
+                return fail(Kind::kExhausted, "peering.limit",
+                            text("found {} calls that wait, expected fewer", waits.size()));
+              TRY_OK(begin(now_ns));
+              waits.push_back(
+                  {.ticket = ticket, .done = std::move(done), .until_ns = now_ns + wait_ms * kNsPerMs, .end = {}});
+              ended = waits.back().end.get_future();
+              return {};
+            },
+            ticket));
     TRY_OK(std::move(begun));
-    if (ended->wait_for(std::chrono::milliseconds(wait_ms + kCallMs)) != std::future_status::ready)
-      return stopped_error();
-    return {};
+    if (ended.wait_for(std::chrono::milliseconds(wait_ms + kCallMs)) == std::future_status::ready) return {};
+    ticket->abandon();
+    return stopped_error();
   }
 
   std::optional<PathFacts> facts(const PeerId& peer, std::int64_t now_ns) const {
@@ -271,6 +297,7 @@ class MeshNode::Core final : public transport::Machine {
   }
 
   struct Wait {
+    SharedTicket ticket;
     std::function<bool(std::int64_t now_ns)> done;
     std::int64_t until_ns = 0;
     std::promise<void> end;

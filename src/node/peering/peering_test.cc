@@ -48,7 +48,7 @@ TEST(MeshNode, says_when_there_is_no_way) {
   EXPECT_EQ(alone->health().error().id(), "peering.stopped");
   MeshSettings nameless = settings();
   nameless.network = {};
-  EXPECT_EQ(MeshNode::start(std::move(nameless), key_of(1)).error().id(), "peering.network");
+  EXPECT_EQ(MeshNode::start(std::move(nameless), crypto::test_key(1)).error().id(), "peering.network");
 }
 
 TEST(Speed, is_measured_on_one_stream_with_the_same_bytes_at_the_end) {

@@ -10,22 +10,12 @@
 
 #include "base/codec/hex.h"
 #include "base/core/clock.h"
+#include "base/crypto/test_key.h"
 #include "node/peering/control.h"
 
 namespace hanse::peering {
 
-inline const crypto::SecretKey& key_of(std::uint8_t number) {
-  static std::map<std::uint8_t, std::unique_ptr<crypto::SecretKey>> keys;
-  auto& key = keys[number];
-  if (key == nullptr) {
-    FixedBytes<32> seed;
-    seed.data[0] = number;
-    key = std::make_unique<crypto::SecretKey>(
-        std::move(*crypto::SecretKey::from_seed(crypto::SigAlg::kMlDsa65, seed.view())));
-  }
-  return *key;
-}
-inline PeerId id_of(std::uint8_t number) { return crypto::account_id(key_of(number).public_key()); }
+inline PeerId id_of(std::uint8_t number) { return crypto::account_id(crypto::test_key(number).public_key()); }
 inline std::string id_text(std::uint8_t number) { return codec::encode_id(id_of(number).view()); }
 
 inline MeshSettings settings(std::vector<Known> known = {}, std::uint32_t roles = 0) {
@@ -37,7 +27,7 @@ inline MeshSettings settings(std::vector<Known> known = {}, std::uint32_t roles 
 }
 
 inline std::unique_ptr<MeshNode> node(std::uint8_t number, MeshSettings settings) {
-  auto made = MeshNode::start(std::move(settings), key_of(number));
+  auto made = MeshNode::start(std::move(settings), crypto::test_key(number));
   EXPECT_TRUE(made) << made.error().str();
   return made ? std::move(*made) : nullptr;
 }
