@@ -105,11 +105,12 @@ class Mesh(Lab):
     def test_two_peers_meet_through_a_relay_and_go_on_when_it_stops(self):
         ids = {name: self.key(name) for name in ("r1", "r2", "a", "b")}
         for name in ("r1", "r2"):
-            self.config(name, "127.0.0.1:0", relay=True, standalone=True, relay_bytes_per_s=100_000_000)
+            self.config(name, "127.0.0.1:0,[::1]:0", relay=True, standalone=True, relay_bytes_per_s=100_000_000)
             self.start(name)
-        known = [f"{ids[r]}@{self.nodes[r][1]['mesh'][0]}" for r in ("r1", "r2")]
-        for name in ("a", "b"):
-            self.config(name, "127.0.0.1:0", known, punch=False, speed_test=True)
+        # One has IPv4 alone and the other IPv6 alone: there is no other way than through a relay.
+        for name, bind, family in (("a", "127.0.0.1:0", 0), ("b", "[::1]:0", 1)):
+            known = [f"{ids[r]}@{self.nodes[r][1]['mesh'][family]}" for r in ("r1", "r2")]
+            self.config(name, bind, known, speed_test=True)
             self.start(name)
         for name in ("a", "b"):
             for relay in ("r1", "r2"):

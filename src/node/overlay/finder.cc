@@ -111,9 +111,14 @@ void Finder::on_find(const reach::PeerEvent& event, std::int64_t now_ns) {
   if (!find) return reach_.close(event.peer, transport::CloseCode::kViolation, now_ns);
   const Hash32 key = find->of_peer ? discovery::dht_key(PeerId{find->target.data}) : find->target;
   Found out{.request = find->request};
+  // Who is here now, though nobody may have tried it: a hint for who looks for it.
+  if (const auto here = peers_.find(PeerId{find->target.data}); find->of_peer && here != peers_.end())
+    if (here->second.direct && may_dial(here->second.remote, asker->second.remote))
+      out.contacts.push_back({.peer = here->first, .address = here->second.remote});
   for (const discovery::Contact& c : table_.closest(key, discovery::kBucketMax + 8)) {
     const auto address = addresses_.find(c.peer);
     if (c.peer == event.peer || address == addresses_.end()) continue;
+    if (!out.contacts.empty() && out.contacts[0].peer == c.peer) continue;
     if (!may_dial(address->second, asker->second.remote) || out.contacts.size() >= discovery::kAnswerMax) continue;
     out.contacts.push_back({.peer = c.peer, .address = address->second});
   }

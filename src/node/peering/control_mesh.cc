@@ -76,6 +76,7 @@ Result<Json> status(MeshNode& node) {
   out.set("neighbours", std::uint64_t{h.neighbours}).set("port_mapping", h.mapping);
   out.set("punched", h.counts.punched).set("punch_failed", h.counts.punch_failed);
   out.set("to_direct", h.counts.to_direct).set("to_relay", h.counts.to_relay).set("silences", h.counts.silences);
+  out.set("table", std::uint64_t{h.finder.table}).set("records", std::uint64_t{h.finder.stored});
   out.set("datagrams_in", h.sockets.datagrams_in).set("datagrams_out", h.sockets.datagrams_out);
   return out;
 }

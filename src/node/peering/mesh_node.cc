@@ -365,6 +365,7 @@ Result<Health> MeshNode::health() {
                .nat = c->reach->nat() ? std::string(nat::mapping_name(c->reach->nat()->mapping)) : "unknown",
                .uptime_s = (now_ns - c->begun_ns) / 1'000'000'000,
                .counts = c->reach->counts(),
+               .finder = c->overlay->finder(),
                .sockets = c->sockets->stats()};
     out.mapping = c->surroundings ? c->surroundings->mapping() : "off";
     out.neighbours = c->surroundings ? c->surroundings->neighbours() : 0;

@@ -60,6 +60,7 @@ struct Health {
   std::string mapping;         // "pcp 192.0.2.1:12000", or why there is none
   std::int64_t uptime_s = 0;
   reach::ReachCounts counts;
+  overlay::FinderCounts finder;
   transport::SocketStats sockets;
 };
 

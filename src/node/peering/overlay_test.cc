@@ -57,6 +57,19 @@ TEST(Finding, all_meet_by_id_who_know_one_node) {
     }
 }
 
+// Without gossip nobody dials but to find: who is in the table of the first node was tried by another for it.
+TEST(Finding, who_dials_is_tried_by_another_before_it_is_told_of) {
+  MeshSettings quiet = settings();
+  quiet.gossip = false;
+  const auto first = node(1, quiet);
+  quiet.known = {known(1, *first)};
+  const auto second = node(2, quiet);
+  ASSERT_TRUE(second->dial({.peer = id_of(1)}));
+  EXPECT_EQ(first->health()->finder.table, 0u);
+  const auto third = node(3, quiet);
+  EXPECT_TRUE(until([&] { return first->health()->finder.table >= 1; }));
+}
+
 // One has IPv6 alone and the other IPv4 alone; each knows its own relay, and the relays know each other.
 TEST(Finding, a_peer_behind_a_relay_that_only_its_record_names) {
   MeshSettings of_relay = settings({}, kAllRoles);
@@ -129,7 +142,7 @@ TEST(Topics, a_message_reaches_all_subscribers_once_and_the_first_node_is_not_ne
 }
 
 // One has IPv6 alone and the other IPv4 alone, and nobody relays.
-TEST(Topics, the_key_of_a_publisher_that_was_never_met_is_asked_of_who_passed_the_message_on) {
+TEST(Topics, the_key_of_a_publisher_that_was_never_met_is_found) {
   MeshSettings both = settings();
   both.bind = {"127.0.0.1:0", "[::1]:0"};
   const auto hub = node(1, both);
