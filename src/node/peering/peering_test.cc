@@ -106,7 +106,7 @@ TEST(Stop, waits_for_the_circuits_of_a_relay_to_leave) {
   placed(*b, 2);
   const auto met = a->dial({.peer = id_of(3), .relays = {id_of(1)}});
   ASSERT_TRUE(met) << met.error().str();
-  const bool first = met->relay == id_of(1);  // either side may have dialed first, through either
+  const bool first = met->relay == id_of(1);               // either side may have dialed first, through either
   ASSERT_TRUE(a->speed(id_of(3), 1'000'000, 20'000, {}));  // the connection is confirmed: it may move
   (first ? relay : other)->stop();
   EXPECT_TRUE(a->speed(id_of(3), 1'000'000, 20'000, {}));
