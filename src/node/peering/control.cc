@@ -54,7 +54,8 @@ Result<std::string> read_line(int fd, std::string& kept, std::size_t bytes_max, 
   while (true) {
     const auto at = kept.find('\n');
     if (std::min(at, kept.size()) > bytes_max)
-      return fail(Kind::kExhausted, "peering.limit", text("found a line of over {} bytes", bytes_max));
+      return fail(Kind::kExhausted, "peering.limit",
+                  text("found a line of more bytes, expected at most {}", bytes_max));
     if (at != kept.npos) {
       std::string line = kept.substr(0, at);
       kept.erase(0, at + 1);
@@ -117,7 +118,8 @@ class Server final : public ControlServer {
         return;
       }
       if (running_.load() >= static_cast<int>(kConnectionsMax)) {
-        write_line(fd, error_json(Error(Kind::kExhausted, "peering.limit", text("found {} callers", kConnectionsMax))));
+        write_line(fd, error_json(Error(Kind::kExhausted, "peering.limit",
+                                        text("found {} callers at once, expected fewer", kConnectionsMax))));
         ::close(fd);
         continue;
       }

@@ -93,7 +93,8 @@ class Forwarder final : public Forwards {
 
   Status listen_here(const PeerId& peer, const std::string& path) {
     if (listens_.size() >= kListensMax)
-      return fail(Kind::kExhausted, "peering.limit", text("found {} sockets to listen on", listens_.size()));
+      return fail(Kind::kExhausted, "peering.limit",
+                  text("found {} sockets to listen on, expected fewer", listens_.size()));
     const auto where = unix_address(path);
     Listen one{.fd = Fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)), .peer = peer, .path = path};
     if (!where || !one.fd || ::bind(one.fd.get(), reinterpret_cast<const sockaddr*>(&*where), sizeof *where) != 0 ||

@@ -27,14 +27,15 @@ Status Reach::Core::open() {
   if ((options.roles & kRelayRole) != 0) carrier.emplace(options.relay);
   if ((options.roles & kCoordinatorRole) != 0) coordinator.emplace();
   if ((options.roles & kReflectorRole) != 0) reflector.emplace(nat::ReflectorOptions{}, random);
-  punches.emplace(endpoint->id(),
-                  PunchHost{.ports = &ports,
-                            .key = [this](const PeerId& peer) { return probe_key(peer); },
-                            .offer = [this](const auto& next) { return punch_offer(next); },
-                            .counts = [this] { return counts(); },
-                            .measure = [this](const PeerId& peer) { survey.measure(peer); },
-                            .may_begin = [this](std::int64_t) { return !survey.working(); }},
-                  random);
+  punches.emplace(
+      endpoint->id(),
+      PunchHost{.ports = &ports,
+                .key = [this](const PeerId& peer) { return probe_key(peer); },
+                .offer = [this](const auto& next, std::int64_t now_ns) { return punch_offer(next, now_ns); },
+                .counts = [this] { return counts(); },
+                .measure = [this](const PeerId& peer) { survey.measure(peer); },
+                .may_begin = [this] { return !survey.working(); }},
+      random);
   return {};
 }
 
@@ -55,7 +56,7 @@ Status Reach::Core::want(const PeerId& peer, std::vector<Address> addresses, std
   w.addresses = std::move(addresses);
   w.relays = std::move(relays);
   w.wait_ns = kAskMinNs;
-  if (const auto link = links.find(peer); link != links.end()) pulse(link->second);
+  if (const auto link = links.find(peer); link != links.end()) pulse(peer, link->second, now_ns);
   return {};
 }
 
@@ -91,7 +92,6 @@ Result<ConnectionId> Reach::Core::dial(const Address& remote, const PeerId& peer
 }
 
 void Reach::Core::on_deadline(std::int64_t now_ns) {
-  now = now_ns;
   endpoint->on_deadline(now_ns);
   peers->on_deadline(now_ns);
   survey.on_deadline(now_ns);
@@ -127,7 +127,6 @@ std::int64_t Reach::Core::next_deadline_ns() const {
 }
 
 void Reach::Core::uplink(std::vector<Address> local, std::int64_t now_ns) {
-  now = now_ns;
   survey.uplink(std::move(local), ports.own_v4, now_ns);
   punches->hurry(now_ns);
   for (auto& [peer, link] : links) {

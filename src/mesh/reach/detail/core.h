@@ -22,7 +22,6 @@ constexpr std::int64_t kCircuitNs = 5 * kSecondNs;  // that a circuit has to lea
 constexpr std::int64_t kDrainNs =
     peers::kDrainNs + kSecondNs;  // of a circuit that is left: something may be on its way
 constexpr std::int64_t kMoveAgainNs = kSecondNs;
-constexpr std::int64_t kIdlePulseNs = 10 * kSecondNs;
 constexpr std::int64_t kUplinkNs = 3 * kSecondNs, kUplinkSilentNs = 500 * kMs;  // after the uplink has changed
 
 struct Link {  // the connection of a peer that counts
@@ -101,8 +100,7 @@ class Reach::Core {
   void move(Link& link, const Path& target, std::int64_t now_ns);
   void try_move(Link& link, std::int64_t now_ns);
   void fall(const PeerId& peer, Link& link, std::int64_t now_ns);
-  void pulse(Link& link);
-  void set_pulse(Link& link, std::int64_t every_ns);
+  void pulse(const PeerId& peer, Link& link, std::int64_t now_ns);
   bool watched(const PeerId& peer, const Link& link) const { return !link.inbound && circuits.has_relay_but(peer); }
   void watch(std::int64_t now_ns);
   bool circuit_lives(const Link& link) const;
@@ -110,7 +108,7 @@ class Reach::Core {
   std::optional<nat::ProbeKey> probe_key(const PeerId& peer) const;
   bool counts() const;
   std::vector<Address> candidates(std::int64_t now_ns);
-  nat::PunchOffer punch_offer(const std::optional<nat::Endpoint>& next);
+  nat::PunchOffer punch_offer(const std::optional<nat::Endpoint>& next, std::int64_t now_ns);
 
   // time (core.cc)
   void on_deadline(std::int64_t now_ns);
@@ -134,7 +132,7 @@ class Reach::Core {
   std::map<PeerId, std::vector<Address>> hints;
   std::deque<PeerEvent> events;
   RawOut raw_out;
-  std::int64_t watch_ns = kNow, now = 0;
+  std::int64_t watch_ns = kNow;
   ReachCounts counted;
 };
 

@@ -93,7 +93,7 @@ void Reach::Core::on_up(const PeerEvent& event, std::int64_t now_ns) {
     w->second.ask_ns = kNever;
     w->second.wait_ns = kAskMinNs;
   }
-  pulse(link);
+  pulse(event.peer, link, now_ns);
   settle_on_path(event.peer, link, now_ns);
 }
 

@@ -6,7 +6,7 @@ namespace hanse::reach {
 namespace {
 
 constexpr std::int64_t kUsedNs = 10 * kSecondNs;  // a link that carried frames so lately is in use
-constexpr std::int64_t kPulseNs = kSecondNs;
+constexpr std::int64_t kPulseNs = kSecondNs, kIdlePulseNs = 10 * kSecondNs;
 
 }  // namespace
 
@@ -45,23 +45,18 @@ void Reach::Core::fall(const PeerId& peer, Link& link, std::int64_t now_ns) {
                silent != nullptr ? std::optional(silent->relay) : std::nullopt, now_ns);
 }
 
-void Reach::Core::pulse(Link& link) {
-  if (link.pulse_ns == 0) set_pulse(link, kIdlePulseNs);
-}
-
-void Reach::Core::set_pulse(Link& link, std::int64_t every_ns) {
+// How often the peer is asked for a sign of life: often while the link is in use and there is another way.
+void Reach::Core::pulse(const PeerId& peer, Link& link, std::int64_t now_ns) {
+  const bool used = now_ns - link.used_ns < kUsedNs;
+  const std::int64_t every_ns = used && watched(peer, link) ? kPulseNs : wanted.contains(peer) ? kIdlePulseNs : 0;
   if (std::exchange(link.pulse_ns, every_ns) != every_ns) endpoint->keep_alive(link.connection, every_ns);
 }
 
 void Reach::Core::watch(std::int64_t now_ns) {
   for (auto& [peer, link] : links) {
     if (link.move_ns <= now_ns && link.target) try_move(link, now_ns);
-    const bool stays = wanted.contains(peer);
-    if (!watched(peer, link)) {
-      set_pulse(link, stays ? kIdlePulseNs : 0);
-      continue;
-    }
-    set_pulse(link, now_ns - link.used_ns < kUsedNs ? kPulseNs : stays ? kIdlePulseNs : 0);
+    pulse(peer, link, now_ns);
+    if (!watched(peer, link)) continue;
     const auto stats = endpoint->stats(link.connection);
     if (!stats) continue;
     const std::int64_t quiet = now_ns - std::max(stats->heard_ns, link.since_ns);
@@ -102,7 +97,7 @@ std::vector<Address> Reach::Core::candidates(std::int64_t now_ns) {
   return out;
 }
 
-nat::PunchOffer Reach::Core::punch_offer(const std::optional<nat::Endpoint>& next) {
+nat::PunchOffer Reach::Core::punch_offer(const std::optional<nat::Endpoint>& next, std::int64_t now_ns) {
   nat::PunchOffer offer{.hard_sockets = nat::kHardSocketsMax};
   if (const auto& nat = survey.result()) {
     offer.mapping = nat->mapping;
@@ -110,7 +105,7 @@ nat::PunchOffer Reach::Core::punch_offer(const std::optional<nat::Endpoint>& nex
     offer.port_rule = nat->port_rule;
     offer.delta = nat->port_rule == nat::PortRule::kDelta ? nat->delta : std::int16_t{0};
   }
-  offer.candidates = survey.candidates(now);
+  offer.candidates = survey.candidates(now_ns);
   if (next) offer.candidates.insert(offer.candidates.begin(), *next);
   if (offer.candidates.size() > nat::kCandidatesMax) offer.candidates.resize(nat::kCandidatesMax);
   return offer;

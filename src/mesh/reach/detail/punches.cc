@@ -77,7 +77,7 @@ bool Punches::set_up(const PeerId& peer, Series& series, bool initiator, nat::Pu
 void Punches::begin(const PeerId& peer, Series& series, const std::optional<nat::Endpoint>& next, std::int64_t now_ns) {
   series.begin_ns = kNever;
   if (series.tries == 0) series.first_ns = now_ns;
-  nat::PunchOffer offer = host_.offer(next);
+  nat::PunchOffer offer = host_.offer(next, now_ns);
   random_.fill(offer.session.span());
   offer.attempt = static_cast<std::uint8_t>(series.tries++);
   if (!set_up(peer, series, true, std::move(offer))) return;
@@ -91,7 +91,7 @@ void Punches::answer(const PeerId& peer, Series& series, const std::optional<nat
   const Bytes theirs = std::exchange(series.offer, {});
   const auto other = nat::decode_punch(theirs);
   if (!other) return;
-  nat::PunchOffer offer = host_.offer(next);
+  nat::PunchOffer offer = host_.offer(next, now_ns);
   offer.session = other->session;
   offer.attempt = other->attempt;
   if (other->attempt == 0) series.tries = 0;
@@ -196,7 +196,7 @@ void Punches::on_deadline(std::int64_t now_ns) {
     const PeerId peer = at->first;
     Series& series = at->second;
     if (series.begin_ns <= now_ns && !series.work && !series.measuring) {
-      if (!host_.may_begin(now_ns) || works() >= kWorksMax) {
+      if (!host_.may_begin() || works() >= kWorksMax) {
         series.begin_ns = now_ns + kWaitNs;
       } else if (host_.counts()) {
         series.begin_ns = kNever;

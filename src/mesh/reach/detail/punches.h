@@ -26,10 +26,10 @@ struct PunchHost {
   const Ports* ports = nullptr;
   std::function<std::optional<nat::ProbeKey>(const PeerId&)> key;  // of the connection with the peer
   // Our NAT and our places, of one attempt; `next` is where a counting NAT stands.
-  std::function<nat::PunchOffer(const std::optional<nat::Endpoint>& next)> offer;
-  std::function<bool()> counts;                        // a fresh measure is wanted before each offer
-  std::function<void(const PeerId&)> measure;          // answer with measured()
-  std::function<bool(std::int64_t now_ns)> may_begin;  // our NAT is known, or will not be
+  std::function<nat::PunchOffer(const std::optional<nat::Endpoint>& next, std::int64_t now_ns)> offer;
+  std::function<bool()> counts;                // a fresh measure is wanted before each offer
+  std::function<void(const PeerId&)> measure;  // answer with measured()
+  std::function<bool()> may_begin;             // our NAT is known, or will not be
 };
 
 class Punches {
