@@ -59,7 +59,7 @@ room(chain/ledger 3 USES codec crypto kv light)
 room(chain/reputation 3 USES codec crypto light ledger consensus)
 room(chain/stake 3 USES codec crypto light ledger reputation)
 room(chain/sync 3 USES codec crypto light consensus TEST_USES ledger)
-room(chain/replica 3 USES codec crypto kv journal light ledger consensus reputation stake sync links)
+room(chain/replica 3 USES codec crypto logging kv journal light ledger consensus reputation stake sync links)
 room(chain/backup 3 USES codec crypto kv archive light ledger TEST_USES replica)
 
 # 4 exchange: jobs, prices, work, receipts

@@ -137,6 +137,12 @@ std::int64_t Replica::wake_ns() const { return core_->wake(); }
 const Counters& Replica::counters() const { return core_->counters; }
 std::vector<Tip> Replica::cut() const { return core_->lanes->cut(); }
 
+std::size_t Execute::bytes() const {
+  std::size_t sum = 0;
+  for (const VertexFrame& v : vertices) sum += v.frame->size();
+  return sum;
+}
+
 Facts Replica::facts() const {
   const Core& c = *core_;
   const bool votes = !c.follows();

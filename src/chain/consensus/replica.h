@@ -62,6 +62,7 @@ struct Config {
   std::uint64_t checkpoint_every = 32;
   std::uint64_t slots_in_flight_max = 4;
   std::uint64_t slots_ahead_max = 16;     // handed to execution and not executed
+  std::size_t execution_bytes_max = 8u << 20;  // likewise; one slot may go beyond
   std::size_t lane_bytes_max = 8u << 20;  // of a lane's vertices that are not ordered
   std::int64_t linger_ms = 100;           // for attests of the epoch's last block beyond Q
   std::int64_t idle_attest_ms = 20;       // after the last executed slot
@@ -121,6 +122,8 @@ struct Execute {  // in slot order, each once; answer with executed()
   std::vector<VertexFrame> ignored{};   // why tips are not in the cut: stored too, as who comes later has to see it
   std::vector<Tip> cut;                 // after this slot
   bool epoch_end = false;               // the epoch's last slot
+
+  std::size_t bytes() const;  // of the vertices it orders
 };
 
 // What became of a slot.

@@ -10,7 +10,8 @@ namespace hanse::consensus {
 // ---- cuts ----------------------------------------------------------------------------------------------------------
 
 void Replica::Core::hand_over() {
-  while (!held && handed < done + config.slots_ahead_max && settled(handed + 1)) {
+  while (!held && handed < done + config.slots_ahead_max && execution_bytes < config.execution_bytes_max &&
+         settled(handed + 1)) {
     SlotState* s = slots.find(handed + 1);
     if (s == nullptr || !s->decided || !hand_over_one(handed + 1, *s)) return;
     s->handed = true;
@@ -74,6 +75,7 @@ bool Replica::Core::hand_over_one(Seq seq, SlotState& s) {
   }
   e.cut = lanes->cut();
   counters.vertices_ordered += e.vertices.size();
+  execution_bytes += e.bytes();
   in_execution.push_back(e);
   out.executes.push_back(std::move(e));
   forget();
@@ -101,6 +103,7 @@ void Replica::Core::executed_slot(const Reached& reached) {
     halt(text("found slot {} executed, expected {}", seq, done + 1));
     return;
   }
+  execution_bytes -= in_execution.front().bytes();
   in_execution.pop_front();
   done = seq;
   done_block = block;

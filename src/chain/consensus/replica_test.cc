@@ -95,6 +95,26 @@ TEST(Replica, tips_wait_while_the_leader_executes_what_came_before) {
   EXPECT_EQ(c.order(0), "a b c d ");
 }
 
+TEST(Replica, what_does_not_fit_into_execution_stays_in_its_lane) {
+  TestCluster c = TestCluster::equal_powers(4);
+  c.execution_bytes_max = 1'500;
+  c.crash(3);
+  c.restart(3);
+  c.nodes[3].execute = false;
+  std::string order;
+  for (char batch = 'a'; batch < 'e'; ++batch) {
+    const std::string text(1'000, batch);
+    ASSERT_TRUE(c.submit(0, text));
+    c.advance_ms(100);
+    order += text + " ";
+  }
+  EXPECT_EQ(c.order(0), order);
+  EXPECT_EQ(c.nodes[3].not_executed.size(), 2u);  // the second goes beyond, the third waits
+  c.execute_now(3);
+  c.run();
+  EXPECT_EQ(c.order(3), order);
+}
+
 TEST(Replica, a_silent_leader_is_replaced) {
   TestCluster c = TestCluster::equal_powers(4);
   c.crash(0);

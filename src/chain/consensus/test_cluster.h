@@ -39,7 +39,8 @@ class TestCluster {
     std::unique_ptr<Replica> replica;
     std::vector<Record> records;  // durable
     std::vector<Record> volatile_records;
-    std::vector<Execute> executed, not_executed;
+    std::vector<Execute> executed;
+    std::deque<Execute> not_executed;
     std::vector<Certificate> certificates;
     std::vector<Notice> notices;
     std::map<Seq, Execute> store;
@@ -70,6 +71,8 @@ class TestCluster {
     return TestCluster(std::move(bp));
   }
 
+  std::size_t execution_bytes_max = Config().execution_bytes_max;  // from the next boot on
+
   // Epochs: who sits in the set of each; those after the last listed keep it. Powers are equal from the second on.
   std::vector<std::vector<Index>> members;
   std::function<bool(std::uint64_t epoch, Seq seq)> due = [](std::uint64_t, Seq) { return false; };
@@ -98,6 +101,7 @@ class TestCluster {
       c.power = make(std::move(bp), power_.quorum());
     }
     c.base = node.base;
+    c.execution_bytes_max = execution_bytes_max;
     if (node.base > 0) c.base_block = node.roots.at(node.base);
     return c;
   }
@@ -225,10 +229,8 @@ class TestCluster {
   }
 
   void execute_now(Index i) {
-    Effects held;
-    held.executes.swap(nodes[i].not_executed);
     nodes[i].execute = true;
-    take(i, std::move(held));
+    take(i, {});
   }
 
   void inject(Index from, Index to, Type type, const Bytes& body) {
@@ -289,11 +291,10 @@ class TestCluster {
       const bool good = node.oracle->verify(s.replica, s.purpose, statement_message(s), s.signature);
       take(i, node.replica->checked(now(), c, good ? Signature::kGood : Signature::kBad));
     }
-    if (!node.execute) {
-      std::ranges::move(e.executes, std::back_inserter(node.not_executed));
-      e.executes.clear();
-    }
-    for (Execute& x : e.executes) {
+    std::ranges::move(e.executes, std::back_inserter(node.not_executed));
+    while (node.execute && !node.not_executed.empty()) {
+      Execute x = std::move(node.not_executed.front());
+      node.not_executed.pop_front();
       Bytes all;
       for (const VertexFrame& v : x.vertices) append(all, v.batch());
       node.root = crypto::blake3("hanse/test-block/1", {node.root.view(), x.digest.view(), all});

@@ -10,12 +10,6 @@
 namespace hanse::replica {
 namespace {
 
-std::size_t bytes_of(const consensus::Execute& slot) {
-  std::size_t bytes = 0;
-  for (const consensus::VertexFrame& v : slot.vertices) bytes += v.frame->size();
-  return bytes;
-}
-
 }  // namespace
 
 Applier::Applier(ledger::Ledger& ledger, Clock& clock, Options options, Callbacks callbacks)
@@ -43,7 +37,7 @@ void Applier::put(Work work) {
 }
 
 void Applier::execute(consensus::Execute slot, std::shared_ptr<const Seats> seats) {
-  backlog_bytes_ += bytes_of(slot);
+  backlog_bytes_ += slot.bytes();
   put(Slot{.execute = std::move(slot), .seats = std::move(seats), .queued_ns = clock_.mono_ns()});
 }
 
@@ -66,7 +60,7 @@ void Applier::loop() {
     Status done;
     if (Slot* slot = std::get_if<Slot>(&work)) {
       done = make(*slot, last);
-      backlog_bytes_ -= bytes_of(slot->execute);
+      backlog_bytes_ -= slot->execute.bytes();
     } else if (const auto* other = std::get_if<std::function<Status()>>(&work)) {
       done = (*other)();
     } else if (auto* certificate = std::get_if<consensus::Certificate>(&work)) {

@@ -5,6 +5,7 @@
 
 #include "base/core/check.h"
 #include "base/core/text.h"
+#include "base/logging/log.h"
 #include "chain/replica/detail/rep.h"
 
 namespace hanse::replica {
@@ -107,6 +108,7 @@ void Chain::Rep::halt(const Error& why) {
     if (halted || stopping) return;
     halted.emplace(Kind::kInternal, "ledger.halted", why.str());
   }
+  logging::log_error("this validator has halted", {{"reason", why.str()}});
   over = true;
   inbox->stop();
   wake_all();

@@ -80,7 +80,7 @@ struct NetworkOptions {
 struct ChainOptions {
   PoolLimits pool;
   ledger::Ledger::Options ledger;
-  std::uint32_t journal_segment_bytes = 16u << 20;  // of four; raised to what a vertex needs
+  std::uint32_t journal_segment_bytes = 16u << 20;  // of eight; raised to what a vertex needs
   std::size_t slot_txs_max = kSlotTxsMax;           // a rule of the network: other values are for tests
   bool check_determinism = false;                   // every block is executed twice and compared first
   std::int64_t timeout_ms = 500;                    // see consensus::Config

@@ -17,11 +17,11 @@ constexpr std::uint32_t kSegmentBytesMax = 64u << 20;
 constexpr std::uint32_t kSegmentGrain = 64u << 10;
 constexpr std::uint64_t kCheckpointsLooked = 64;
 
-// The lanes' unordered vertices must fit the journal once more while it is rewritten: four times what they hold.
+// The lanes' unordered vertices may fill an eighth of the journal: a segment.
 std::uint32_t segment_bytes_for(std::size_t validators, std::uint32_t wanted) {
   const std::size_t one = consensus::kVertexBytesMax + (64u << 10);
   const std::size_t lanes = validators * (kLaneBytesMin + consensus::kVertexBytesMax);
-  const std::size_t needed = std::max({one, validators > 1 ? 4 * lanes / kJournalSegments : 0, std::size_t{wanted}});
+  const std::size_t needed = std::max({one, validators > 1 ? lanes : 0, std::size_t{wanted}});
   return static_cast<std::uint32_t>(
       std::min<std::size_t>(kSegmentBytesMax, (needed + kSegmentGrain - 1) / kSegmentGrain * kSegmentGrain));
 }
@@ -162,7 +162,9 @@ Result<consensus::Config> Chain::Rep::config(const Seats& seats) const {
   const light::Params& params = ledger->genesis().params;
   TRY(auto power, consensus::Power::create(std::move(bp), params.quorum_bp, params.economic_bp));
   power.start_at(seats.epoch);
-  const std::size_t share = std::size_t{segment_bytes} * kJournalSegments / (4 * count);
+  // Needed of the journal, in segments of its eight: 1 for lanes, 1.5 for slots in execution (one goes beyond the
+  // half). It is written once more (2.5) when 3 are in use, of which the oldest may hold one needed record only.
+  const std::size_t share = std::size_t{segment_bytes} / count;
   consensus::Config out;
   out.epoch = seats.epoch;
   out.self = seats.self;
@@ -171,6 +173,7 @@ Result<consensus::Config> Chain::Rep::config(const Seats& seats) const {
   out.power = std::move(power);
   out.timeout_ms = timeout_ms;
   out.interval_ms = params.interval_ms;
+  out.execution_bytes_max = segment_bytes / 2;
   out.lane_bytes_max = std::clamp(share > consensus::kVertexBytesMax ? share - consensus::kVertexBytesMax : 0,
                                   kLaneBytesMin, kLaneBytesMax);
   return out;

@@ -81,7 +81,7 @@ TEST_F(RecorderTest, makes_durable_what_waits_when_it_stops) {
 TEST_F(RecorderTest, asks_for_compaction_when_it_fills_and_goes_on_after_release) {
   Recorder recorder(*journal, system_clock(), callbacks());
   std::uint64_t sent = 0;
-  for (int round = 0; round < 3; ++round) {
+  for (int round = 0; round < 5; ++round) {
     while (filling == round) {
       recorder.record(records(1, 8'000));
       ++sent;

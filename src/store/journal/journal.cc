@@ -32,16 +32,21 @@ struct Journal::Rep {
     return status;
   }
 
-  Status open_files() {
+  void size_files() {
+    for (auto& mirror : files) mirror.resize(meta.options.segments);
+  }
+
+  // Both mirrors of a segment, made in full when they are not there.
+  Status open_segment(std::uint32_t s) {
     for (int m = 0; m < 2; ++m) {
-      for (std::uint32_t s = 0; s < meta.options.segments; ++s) {
-        const std::string path = segment_path(dir, m, s);
-        TRY(const bool there, fs.exists(path));
-        TRY(auto file, fs.open(path, there ? OpenMode::kWrite : OpenMode::kCreate));
-        TRY_OK(prewrite(*file));
-        if (!there) TRY_OK(fs.sync_dir(dir));
-        files[static_cast<std::size_t>(m)].push_back(std::move(file));
-      }
+      auto& file = files[static_cast<std::size_t>(m)][s];
+      if (file) continue;
+      const std::string path = segment_path(dir, m, s);
+      TRY(const bool there, fs.exists(path));
+      TRY(auto opened, fs.open(path, there ? OpenMode::kWrite : OpenMode::kCreate));
+      TRY_OK(prewrite(*opened));
+      if (!there) TRY_OK(fs.sync_dir(dir));
+      file = std::move(opened);
     }
     return {};
   }
@@ -81,6 +86,7 @@ struct Journal::Rep {
     TRY_OK(flush());
     const SegmentHeader next{
         .index = tail.newest.index + 1, .oldest = tail.oldest, .first_seq = tail.next_seq, .prev_crc = tail.prev_crc};
+    TRY_OK(open_segment(slot(next.index)));
     TRY_OK(write_both(next.index, 0, encode_segment_header(next, meta.nonce)));
     tail.newest = next;
     tail.first_seqs.push_back(next.first_seq);
@@ -111,7 +117,8 @@ Result<std::unique_ptr<Journal>> Journal::create(Fs& fs, const std::string& dir,
   auto rep = std::make_unique<Rep>(fs, dir);
   rep->meta.options = options;
   random.fill(rep->meta.nonce.span());
-  TRY_OK(rep->open_files());
+  rep->size_files();
+  TRY_OK(rep->open_segment(0));
   rep->tail.first_seqs = {1};
   TRY_OK(rep->write_both(0, 0, encode_segment_header({}, rep->meta.nonce)));
   TRY_OK(fs.sync_dir(dir));
@@ -124,7 +131,8 @@ Result<std::unique_ptr<Journal>> Journal::open(Fs& fs, const std::string& dir) {
   TRY(Recovery recovery, recover(fs, dir, Repair::kYes, nullptr));
   auto rep = std::make_unique<Rep>(fs, dir, recovery.meta, std::move(recovery.tail), recovery.found);
   rep->durable_seq = rep->tail.next_seq - 1;
-  TRY_OK(rep->open_files());
+  rep->size_files();
+  TRY_OK(rep->open_segment(rep->slot(rep->tail.newest.index)));
   return std::unique_ptr<Journal>(new Journal(std::move(rep)));
 }
 

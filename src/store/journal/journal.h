@@ -2,10 +2,11 @@
 // silently: votes, transactions that were acknowledged. Not a database: RocksDB's own log opens without an error and
 // with half of its records after one flipped byte (consensus.md 5.6), which is why this exists.
 //
-// Layout (docs/internals/journal.md): two mirrors ("a", "b") of `segments` prewritten files of segment_bytes each, in
-// 4 KiB blocks that are never rewritten after a sync. Records are chained by CRC-32C keyed with the journal's secret
-// nonce, so that bytes inside a payload cannot pose as a record. Every record says up to which number everything was
-// durable when it was written; so recovery can tell a torn tail (never acknowledged: cut off) from damage:
+// Layout (docs/internals/journal.md): two mirrors ("a", "b") of up to `segments` prewritten files of segment_bytes,
+// made when they are first reached, in 4 KiB blocks that are never rewritten after a sync. Records are chained by
+// CRC-32C keyed with the journal's secret nonce, so that bytes inside a payload cannot pose as a record. Every record
+// says up to which number everything was durable when it was written; so recovery can tell a torn tail (never
+// acknowledged: cut off) from damage:
 //   bad in one mirror        repaired from the other
 //   bad in both, unsynced    torn tail, truncated
 //   bad in both, synced      journal.damaged: the owner must abstain from acting on memory it no longer has
@@ -55,7 +56,7 @@ using Visit = std::function<Status(const Record&)>;
 
 class Journal {
  public:
-  // Makes a new one in a folder that holds none (journal.exists). All space is written before it returns.
+  // Makes a new one in a folder that holds none (journal.exists).
   static Result<std::unique_ptr<Journal>> create(Fs& fs, const std::string& dir, Options options, Random& random);
   // Recovers an existing one (journal.missing when the folder holds none).
   static Result<std::unique_ptr<Journal>> open(Fs& fs, const std::string& dir);

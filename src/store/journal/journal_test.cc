@@ -133,10 +133,20 @@ TEST(Journal, refuses_everything_after_a_failed_sync) {
 }
 
 TEST(Journal, create_reports_a_full_disk_and_leaves_no_journal) {
-  MemFs fs(kSmall.segment_bytes * 6);  // six segment files fit, the meta files do not
+  MemFs fs(kSmall.segment_bytes * 2);  // the first segment's files fit, the meta files do not
   SeededRandom random(1);
   EXPECT_EQ(Journal::create(fs, "j", kSmall, random).error().id(), "core.fs_full");
   EXPECT_FALSE(*Journal::exists(fs, "j"));
+}
+
+TEST(Journal, a_disk_too_full_for_the_next_segment_ends_it_and_loses_nothing) {
+  MemFs fs(kSmall.segment_bytes * 3);
+  auto journal = must_create(fs);
+  for (std::uint8_t n = 0; n < 3; ++n) add(*journal, Bytes(kBlock + 100, n));
+  EXPECT_EQ(journal->append(1, Bytes(kBlock + 100, 3)).error().id(), "core.fs_full");
+  EXPECT_EQ(journal->append(1, Bytes(1, 3)).error().id(), "journal.failed");
+  journal.reset();
+  EXPECT_EQ((*Journal::open(fs, "j"))->last_seq(), 3u);
 }
 
 struct Damage : testing::Test {

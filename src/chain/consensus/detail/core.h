@@ -256,6 +256,7 @@ struct Replica::Core {
   Hash32 done_block;
   bool wants_block = false;
   std::deque<Execute> in_execution;
+  std::size_t execution_bytes = 0;  // of what is in it
   Seq attested = 0;               // newest slot we asked a signature for
   std::map<Seq, Hash32> signing;  // asked for, not answered
   std::int64_t idle_at_ns = kNever;

@@ -24,7 +24,7 @@
 namespace hanse::replica {
 
 constexpr std::size_t kBacklogBytesMax = 4u << 20;  // decided and not executed: no own batches above it
-constexpr std::uint32_t kJournalSegments = 4;
+constexpr std::uint32_t kJournalSegments = 8;
 constexpr std::string_view kRestoredMark = "restored";
 
 struct Chain::Rep {
