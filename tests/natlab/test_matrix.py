@@ -67,6 +67,7 @@ class Meetings(unittest.TestCase):
         if hopeless(*kinds):
             speed = a.ask("speed", peer=b.id, bytes=32 << 10, wait_ms=10_000)
             self.assertEqual(speed["bytes"], 32 << 10)
+            wait_for(lambda: a.path_to(b)["punch"], 5, f"{kinds}: both have said what they are behind")
             return "relay", a.path_to(b)["punch"], up_s, None
         try:
             path = a.ask("dial", peer=b.id, direct=True, wait_ms=int(within_s * 1000))

@@ -168,7 +168,6 @@ Status idle(const Network& network) {
   for (const auto& node : network.nodes) {
     TRY(const Process process, node_process(network, node));
     TRY(const Usage before, usage_of(process.pid));
-    const double start = now_ms();
     pause_ms(static_cast<int>(kSeconds * 1000));
     TRY(const Usage after, usage_of(process.pid));
     row(text("{} idle, resident memory", node.role), after.rss_mb, "MB", 60, "limit, MB");

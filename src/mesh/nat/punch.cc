@@ -67,6 +67,8 @@ Status PunchSession::offer(ByteView punch, std::int64_t now_ns, std::vector<Byte
     return fail(Kind::kConflict, "nat.punch_session",
                 text("found an offer of session {} attempt {}", other.session, other.attempt));
   plan_ = plan_of(options_.offer, other);
+  if (plan_ == PunchPlan::kManySockets) fresh_ = options_.offer.hard_sockets;
+  if (plan_of(other, options_.offer) == PunchPlan::kPredict) fresh_ = 1;
   other_ = std::move(other);
   if (!options_.initiator) control.push_back(encode(options_.offer));
   if (plan_ == PunchPlan::kRelay) {
@@ -129,9 +131,7 @@ void PunchSession::ask(ProbeType type, std::uint16_t socket, const Endpoint& to,
 }
 
 void PunchSession::burst(std::uint8_t ttl, Outbox& out) {
-  const std::uint16_t first = plan_ == PunchPlan::kManySockets ? 1 : 0;
-  const std::uint16_t last = plan_ == PunchPlan::kManySockets ? options_.offer.hard_sockets : 0;
-  for (std::uint16_t socket = first; socket <= last; ++socket)
+  for (std::uint16_t socket = fresh_ > 0 ? 1 : 0; socket <= fresh_; ++socket)
     for (const Endpoint& to : targets_) ask(ProbeType::kPing, socket, to, ttl, out);
 }
 

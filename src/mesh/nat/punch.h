@@ -5,15 +5,15 @@
 //   kProbe        from the node's own port to every candidate of the other: three probes of TTL 3, which open the own
 //                 NAT and die on the way, then probes at 0, 20, 60, 140, 300 and 620 ms
 //   kPredict      the same to the ports that a counting NAT will give next: p+d to p+8d. When both count, the k-th
-//   probe
-//                 of each side meets the k-th of the other
+//                 probe of each side meets the k-th of the other. Whose port is predicted probes from a fresh socket:
+//                 its own may have had a flow to the other before, which keeps its old port
 //   kManySockets  one probe of TTL 3 from each of 256 sockets to the other's address, and one more after 300 ms
 //   kGuess        one probe to a random port each millisecond, 2048 at most
 //   kRelay        neither side can know a port of the other: said at once, nothing is sent
 // The first authenticated pong wins; the side with the smaller tag nominates its pair and repeats that until answered.
 // An attempt lasts at most kAttemptNs; the owner may measure its mapping anew and try again, three times in 10 s.
 //
-// Sockets: 0 is the node's own, 1 to 256 are opened when plan() is kManySockets. Times are monotonic nanoseconds of the
+// Sockets: 0 is the node's own, 1 to fresh_sockets() are to be opened once both offers are known. Times are monotonic nanoseconds of the
 // caller. Probes that do not open under the key, or that no session sent, are never answered; of those that do, at most
 // kProbesMax are.
 // Threads: one at a time. Borrows random. Errors: nat.punch_format, nat.punch_session (conflict: of another session or
@@ -68,7 +68,7 @@ class PunchSession {
   PunchState state() const { return state_; }
   PunchPlan plan() const { return plan_; }
   bool initiator() const { return options_.initiator; }
-  std::uint16_t hard_sockets() const { return options_.offer.hard_sockets; }
+  std::uint16_t fresh_sockets() const { return fresh_; }  // probed from, in place of the node's own
   const std::optional<PunchPath>& path() const { return path_; }  // when kDone
   std::uint64_t probes() const { return probes_; }
 
@@ -95,6 +95,7 @@ class PunchSession {
   PathNonce path_nonce_;
   PunchState state_ = PunchState::kIdle;
   PunchPlan plan_ = PunchPlan::kRelay;
+  std::uint16_t fresh_ = 0;
   std::optional<PunchOffer> other_;
   std::int64_t offered_ns_ = 0, begin_ns_ = 0, end_ns_ = 0;
   std::vector<Endpoint> targets_;

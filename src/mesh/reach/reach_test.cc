@@ -392,6 +392,27 @@ TEST(Reach, finds_a_peer_that_takes_a_place_later) {
   EXPECT_TRUE(w.run(60'000, [&] { return a.reach->connected(late); }));
 }
 
+TEST(Reach, that_does_not_know_its_nat_yet_answers_an_offer_when_it_does) {
+  Pair w(11, nat::detail::kModerate, nat::detail::kOpen);
+  Host& late = w.add("late", {.kind = nat::detail::kCounting, .known = {World::known(*w.relay), World::known(*w.second)}});
+  ASSERT_TRUE(w.run(2000, [&] { return !late.reach->places().empty(); }));
+  ASSERT_TRUE(w.a->reach->want(late.reach->id(), {}, {late.reach->places()[0]}, w.net.now_ns));
+  ASSERT_TRUE(w.run(1000, [&] { return w.a->reach->connected(late.reach->id()); }));
+  ASSERT_FALSE(late.reach->nat()) << "it is still looking";
+  EXPECT_TRUE(w.run(5000, [&] { return World::direct(*w.a, late); }));
+  EXPECT_EQ(w.a->reach->counts().punch_failed, 0u);
+}
+
+// The counting NAT keeps the port of the first try for our own socket: what comes next is another.
+TEST(Reach, that_was_dialed_in_vain_from_behind_a_counting_nat_is_reached_all_the_same) {
+  for (const NatKind kind : {nat::detail::kModerate, nat::detail::kCounting}) {
+    Pair w(12, nat::detail::kCounting, kind);
+    ASSERT_TRUE(w.a->reach->want(w.b->reach->id(), {to_address(w.b->outside())}, {}, w.net.now_ns));
+    EXPECT_TRUE(w.run(5000, [&] { return World::direct(*w.a, *w.b) && World::direct(*w.b, *w.a); })) << kind;
+    EXPECT_EQ(w.a->reach->counts().punch_failed + w.b->reach->counts().punch_failed, 0u);
+  }
+}
+
 TEST(Coordinator, lets_two_meet_without_a_relay) {
   World w(14);
   Host& middle = w.add("middle", {.roles = kCoordinatorRole | kReflectorRole});

@@ -37,7 +37,7 @@ class ControlServer {
 struct Ask {
   std::string path;
   codec::Json request;
-  Progress progress;
+  Progress progress{};
   std::int64_t wait_ms = 30'000;
 };
 Result<codec::Json> ask(const Ask& ask);

@@ -32,21 +32,21 @@ constexpr std::int64_t kDrainMs = 10'000;  // of what we relay, when we stop
 
 struct MeshSettings {
   std::vector<std::string> bind;  // "0.0.0.0:12000"
-  NetworkId network;
-  FixedBytes<32> secret;  // of this key alone, the same at each start: peers hear at once that we began anew
+  NetworkId network{};
+  FixedBytes<32> secret{};  // of this key alone, the same at each start: peers hear at once that we began anew
   std::uint32_t roles = 0;
   std::vector<Known> known;
   bool reserve = true, punch = true;
   bool speed_test = false;
-  std::string api;             // Unix socket of this node's API; "" = none
+  std::string api{};             // Unix socket of this node's API; "" = none
   bool api_for_all = false;    // any peer may speak with it
-  std::set<PeerId> api_peers;  // or these
+  std::set<PeerId> api_peers{};  // or these
   bool standalone = false;     // healthy without a peer
   bool lan = true;             // say and hear who is on the local network; neither of these two for a loopback address
   bool port_mapping = true;    // ask the router to let our port in
-  relay::RelayLimits relay;
+  relay::RelayLimits relay{};
   bool gossip = true;
-  std::string folder;  // of what is kept over restarts; "": nothing
+  std::string folder{};  // of what is kept over restarts; "": nothing
 };
 
 struct Health {
@@ -129,8 +129,8 @@ class MeshNode {
   // Wants the peer from now on, and waits. peering.timeout says how far it came.
   struct Dial {
     PeerId peer;
-    std::vector<Address> addresses;
-    std::vector<PeerId> relays;
+    std::vector<Address> addresses{};
+    std::vector<PeerId> relays{};
     Until until = Until::kUp;
     std::int64_t wait_ms = 10'000;
   };

@@ -34,7 +34,7 @@ Status Reach::Core::open() {
                 .offer = [this](const auto& next, std::int64_t now_ns) { return punch_offer(next, now_ns); },
                 .counts = [this] { return counts(); },
                 .measure = [this](const PeerId& peer) { survey.measure(peer); },
-                .may_begin = [this] { return !survey.working(); }},
+                .ready = [this] { return !survey.working(); }},
       random);
   return {};
 }

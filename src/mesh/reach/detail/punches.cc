@@ -113,8 +113,15 @@ void Punches::offered(const PeerId& from, ByteView punch, std::int64_t now_ns) {
   }
   if (!series.work && works() >= kWorksMax) return;
   series.offer = to_bytes(punch);
-  if (!host_.counts()) return answer(from, series, std::nullopt, now_ns);
-  if (!std::exchange(series.measuring, true)) host_.measure(from);
+  consider(from, series, now_ns);
+}
+
+// The offer that waits: an answer that knows nothing of our NAT would spend the attempt.
+void Punches::consider(const PeerId& peer, Series& series, std::int64_t now_ns) {
+  series.answer_ns = host_.ready() ? kNever : now_ns + kWaitNs;
+  if (series.answer_ns != kNever) return;
+  if (!host_.counts()) return answer(peer, series, std::nullopt, now_ns);
+  if (!std::exchange(series.measuring, true)) host_.measure(peer);
 }
 
 void Punches::synced(const PeerId& from, ByteView sync, std::int64_t now_ns) {
@@ -195,8 +202,9 @@ void Punches::on_deadline(std::int64_t now_ns) {
   for (auto at = series_.begin(); at != series_.end();) {
     const PeerId peer = at->first;
     Series& series = at->second;
+    if (series.answer_ns <= now_ns) consider(peer, series, now_ns);
     if (series.begin_ns <= now_ns && !series.work && !series.measuring) {
-      if (!host_.may_begin() || works() >= kWorksMax) {
+      if (!host_.ready() || works() >= kWorksMax) {
         series.begin_ns = now_ns + kWaitNs;
       } else if (host_.counts()) {
         series.begin_ns = kNever;
@@ -208,8 +216,9 @@ void Punches::on_deadline(std::int64_t now_ns) {
     }
     if (series.work) {
       Work& work = *series.work;
-      if (work.session->plan() == nat::PunchPlan::kManySockets && work.ports.empty() && !work.told) {
-        while (work.ports.size() < work.session->hard_sockets()) {
+      if (work.wants_ports()) {
+        work.opened = true;
+        while (work.ports.size() < work.session->fresh_sockets()) {
           const auto port = host_.ports->open(true);
           if (!port) break;
           work.ports.push_back(*port);
@@ -225,7 +234,8 @@ void Punches::on_deadline(std::int64_t now_ns) {
         series.tries = 0;
       }
     }
-    const bool idle = !series.work && !series.measuring && series.begin_ns == kNever;
+    const bool idle =
+        !series.work && !series.measuring && series.begin_ns == kNever && series.answer_ns == kNever;
     at = idle ? series_.erase(at) : std::next(at);
   }
 }
@@ -234,12 +244,13 @@ std::int64_t Punches::next_ns() const {
   if (!closing_.empty()) return kNow;
   std::int64_t next = kNever;
   for (const auto& [peer, series] : series_) {
+    next = std::min(next, series.answer_ns);
     if (!series.work) {
       next = std::min(next, series.begin_ns);
       continue;
     }
     const Work& work = *series.work;
-    if (work.session->plan() == nat::PunchPlan::kManySockets && work.ports.empty() && !work.told) return kNow;
+    if (work.wants_ports()) return kNow;
     next = std::min(sooner(next, work.session->next_ns()), work.end_ns);
   }
   return next;

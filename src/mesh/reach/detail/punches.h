@@ -29,7 +29,7 @@ struct PunchHost {
   std::function<nat::PunchOffer(const std::optional<nat::Endpoint>& next, std::int64_t now_ns)> offer;
   std::function<bool()> counts;                // a fresh measure is wanted before each offer
   std::function<void(const PeerId&)> measure;  // answer with measured()
-  std::function<bool()> may_begin;             // our NAT is known, or will not be
+  std::function<bool()> ready;                 // our NAT is known, or will not be
 };
 
 class Punches {
@@ -64,7 +64,8 @@ class Punches {
   struct Work {
     std::unique_ptr<nat::PunchSession> session;
     std::vector<std::uint16_t> ports;  // of sockets 1, 2, ...
-    bool told = false, budgeted = false;
+    bool opened = false, told = false, budgeted = false;
+    bool wants_ports() const { return session->fresh_sockets() > 0 && !opened && !told; }
     std::int64_t end_ns = kNever;  // of answering
   };
   struct Series {
@@ -72,12 +73,14 @@ class Punches {
     std::int64_t first_ns = 0, rest_ns = kRestMinNs;
     int tries = 0;
     bool measuring = false;
-    Bytes offer;  // of the initiator, which waits for our measure
+    Bytes offer;                     // of the initiator, which waits until we know our NAT, and for our measure
+    std::int64_t answer_ns = kNever;  // when to look whether we know it
     std::optional<Work> work;
     std::string_view plan;
   };
   void begin(const PeerId& peer, Series& series, const std::optional<nat::Endpoint>& next, std::int64_t now_ns);
   void answer(const PeerId& peer, Series& series, const std::optional<nat::Endpoint>& next, std::int64_t now_ns);
+  void consider(const PeerId& peer, Series& series, std::int64_t now_ns);
   bool set_up(const PeerId& peer, Series& series, bool initiator, nat::PunchOffer offer);
   void say(const PeerId& to, const std::vector<Bytes>& control);
   void post(const Work& work, nat::Outbox& box);
