@@ -394,7 +394,8 @@ TEST(Reach, finds_a_peer_that_takes_a_place_later) {
 
 TEST(Reach, that_does_not_know_its_nat_yet_answers_an_offer_when_it_does) {
   Pair w(11, nat::detail::kModerate, nat::detail::kOpen);
-  Host& late = w.add("late", {.kind = nat::detail::kCounting, .known = {World::known(*w.relay), World::known(*w.second)}});
+  const std::vector<Known> boot{World::known(*w.relay), World::known(*w.second)};
+  Host& late = w.add("late", {.kind = nat::detail::kCounting, .known = boot});
   ASSERT_TRUE(w.run(2000, [&] { return !late.reach->places().empty(); }));
   ASSERT_TRUE(w.a->reach->want(late.reach->id(), {}, {late.reach->places()[0]}, w.net.now_ns));
   ASSERT_TRUE(w.run(1000, [&] { return w.a->reach->connected(late.reach->id()); }));
