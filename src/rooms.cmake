@@ -67,6 +67,7 @@ room(exchange/gxf 4 USES codec crypto)
 if(HANSE_TESTS)
   program(gxf_bad_jobs exchange/gxf/main_bad_jobs.cc ROOMS gxf light)
 endif()
+room(exchange/router 4 USES codec crypto BENCH_LIBS OpenSSL::Crypto)
 room(exchange/market 4 USES codec crypto gxf)
 room(exchange/auction 4 USES codec crypto gxf market ledger BENCH_LIBS GTest::gtest)
 room(exchange/runtime 4 USES codec crypto governor plugin exec gxf LIBS PkgConfig::SECCOMP
