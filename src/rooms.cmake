@@ -41,8 +41,9 @@ room(mesh/transport 2 USES crypto LIBS PkgConfig::NGTCP2 OpenSSL::SSL OpenSSL::C
      TEST_LIBS PkgConfig::NGTCP2 OpenSSL::SSL OpenSSL::Crypto TEST_SOURCES world_test.cc)
 room(mesh/peers 2 USES crypto transport)
 room(mesh/links 2 USES crypto logging transport peers)
+room(mesh/identity 2 USES codec crypto)
 room(mesh/relay 2 USES peers)
-room(mesh/reach 2 USES crypto transport peers relay nat)
+room(mesh/reach 2 USES crypto transport peers relay nat identity)
 room(mesh/gossip 2 USES codec crypto)
 room(mesh/discovery 2 USES codec crypto)
 room(mesh/lan 2 USES codec discovery)
@@ -96,14 +97,16 @@ room(node/api 6 USES codec crypto telemetry client LIBS hanse_proto_node Boost::
 room(node/roles 6 USES codec crypto logging telemetry exec blob ledger light reputation stake replica market auction gxf
      runtime client api)
 room(node/overlay 6 USES codec crypto transport peers relay nat reach discovery gossip)
-room(node/peering 6 USES codec crypto exec transport peers relay nat reach discovery lan portmap gossip overlay client)
+room(node/peering 6 USES codec crypto exec transport peers relay nat identity reach discovery lan portmap gossip overlay
+     client)
 if(HANSE_TESTS)
   set_tests_properties(peering PROPERTIES PROCESSORS 2)  # eight nodes that find each other, each with a thread
 endif()
 room(node/load 6 USES codec crypto ledger light reputation replica auction client TEST_NEEDS hanse-bench)
 program(hanse-bench node/load/main_bench.cc ROOMS load)
 room(node/daemon 6 USES codec crypto config logging telemetry exec kv blob ledger light replica market
-     gxf runtime flow client api roles transport peers relay nat reach discovery lan portmap gossip overlay peering
+     gxf runtime flow client api roles transport peers relay nat identity reach discovery lan portmap gossip overlay
+     peering
      TEST_USES ledger reputation TEST_NEEDS hansed hanse-worker hanse-backup kind_echo)
 program(hansed node/daemon/main_hansed.cc ROOMS daemon)
 
@@ -124,7 +127,7 @@ program(hanse-wire sim/wire/main_wire.cc ROOMS wire codec)
 # 8 cli
 room(cli/rescue 8 USES codec plugin)
 room(cli/inspect 8 USES codec plugin crypto journal light consensus ledger reputation stake client transport peers
-     relay nat reach discovery lan portmap gossip overlay peering)
+     relay nat identity reach discovery lan portmap gossip overlay peering)
 room(cli/verbs 8 USES codec plugin rescue crypto gxf market light ledger reputation stake runtime receipt client roles
      inspect world mesh
      LIBS CLI11::CLI11)

@@ -156,6 +156,40 @@ class Mesh(Lab):
         self.config("a", "127.0.0.1:0", [f"{key}@127.0.0.1:1"])
         self.assertEqual(run("hanse", "node", "run", "--config", self.path("a", "node.toml"), "--check").returncode, 0)
 
+    def test_an_agent_and_its_user_stand_behind_a_machine_and_decide_who_is_let_in(self):
+        ids = {name: self.key(name) for name in ("a", "b", "c")}
+        agent = self.ok("hanse", "agent", "create", "--out", self.path("agent.json"), "--unencrypted")
+        self.ok("hanse", "agent", "create", "--out", self.path("user.json"), "--unencrypted")
+        user = self.ok("hanse", "agent", "show", "--key", self.path("user.json"))
+        papers = self.path("a", "papers.cbor")
+        made = self.ok("hanse", "agent", "certify", "--agent", self.path("agent.json"), "--user",
+                       self.path("user.json"), "--machine", ids["a"], "--out", papers)
+        self.assertEqual((made["agent"], made["user"], made["machine"]), (agent["agent"], user["user"], ids["a"]))
+        shown = self.ok("hanse", "agent", "show", papers)
+        self.assertEqual((shown["agent"], shown["user"], shown["caps"]), (agent["agent"], user["user"], 1))
+        self.refused(4, "identity.machine", "hanse", "agent", "show", papers, "--machine", ids["b"])
+        self.refused(2, "identity.id", "hanse", "agent", "certify", "--agent", self.path("agent.json"),
+                     "--machine", agent["agent"], "--out", self.path("x"))
+        self.refused(2, "cli.number", "hanse", "agent", "certify", "--agent", self.path("agent.json"),
+                     "--machine", ids["a"], "--out", self.path("x"), "--days", 401)
+        self.refused(2, "cli.usage", "hanse", "agent", "show")
+
+        self.config("a", "127.0.0.1:0", papers="papers.cbor")
+        self.config("b", "127.0.0.1:0", admission="trusted", trust=[user["user"]])
+        self.config("c", "127.0.0.1:0")
+        for name in ("a", "b", "c"):
+            self.start(name)
+        where = {name: f"{ids[name]}@{self.nodes[name][1]['mesh'][0]}" for name in ids}
+        path = self.dial("b", where["a"])
+        self.assertEqual((path["agent"], path["user"]), (agent["agent"], user["user"]))
+        self.assertEqual(self.mesh("b", "peers")["paths"][0]["agent"], agent["agent"])
+        self.assertIn(agent["agent"], run("hanse", "mesh", "peers", "--socket", self.path("b", "mesh.sock")).stdout)
+        self.assertEqual(self.mesh("a", "id"),
+                         {"peer_id": ids["a"], "agent": agent["agent"], "user": user["user"]})
+        self.refused(4, "identity.not_trusted", "hanse", "mesh", "dial", where["c"], "--socket",
+                     self.path("b", "mesh.sock"))
+        self.assertEqual([p["peer"] for p in self.mesh("b", "peers")["paths"]], [ids["a"]])
+
     def test_a_validators_api_is_reached_through_the_mesh(self):
         net = self.up(providers=0)
         validator = self.path("net", "validator-0")

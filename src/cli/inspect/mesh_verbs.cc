@@ -82,21 +82,29 @@ std::string path_line(const Json& path) {
   std::string out = text("{}  {}  {:.1f} ms  {}", word(path, "peer"), where,
                          static_cast<double>(count(path, "rtt_us")) / 1000, is_true(path, "inbound") ? "in" : "out");
   if (const std::string plan = word(path, "punch"); !plan.empty()) out += text("  (punch: {})", plan);
+  if (const std::string agent = word(path, "agent"); !agent.empty()) out += text("\n  {}", agent);
+  if (const std::string user = word(path, "user"); !user.empty()) out += text(" of {}", user);
+  if (const std::string why = word(path, "papers_error"); !why.empty()) out += text("\n  its papers: {}", why);
   return out;
 }
 
 Result<Answer> id(const VerbArgs& args, plugin::Talk&) {
-  std::string id;
+  Json json = Json::object();
+  std::string id, who;
   if (args.has("key")) {
     TRY(const auto info, crypto::read_key_file(std::string(args.get("key"))));
     id = codec::encode_id(crypto::account_id(info.public_key).view());
   } else {
     TRY(const Json status, ask(args, request("status")));
     id = word(status, "peer_id");
+    for (const std::string_view of : {"agent", "user"})
+      if (const std::string found = word(status, of); !found.empty()) {
+        json.set(of, found);
+        who += "\n" + found;
+      }
   }
-  Json json = Json::object();
   json.set("peer_id", id);
-  return Answer{.json = std::move(json), .text = id};
+  return Answer{.json = std::move(json), .text = id + who};
 }
 
 Result<Answer> status(const VerbArgs& args, plugin::Talk&) {
@@ -286,7 +294,8 @@ std::vector<plugin::Verb> mesh_verbs() {
   out.push_back(
       {.name = "mesh id",
        .summary = "the id by which peers know a node",
-       .details = "Example:\n  hanse mesh id --key net/v0/key.json",
+       .details = "Of a running node also the agent and the user of its papers.\n"
+                  "Example:\n  hanse mesh id --key net/v0/key.json",
        .options = {socket_option(),
                    {.name = "--key", .value = "FILE", .help = "of this key file, no node needed", .fallback = {}}},
        .run = id});

@@ -58,6 +58,9 @@ std::vector<plugin::Verb> all_verbs() {
   verbs.push_back(inspect::wq_prove_verb(all_validators()));
   verbs.push_back(inspect::wq_verify_verb());
   for (plugin::Verb& verb : inspect::mesh_verbs()) verbs.push_back(std::move(verb));
+  for (plugin::Verb& verb :
+       inspect::agent_verbs({.make_key = keygen_verb(), .passphrase = passphrase_option(), .open = open_wallet}))
+    verbs.push_back(std::move(verb));
   for (plugin::Verb& verb : rescue::forwarded_backup_verbs()) verbs.push_back(std::move(verb));
   for (plugin::Verb& verb : sim::mesh_verbs()) verbs.push_back(std::move(verb));
   for (plugin::Verb& verb : sim::sim_verbs()) verbs.push_back(std::move(verb));

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "base/core/check.h"
 #include "mesh/gossip/detail/core.h"

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "mesh/gossip/detail/core.h"
 #include "mesh/gossip/mutant.h"

@@ -1,6 +1,7 @@
 #include <sys/prctl.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/core/text.h"
 #include "base/core/thread_name.h"

@@ -1,6 +1,7 @@
 #include "mesh/links/pieces.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/core/text.h"
 

@@ -1,6 +1,8 @@
 // Real endpoints on loopback, turned by one thread.
 #include "mesh/peers/peers.h"
 
+#include <utility>
+
 #include <gtest/gtest.h>
 
 #include "base/core/clock.h"

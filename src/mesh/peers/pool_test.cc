@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <functional>
+#include <utility>
 
 #include "base/core/text.h"
 

@@ -90,7 +90,9 @@ std::vector<LinkFacts> Reach::links() const {
       facts.bytes_out = stats->bytes_out;
     }
     facts.punch_plan = core_->punches->plan_with(peer);
-    out.push_back(facts);
+    if (const identity::Who* who = core_->gate->who(peer); who != nullptr) facts.who = *who;
+    facts.papers_error = core_->gate->papers_error(peer);
+    out.push_back(std::move(facts));
   }
   return out;
 }

@@ -14,7 +14,10 @@
 // borrow, and the random source. Sockets are opened and closed from on_deadline() alone.
 // Limits: those of Endpoint, Pool and Relay; kWantedMax wanted peers; the parts' own (circuits, attempts).
 // Errors of calls: those of Peers, reach.limit (exhausted: wanted peers). Events: those of Peers.
-// Refuses to: relay without the role, answer probes that no session of ours sealed.
+// Who a peer is (mesh/identity) is asked before anything else when ReachOptions::trust asks for it: until then, those
+// above do not hear of it. One that may not be here, at once or later, ends with kFailed, or kDown, and the reason.
+// Refuses to: relay without the role, answer probes that no session of ours sealed, dial a revoked machine
+// (identity.revoked).
 #pragma once
 
 #include <functional>
@@ -23,6 +26,8 @@
 #include <optional>
 #include <vector>
 
+#include "base/core/clock.h"
+#include "mesh/identity/trust.h"
 #include "mesh/nat/classify.h"
 #include "mesh/peers/peers.h"
 #include "mesh/relay/relay.h"
@@ -61,6 +66,9 @@ struct ReachOptions {
   std::vector<Known> known;  // wanted for ever; those with roles serve us
   bool reserve = true;       // let others reach us through relays
   bool punch = true;
+  identity::Trust trust;
+  identity::Papers papers;   // ours, shown to everybody; none when empty. They have to hold: errors of identity::verify
+  Clock* clock = nullptr;    // null: system_clock(); for the wall clock of papers alone
   Random* random = nullptr;  // null: system_random()
 };
 
@@ -72,13 +80,16 @@ struct LinkFacts {
   std::uint32_t roles = 0;
   std::int64_t rtt_ns = 0, up_ns = 0;
   std::uint64_t bytes_in = 0, bytes_out = 0;
-  std::string_view punch_plan;  // of the last attempt, "" before one
+  std::string_view punch_plan = {};       // of the last attempt, "" before one
+  std::optional<identity::Who> who = {};  // of papers that were proved
+  std::string papers_error = {};          // why they were not; "" when it has none
 };
 
 struct ReachCounts {
   std::uint64_t punched = 0, punch_failed = 0;
   std::uint64_t to_direct = 0, to_relay = 0;  // moves of connections
   std::uint64_t silences = 0;
+  std::uint64_t refused = 0;  // peers that may not be here
 };
 
 class Reach final : public transport::Machine {

@@ -43,6 +43,8 @@ class World {
     std::vector<Known> known = {};
     bool punch = true;
     relay::RelayLimits relay = {.bytes_per_second = 64u << 20};
+    identity::Trust trust = {};
+    identity::Papers papers = {};
   };
   Host& add(std::string name, What what) {
     const auto n = static_cast<std::uint8_t>(hosts.size() + 1);
@@ -62,6 +64,9 @@ class World {
     o.known = std::move(what.known);
     o.punch = what.punch;
     o.relay = what.relay;
+    o.trust = std::move(what.trust);
+    o.papers = std::move(what.papers);
+    o.clock = &wall;
     o.random = h.random.get();
     auto made = Reach::create(std::move(o));
     EXPECT_TRUE(made) << made.error().str();
@@ -166,6 +171,7 @@ class World {
   }
 
   std::uint64_t seed_;
+  ManualClock wall{1'790'000'000'000};
   std::uint32_t moves_ = 0;
   std::vector<std::unique_ptr<SimulatedNat>> old_nats_;
   SimulatedNet net;
@@ -520,6 +526,103 @@ TEST(Reach, wants_so_many_peers_and_one_more_is_refused) {
   store_be(peer.data.data(), std::uint32_t{0xffffffff});
   EXPECT_EQ(a.reach->want(peer, {}, {}, w.net.now_ns).error().id(), "reach.limit");
   w.run(70'000);
+}
+
+// ---- who may be here -----------------------------------------------------------------------------------------------
+
+identity::AgentId agent_of(std::uint8_t n) { return identity::agent_id(crypto::test_key(n).public_key()); }
+PeerId machine_of(std::uint8_t n) { return crypto::account_id(crypto::test_key(n).public_key()); }
+identity::Papers papers_of(std::uint8_t machine, std::uint8_t agent) {
+  const identity::AgentCert cert{.subject = machine_of(machine),
+                                 .not_before_ms = 1'789'000'000'000,
+                                 .not_after_ms = 1'791'000'000'000,
+                                 .caps = identity::kConnectCap};
+  return {.agent = *identity::sign_cert(cert, crypto::test_key(agent)), .user = {}};
+}
+std::string end_of(const Host& h, const PeerId& peer) {
+  for (const PeerEvent& e : h.events)
+    if (e.peer == peer && e.error) return std::string(e.error->id());
+  return "";
+}
+bool knows_of(const Host& h, const PeerId& peer) {
+  return std::ranges::any_of(h.events,
+                             [&](const PeerEvent& e) { return e.peer == peer && e.type == PeerEvent::Type::kUp; });
+}
+
+TEST(Admission, shows_the_agent_of_a_peer_on_both_sides) {
+  World w(1);
+  Host& a = w.add("a", {.papers = papers_of(1, 21)});
+  Host& b = w.add("b", {.known = {World::known(a)}, .papers = papers_of(2, 22)});
+  ASSERT_TRUE(w.run(5000, [&] {
+    const auto at_a = World::link(a, b), at_b = World::link(b, a);
+    return at_a && at_a->who && at_b && at_b->who;
+  }));
+  EXPECT_EQ(World::link(a, b)->who->agent, agent_of(22));
+  EXPECT_EQ(World::link(b, a)->who->agent, agent_of(21));
+}
+
+TEST(Admission, by_trust_lets_in_trusted_agents_alone_and_takes_nothing_of_others) {
+  identity::Trust trust;
+  trust.admission = identity::Admission::kTrusted;
+  ASSERT_TRUE(trust.trust(identity::id_text(agent_of(22))));
+  World w(2);
+  Host& a = w.add("a", {.roles = kAllRoles, .trust = trust});
+  Host& good = w.add("good", {.known = {World::known(a)}, .papers = papers_of(2, 22)});
+  Host& other = w.add("other", {.known = {World::known(a)}, .papers = papers_of(3, 23)});
+  Host& bare = w.add("bare", {.known = {World::known(a)}});
+  // What a stranger says as soon as it is up goes with its first packets.
+  ASSERT_TRUE(w.run(5000, [&] {
+    for (Host* h : {&good, &other, &bare})
+      if (h->reach->connected(a.reach->id())) (void)w.say(*h, a, h->name);
+    return !a.heard.empty() && !end_of(a, other.reach->id()).empty() && !end_of(a, bare.reach->id()).empty();
+  }));
+  EXPECT_EQ(end_of(a, other.reach->id()), "identity.not_trusted");
+  EXPECT_EQ(end_of(a, bare.reach->id()), "identity.not_trusted");
+  EXPECT_TRUE(knows_of(a, good.reach->id()));
+  EXPECT_FALSE(knows_of(a, other.reach->id()) || knows_of(a, bare.reach->id()));
+  for (const Bytes& words : a.heard) EXPECT_EQ(as_text(words), "good");
+  EXPECT_GE(a.reach->counts().refused, 2u);
+  EXPECT_TRUE(a.reach->connected(good.reach->id()));
+}
+
+TEST(Admission, of_a_revoked_machine_is_refused_in_the_handshake_and_it_is_never_dialed) {
+  identity::Trust trust;
+  ASSERT_TRUE(trust.revoke(identity::id_text(machine_of(2))));
+  World w(3);
+  Host& a = w.add("a", {.trust = trust});
+  Host& b = w.add("b", {.known = {World::known(a)}});
+  w.run(3000);
+  EXPECT_FALSE(a.reach->connected(b.reach->id()));
+  EXPECT_TRUE(a.events.empty()) << "nothing of it passes the handshake";
+  const auto dialed = a.reach->want(b.reach->id(), {to_address(b.outside())}, {}, w.net.now_ns);
+  ASSERT_FALSE(dialed);
+  EXPECT_EQ(dialed.error().id(), "identity.revoked");
+}
+
+TEST(Admission, of_a_revoked_or_pinned_agent_ends_before_anything_is_told) {
+  for (const bool pinned : {false, true}) {
+    identity::Trust trust;
+    if (pinned) {
+      ASSERT_TRUE(trust.trust(identity::id_text(agent_of(22)) + "@" + identity::id_text(machine_of(9))));
+    } else {
+      ASSERT_TRUE(trust.revoke(identity::id_text(agent_of(22))));
+    }
+    World w(4);
+    Host& a = w.add("a", {.trust = trust});
+    Host& b = w.add("b", {.known = {World::known(a)}, .papers = papers_of(2, 22)});
+    Host& c = w.add("c", {.known = {World::known(a)}});
+    ASSERT_TRUE(w.run(5000, [&] { return !end_of(a, b.reach->id()).empty() && a.reach->connected(c.reach->id()); }));
+    EXPECT_EQ(end_of(a, b.reach->id()), pinned ? "identity.pinned" : "identity.revoked");
+    EXPECT_FALSE(knows_of(a, b.reach->id()));
+  }
+}
+
+TEST(Admission, with_papers_that_do_not_hold_for_this_machine_is_no_start) {
+  ReachOptions o;
+  o.endpoint.network.data[0] = 7;
+  o.endpoint.key = &crypto::test_key(1);
+  o.papers = papers_of(2, 22);
+  EXPECT_EQ(Reach::create(std::move(o)).error().id(), "identity.machine");
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include "base/codec/hex.h"
 #include "base/codec/json.h"
+#include "base/core/fs.h"
 #include "base/core/text.h"
 #include "base/telemetry/metrics.h"
 #include "node/api/http_server.h"
@@ -19,6 +20,10 @@ class Role final : public MeshRole {
   ~Role() override { stop(); }
 
   Status begin(MeshRoleSettings settings, const crypto::SecretKey& key) {
+    if (!settings.papers.empty()) {
+      TRY(const Bytes bytes, read_file(real_fs(), settings.papers, identity::kPapersBytesMax));
+      TRY(settings.node.papers, with_context(identity::decode_papers(bytes), text("read {}", settings.papers)));
+    }
     TRY(node_, peering::MeshNode::start(std::move(settings.node), key));
     TRY(control_, peering::ControlServer::start(settings.socket, peering::mesh_handler(*node_)));
     if (settings.health.empty()) return {};

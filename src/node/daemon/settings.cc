@@ -204,6 +204,17 @@ Result<std::optional<replica::NetworkOptions>> validator_network(const Consensus
   return out;
 }
 
+Status read_trust(const Config& c, const std::string& base, MeshRoleSettings& out) {
+  out.papers = from_base(c.text("mesh.papers"), base);
+  identity::Trust& trust = out.node.trust;
+  if (c.text("mesh.admission") == "trusted") trust.admission = identity::Admission::kTrusted;
+  for (const std::string& one : c.list("mesh.trust"))
+    if (const auto good = trust.trust(one); !good) return c.refuse("mesh.trust", good.error().message());
+  for (const std::string& one : c.list("mesh.revoked"))
+    if (const auto good = trust.revoke(one); !good) return c.refuse("mesh.revoked", good.error().message());
+  return {};
+}
+
 // Wildcards too: the mesh is for other machines.
 Status read_mesh(const Config& c, const std::string& base, MeshRoleSettings& out) {
   for (std::string_view left = c.text("mesh.bind_address"); !left.empty();) {
@@ -254,6 +265,7 @@ Status read_mesh(const Config& c, const std::string& base, MeshRoleSettings& out
   out.node.gossip = c.flag("mesh.gossip");
   out.node.speed_test = c.flag("mesh.speed_test");
   out.node.standalone = c.flag("mesh.standalone");
+  TRY_OK(read_trust(c, base, out));
   out.node.relay.reservations = c.number("mesh.relay_reservations");
   out.node.relay.circuits = c.number("mesh.relay_circuits");
   out.node.relay.circuits_per_peer = c.number("mesh.relay_circuits_per_peer");

@@ -65,6 +65,7 @@ struct MeshRoleSettings {
   peering::MeshSettings node;  // network: all zero means that of the genesis file
   std::string socket;          // for `hanse mesh`
   std::string health;          // "" = none
+  std::string papers;          // file; "" = none
 };
 
 struct Settings {

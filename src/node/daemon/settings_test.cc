@@ -4,6 +4,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "base/codec/hex.h"
 #include "base/core/text.h"
 
 #include <gtest/gtest.h>
@@ -33,6 +34,21 @@ TEST(Settings, read_regions_and_precisions_by_name) {
   EXPECT_EQ(s->offer.offer.region, 10);
   EXPECT_EQ(s->offer.offer.precisions, 0b1'0010);
   EXPECT_EQ(settings({"provider.region=63"})->offer.offer.region, 63);
+}
+
+TEST(Settings, read_whom_the_mesh_trusts) {
+  const std::string id = codec::encode_id(Hash32{}.view()), pair = "agent:" + id + "@" + id;
+  const auto s = settings({"mesh.admission=trusted", "mesh.trust=" + pair + ",user:" + id, "mesh.papers=p.cbor"});
+  ASSERT_TRUE(s) << s.error().str();
+  EXPECT_EQ(s->mesh_role.papers, "/srv/net/p.cbor");
+  const identity::Trust& trust = s->mesh_role.node.trust;
+  EXPECT_EQ(trust.judge({}, {}).error().id(), "identity.not_trusted");
+  EXPECT_TRUE(trust.judge({}, identity::Who{.agent = {}, .user = {}, .caps = identity::kConnectCap}));
+  EXPECT_TRUE(settings({"mesh.revoked=" + id})->mesh_role.node.trust.revoked({}));
+  EXPECT_FALSE(settings({})->mesh_role.node.trust.asks());
+  for (const std::string& bad : {std::string("mesh.admission=closed"), "mesh.trust=agent:" + id.substr(1),
+                                 "mesh.revoked=" + pair, std::string("mesh.revoked=me")})
+    EXPECT_EQ(settings({bad}).error().id(), "config.bad_value") << bad;
 }
 
 TEST(Settings, refuse_what_a_single_key_cannot_tell) {

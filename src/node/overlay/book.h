@@ -14,6 +14,7 @@
 #include <functional>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "mesh/discovery/peer_cache.h"
 #include "mesh/peers/token_bucket.h"

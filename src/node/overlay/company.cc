@@ -1,5 +1,7 @@
 #include "node/overlay/company.h"
 
+#include <utility>
+
 namespace hanse::overlay {
 namespace {
 

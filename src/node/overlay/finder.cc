@@ -1,6 +1,7 @@
 #include "node/overlay/finder.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace hanse::overlay {
 namespace {

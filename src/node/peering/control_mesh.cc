@@ -52,6 +52,12 @@ Json ids(const std::vector<PeerId>& all) {
   return out;
 }
 
+void set_who(Json& out, const identity::Who& who) {
+  out.set("agent", identity::id_text(who.agent));
+  if (who.user) out.set("user", identity::id_text(*who.user));
+  out.set("caps", who.caps).set("papers_end_ms", who.not_after_ms);
+}
+
 Json path_json(const PathFacts& f) {
   Json out = Json::object();
   out.set("peer", id_text(f.peer)).set("path", f.direct ? "direct" : "relay");
@@ -59,6 +65,8 @@ Json path_json(const PathFacts& f) {
   if (f.relay) out.set("relay", id_text(*f.relay));
   out.set("inbound", f.inbound).set("rtt_us", f.rtt_us).set("up_ms", f.up_ms);
   out.set("bytes_in", f.bytes_in).set("bytes_out", f.bytes_out).set("punch", f.punch_plan);
+  if (f.who) set_who(out, *f.who);
+  if (!f.papers_error.empty()) out.set("papers_error", f.papers_error);
   return out;
 }
 
@@ -76,6 +84,8 @@ Result<Json> status(MeshNode& node) {
   out.set("neighbours", std::uint64_t{h.neighbours}).set("port_mapping", h.mapping);
   out.set("punched", h.counts.punched).set("punch_failed", h.counts.punch_failed);
   out.set("to_direct", h.counts.to_direct).set("to_relay", h.counts.to_relay).set("silences", h.counts.silences);
+  out.set("refused", h.counts.refused);
+  if (h.who) set_who(out, *h.who);
   out.set("table", std::uint64_t{h.finder.table}).set("records", std::uint64_t{h.finder.stored});
   out.set("datagrams_in", h.sockets.datagrams_in).set("datagrams_out", h.sockets.datagrams_out);
   return out;

@@ -9,6 +9,7 @@
 #include <future>
 #include <map>
 #include <thread>
+#include <utility>
 
 #include "base/core/fd.h"
 #include "base/core/text.h"

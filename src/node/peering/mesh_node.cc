@@ -19,6 +19,7 @@ constexpr std::int64_t kNsPerMs = 1'000'000;
 constexpr std::uint64_t kInfoProtocol = 0x05;
 constexpr std::uint8_t kAskInfo = 1, kInfo = 2;
 constexpr std::size_t kInfoPeersMax = 512;
+constexpr std::size_t kRefusalsMax = 64;  // remembered for who dials
 constexpr std::int64_t kAskAgainNs = 300 * kNsPerMs;
 constexpr std::int64_t kPumpNs = 20 * kNsPerMs;
 constexpr std::int64_t kCallMs = 10'000;  // the mesh's thread answers within, or hangs
@@ -41,7 +42,9 @@ PathFacts facts_of(const reach::LinkFacts& link, std::int64_t now_ns) {
                 .bytes_in = link.bytes_in,
                 .bytes_out = link.bytes_out,
                 .roles = link.roles,
-                .punch_plan = std::string(link.punch_plan)};
+                .punch_plan = std::string(link.punch_plan),
+                .who = link.who,
+                .papers_error = link.papers_error};
   if (out.direct) out.address = transport::address_text(link.path.remote);
   return out;
 }
@@ -76,8 +79,15 @@ class MeshNode::Core final : public transport::Machine {
     o.roles = settings.roles;
     o.relay = settings.relay;
     o.known = settings.known;
-    std::erase_if(o.known, [&](const Known& k) { return k.peer == crypto::account_id(key.public_key()); });
+    const PeerId self = crypto::account_id(key.public_key());
+    std::erase_if(o.known, [&](const Known& k) { return k.peer == self || settings.trust.revoked(k.peer); });
     settings.known = o.known;
+    for (const Known& k : o.known) TRY_OK(settings.trust.trust(k.peer));
+    o.trust = settings.trust;
+    o.papers = settings.papers;
+    if (!o.papers.agent.empty()) {
+      TRY(own, identity::verify(o.papers, {.by = self, .now_ms = system_clock().wall_ms()}));
+    }
     o.reserve = settings.reserve;
     o.punch = settings.punch;
     TRY(reach, reach::Reach::create(std::move(o)));
@@ -157,6 +167,7 @@ class MeshNode::Core final : public transport::Machine {
     while (reach->next_event(event)) {
       speeds->handle(event, now_ns);
       if (event.type == reach::PeerEvent::Type::kDown) forwards->down(event.peer);
+      note_refusal(event);
       if (!stopped.load()) overlay->handle(event, now_ns);  // else it would dial who was just left
       if (event.type != reach::PeerEvent::Type::kFrame) continue;
       if (event.protocol == kInfoProtocol) on_info(event, now_ns);
@@ -172,6 +183,12 @@ class MeshNode::Core final : public transport::Machine {
       wait.end.set_value();
       return true;
     });
+  }
+
+  void note_refusal(const reach::PeerEvent& event) {
+    if (!event.error || !event.error->id().starts_with("identity.")) return;
+    if (refusals.size() >= kRefusalsMax) refusals.erase(refusals.begin());
+    refusals.insert_or_assign(event.peer, event.error->clone());
   }
 
   // From the forwards' thread.
@@ -313,6 +330,8 @@ class MeshNode::Core final : public transport::Machine {
   std::vector<std::weak_ptr<Inbox>> inboxes;
   std::map<PeerId, std::vector<PeerId>> answers;  // to the last question
   std::vector<Wait> waits;
+  std::optional<identity::Who> own;  // of our papers
+  std::map<PeerId, Error> refusals;  // of peers that may not be here
   std::int64_t looked_ns = 0, begun_ns = 0, asked_ns = 0;
   std::optional<Surroundings> surroundings;
   std::atomic<bool> stopped{false};
@@ -366,7 +385,8 @@ Result<Health> MeshNode::health() {
                .uptime_s = (now_ns - c->begun_ns) / 1'000'000'000,
                .counts = c->reach->counts(),
                .finder = c->overlay->finder(),
-               .sockets = c->sockets->stats()};
+               .sockets = c->sockets->stats(),
+               .who = c->own};
     out.mapping = c->surroundings ? c->surroundings->mapping() : "off";
     out.neighbours = c->surroundings ? c->surroundings->neighbours() : 0;
     out.healthy = out.peers > 0 || c->settings.standalone;
@@ -409,15 +429,19 @@ Result<PeerFacts> MeshNode::knows(const PeerId& peer) {
 
 Result<PathFacts> MeshNode::dial(const Dial& dial) {
   std::optional<PathFacts> facts;
+  std::optional<Error> refused;
   TRY_OK(core_->wait(
       [&, c = core_.get()](std::int64_t now_ns) {
+        c->refusals.erase(dial.peer);
         return c->overlay->want(dial.peer, {.addresses = dial.addresses, .relays = dial.relays}, now_ns);
       },
       [&, c = core_.get()](std::int64_t now_ns) {
         facts = c->facts(dial.peer, now_ns);
-        return facts && (dial.until == Until::kUp || facts->direct);
+        if (const auto why = c->refusals.find(dial.peer); why != c->refusals.end()) refused = why->second.clone();
+        return refused || (facts && (dial.until == Until::kUp || facts->direct));
       },
       dial.wait_ms));
+  if (refused) return std::unexpected(std::move(*refused));
   if (facts && (dial.until == Until::kUp || facts->direct)) return std::move(*facts);
   const std::string peer = codec::encode_id(dial.peer.view());
   return fail(Kind::kTimeout, "peering.timeout",

@@ -8,7 +8,8 @@
 // Borrows the key. Limits: kSpeedsMax speed tests that arrive at once, kWaitsMax calls that wait.
 // Errors of start: peering.network (invalid), those of Sockets and Reach. Of calls: peering.stopped (unavailable),
 // peering.limit (exhausted), peering.timeout (timeout), peering.refused (denied: the peer takes no speed test),
-// peering.damaged (corrupt: other bytes arrived), peering.not_connected (unavailable), those of Reach.
+// peering.damaged (corrupt: other bytes arrived), peering.not_connected (unavailable), those of Reach; dial
+// answers with the reason when the peer is reached but may not be here (mesh/identity).
 #pragma once
 
 #include <atomic>
@@ -39,14 +40,16 @@ struct MeshSettings {
   bool reserve = true, punch = true;
   bool speed_test = false;
   std::string api{};             // Unix socket of this node's API; "" = none
-  bool api_for_all = false;    // any peer may speak with it
+  bool api_for_all = false;      // any peer may speak with it
   std::set<PeerId> api_peers{};  // or these
-  bool standalone = false;     // healthy without a peer
-  bool lan = true;             // say and hear who is on the local network; neither of these two for a loopback address
-  bool port_mapping = true;    // ask the router to let our port in
+  bool standalone = false;       // healthy without a peer
+  bool lan = true;           // say and hear who is on the local network; neither of these two for a loopback address
+  bool port_mapping = true;  // ask the router to let our port in
   relay::RelayLimits relay{};
   bool gossip = true;
-  std::string folder{};  // of what is kept over restarts; "": nothing
+  std::string folder{};       // of what is kept over restarts; "": nothing
+  identity::Trust trust{};    // known peers are trusted as machines
+  identity::Papers papers{};  // ours; none when empty
 };
 
 struct Health {
@@ -62,6 +65,7 @@ struct Health {
   reach::ReachCounts counts;
   overlay::FinderCounts finder;
   transport::SocketStats sockets;
+  std::optional<identity::Who> who;  // of our own papers
 };
 
 struct PathFacts {
@@ -73,6 +77,8 @@ struct PathFacts {
   std::uint64_t bytes_in = 0, bytes_out = 0;
   std::uint32_t roles = 0;
   std::string punch_plan;
+  std::optional<identity::Who> who;  // of papers that were proved
+  std::string papers_error;          // why they were not
 };
 
 struct NatFacts {

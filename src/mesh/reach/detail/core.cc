@@ -17,7 +17,20 @@ Status Reach::Core::open() {
   e.protocols.push_back({.id = relay::kCarryProtocol,
                          .frame_bytes_max = relay::kCarryHead + relay::kCarriedMax,
                          .priority = transport::Priority::kControl});
+  e.protocols.push_back(
+      {.id = kPapersProtocol, .frame_bytes_max = identity::kPapersBytesMax, .priority = transport::Priority::kControl});
   e.hello.roles = options.roles;
+  Clock& clock = options.clock != nullptr ? *options.clock : system_clock();
+  if (!options.papers.agent.empty() && e.key != nullptr) {
+    TRY_OK(
+        identity::verify(options.papers, {.by = crypto::account_id(e.key->public_key()), .now_ms = clock.wall_ms()}));
+    papers = std::make_shared<const Bytes>(identity::encode(options.papers));
+    e.hello.caps |= kPapersCap;
+  }
+  gate.emplace(options.trust, papers != nullptr, clock);
+  e.admit = [this, given = std::move(e.admit)](const PeerId& peer) {
+    return !options.trust.revoked(peer) && (!given || given(peer));
+  };
   if (e.random == nullptr) e.random = options.random;
   TRY(endpoint, transport::Endpoint::create(std::move(e)));
   peers.emplace(*endpoint, peers::PeersOptions{.limits = options.pool,
@@ -41,6 +54,7 @@ Status Reach::Core::open() {
 
 Status Reach::Core::want(const PeerId& peer, std::vector<Address> addresses, std::vector<PeerId> relays,
                          std::int64_t now_ns) {
+  if (options.trust.revoked(peer)) return options.trust.judge(peer, {});
   if (!wanted.contains(peer) && wanted.size() >= kWantedMax)
     return fail(Kind::kExhausted, "reach.limit", text("found {} wanted peers, expected fewer", wanted.size()));
   if (const auto hinted = hints.find(peer); hinted != hints.end())
@@ -81,6 +95,7 @@ std::vector<Address> Reach::Core::with_circuits(const PeerId& peer, std::vector<
 }
 
 Result<ConnectionId> Reach::Core::dial(const Address& remote, const PeerId& peer, std::int64_t now_ns) {
+  if (options.trust.revoked(peer)) TRY_OK(options.trust.judge(peer, {}));
   if (remote.is_carried()) {
     if (circuits.find(remote) == nullptr) return fail(Kind::kUnavailable, "transport.no_path", "the circuit is closed");
     return endpoint->dial({.local = {}, .remote = remote}, peer, now_ns);
@@ -97,6 +112,7 @@ void Reach::Core::on_deadline(std::int64_t now_ns) {
   survey.on_deadline(now_ns);
   punches->on_deadline(now_ns);
   meetings.on_deadline(now_ns);
+  gate->on_deadline(now_ns);
   for (const PeerId& peer : circuits.on_deadline(now_ns)) meet(peer, now_ns);
   if (carrier) {
     relay::Letters letters;
@@ -117,7 +133,7 @@ void Reach::Core::on_deadline(std::int64_t now_ns) {
 
 std::int64_t Reach::Core::next_deadline_ns() const {
   std::int64_t next = std::min({endpoint->next_deadline_ns(), peers->next_deadline_ns(), survey.next_ns(),
-                                punches->next_ns(), circuits.next_ns(), meetings.next_ns()});
+                                punches->next_ns(), circuits.next_ns(), meetings.next_ns(), gate->next_ns()});
   if (carrier) next = std::min(next, carrier->next_ns());
   for (const auto& [peer, w] : wanted)
     if (!links.contains(peer)) next = std::min(next, w.ask_ns);

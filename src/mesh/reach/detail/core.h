@@ -7,6 +7,7 @@
 
 #include "mesh/nat/reflector.h"
 #include "mesh/reach/detail/circuits.h"
+#include "mesh/reach/detail/gate.h"
 #include "mesh/reach/detail/meetings.h"
 #include "mesh/reach/detail/punches.h"
 #include "mesh/reach/detail/survey.h"
@@ -74,6 +75,7 @@ class Reach::Core {
 
   // what happens (core_events.cc)
   void deliver(std::int64_t now_ns);
+  bool settle_gate(std::int64_t now_ns);
   void post(const relay::Letters& letters);
   void post_all();
   void on_event(PeerEvent event, std::int64_t now_ns);
@@ -120,6 +122,8 @@ class Reach::Core {
   Ports ports;
   std::unique_ptr<transport::Endpoint> endpoint;
   std::optional<peers::Peers> peers;
+  std::optional<Gate> gate;
+  std::shared_ptr<const Bytes> papers;  // null: none
   std::optional<relay::Relay> carrier;
   std::optional<nat::Reflector> reflector;
   Survey survey;

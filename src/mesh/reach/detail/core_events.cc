@@ -1,5 +1,7 @@
 #include "mesh/reach/detail/core.h"
 
+#include <utility>
+
 namespace hanse::reach {
 namespace {
 
@@ -21,9 +23,10 @@ void Reach::Core::deliver(std::int64_t now_ns) {
     }
     PeerEvent heard;
     while (peers->next_event(heard)) {
-      on_event(std::move(heard), now_ns);
+      for (PeerEvent& passed : gate->handle(std::move(heard), now_ns)) on_event(std::move(passed), now_ns);
       more = true;
     }
+    more = settle_gate(now_ns) || more;
     for (const auto& measured : survey.take_measured()) punches->measured(measured.whom_for, measured.next, now_ns);
     for (const auto& found : punches->take_found()) on_found(found, now_ns);
     post_all();
@@ -32,6 +35,20 @@ void Reach::Core::deliver(std::int64_t now_ns) {
     for (RawDatagram& d : *out) push(std::move(d));
     out->clear();
   }
+}
+
+bool Reach::Core::settle_gate(std::int64_t now_ns) {
+  for (PeerEvent& frame : gate->take_consumed()) peers->consumed(std::move(frame));
+  for (const PeerId& peer : gate->take_greeted())
+    (void)peers->send(peer, kPapersProtocol, kPapersFrame, papers, now_ns);
+  const auto refused = gate->take_refused();
+  for (const PeerId& peer : refused) {
+    ++counted.refused;
+    wanted.erase(peer);
+    peers->let_go(peer);
+    peers->close(peer, transport::CloseCode::kBanned, now_ns);
+  }
+  return !refused.empty();
 }
 
 void Reach::Core::post(const relay::Letters& letters) {

@@ -1,5 +1,7 @@
 #include "mesh/reach/detail/core.h"
 
+#include <utility>
+
 #include "base/crypto/hash.h"
 
 namespace hanse::reach {

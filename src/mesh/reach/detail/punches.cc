@@ -1,5 +1,7 @@
 #include "mesh/reach/detail/punches.h"
 
+#include <utility>
+
 namespace hanse::reach::detail {
 namespace {
 
@@ -69,7 +71,7 @@ bool Punches::set_up(const PeerId& peer, Series& series, bool initiator, nat::Pu
       random_);
   if (!session) return false;
   end(series, 0);
-  series.work.emplace();
+  series.work.emplace(Work{});
   series.work->session = std::make_unique<nat::PunchSession>(std::move(*session));
   return true;
 }

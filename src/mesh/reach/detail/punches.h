@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <map>
+#include <utility>
 
 #include "mesh/nat/punch.h"
 #include "mesh/reach/detail/wire.h"

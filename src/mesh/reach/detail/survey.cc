@@ -1,5 +1,7 @@
 #include "mesh/reach/detail/survey.h"
 
+#include <utility>
+
 namespace hanse::reach::detail {
 
 void Survey::reflector(const nat::Endpoint& reflector, std::int64_t now_ns) {

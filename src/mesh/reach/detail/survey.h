@@ -5,6 +5,8 @@
 // Threads: one. Errors: none; without an answer the class says so.
 #pragma once
 
+#include <utility>
+
 #include "mesh/nat/classify.h"
 #include "mesh/nat/observe.h"
 #include "mesh/reach/detail/wire.h"
