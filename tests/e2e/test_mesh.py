@@ -184,6 +184,13 @@ class Mesh(Lab):
         self.assertEqual((path["agent"], path["user"]), (agent["agent"], user["user"]))
         self.assertEqual(self.mesh("b", "peers")["paths"][0]["agent"], agent["agent"])
         self.assertIn(agent["agent"], run("hanse", "mesh", "peers", "--socket", self.path("b", "mesh.sock")).stdout)
+        papers_in = self.mesh("b", "peers")["paths"][0]["protocols"]["0x06"]["in"]
+        self.assertGreater(papers_in, 10_000, "two certificates")
+        port = self.nodes["b"][1]["mesh_health_port"]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            line = f'hanse_mesh_protocol_bytes_total{{protocol="0x06",dir="in"}} {papers_in}'
+            metrics = answer.read().decode()
+            self.assertIn(line, metrics, [each for each in metrics.splitlines() if "protocol_bytes" in each])
         self.assertEqual(self.mesh("a", "id"),
                          {"peer_id": ids["a"], "agent": agent["agent"], "user": user["user"]})
         self.refused(4, "identity.not_trusted", "hanse", "mesh", "dial", where["c"], "--socket",

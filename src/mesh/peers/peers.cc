@@ -7,20 +7,20 @@ namespace hanse::peers {
 Peers::Peers(transport::Endpoint& endpoint, PeersOptions options)
     : endpoint_(endpoint),
       options_(std::move(options)),
-      pool_({.self = endpoint.id(), .limits = options_.limits, .random = options_.random}) {}
+      pool_({.self = endpoint.id(), .limits = options_.limits, .random = options_.random}),
+      meters_(options_.bytes_per_second) {}
 
 // ---- what happens --------------------------------------------------------------------------------------------------
 
 void Peers::handle(transport::Event event, std::int64_t now_ns) {
   using In = transport::Event::Type;
   using Out = PeerEvent::Type;
+  now_ns_ = std::max(now_ns_, now_ns);
   if (event.type == In::kUp) {
     paths_[event.connection] = event.path;
-    pool_.up({.connection = event.connection,
-              .peer = event.peer,
-              .inbound = event.inbound,
-              .remote = event.path.remote},
-             now_ns);
+    pool_.up(
+        {.connection = event.connection, .peer = event.peer, .inbound = event.inbound, .remote = event.path.remote},
+        now_ns);
     return act(now_ns);
   }
   if (event.type == In::kDown) {
@@ -34,8 +34,7 @@ void Peers::handle(transport::Event event, std::int64_t now_ns) {
     endpoint_.consumed(std::move(event));
     return;
   }
-  PeerEvent out{
-      .peer = *peer, .inbound = event.inbound, .connection = event.connection, .stream = event.stream};
+  PeerEvent out{.peer = *peer, .inbound = event.inbound, .connection = event.connection, .stream = event.stream};
   switch (event.type) {
     case In::kHello:
       out.type = Out::kHello;
@@ -47,9 +46,11 @@ void Peers::handle(transport::Event event, std::int64_t now_ns) {
       out.frame_type = event.frame_type;
       out.body = std::move(event.body);
       out.credit = event.credit;
+      meters_.came(*peer, event.protocol, out.body.size());
       pool_.used(*peer, now_ns);
       break;
     case In::kDatagram:
+      if (!meters_.take_datagram(*peer, event.body.size(), now_ns_)) return;
       out.type = Out::kDatagram;
       out.body = std::move(event.body);
       pool_.used(*peer, now_ns);
@@ -71,6 +72,9 @@ void Peers::handle(transport::Event event, std::int64_t now_ns) {
 }
 
 void Peers::on_deadline(std::int64_t now_ns) {
+  now_ns_ = std::max(now_ns_, now_ns);
+  for (const Held& held : meters_.due(now_ns_)) endpoint_.consumed(held.connection, held.stream, held.credit);
+  for (const PeerId& peer : meters_.roomy(now_ns_)) events_.push_back({.type = PeerEvent::Type::kRoom, .peer = peer});
   pool_.on_deadline(now_ns);
   act(now_ns);
 }
@@ -94,11 +98,13 @@ void Peers::act(std::int64_t now_ns) {
         break;
       case In::kUp:
         streams_[action.peer] = {.connection = action.connection, .by_protocol = {}};
+        meters_.up(action.peer, now_ns_ = std::max(now_ns_, now_ns));
         out.type = Out::kUp;
         place(out);
         break;
       case In::kDown:
         streams_.erase(action.peer);
+        meters_.down(action.peer);
         out.type = Out::kDown;
         break;
       case In::kFailed: out.type = Out::kFailed; break;
@@ -152,9 +158,19 @@ Result<ConnectionId> Peers::need(const PeerId& peer) const {
   return fail(Kind::kUnavailable, "peers.not_connected", text("found no connection with {}", peer));
 }
 
+Status Peers::within_budget(const PeerId& peer, std::size_t bytes) {
+  if (meters_.may_send(peer, bytes, now_ns_)) return {};
+  return fail(Kind::kExhausted, "peers.budget",
+              text("found {} bytes for {}, more than its budget of {} a second has left", bytes, peer,
+                   options_.bytes_per_second));
+}
+
 Status Peers::send(const PeerId& peer, std::uint64_t protocol, std::uint8_t type, std::shared_ptr<const Bytes> body,
                    std::int64_t now_ns) {
   TRY(const ConnectionId connection, need(peer));
+  now_ns_ = std::max(now_ns_, now_ns);
+  const std::size_t bytes = body->size();
+  TRY_OK(within_budget(peer, bytes));
   Streams& own = streams_[peer];
   auto stream = own.by_protocol.find(protocol);
   if (stream == own.by_protocol.end()) {
@@ -162,21 +178,31 @@ Status Peers::send(const PeerId& peer, std::uint64_t protocol, std::uint8_t type
     stream = own.by_protocol.emplace(protocol, opened).first;
   }
   TRY_OK(endpoint_.send(connection, stream->second, type, std::move(body)));
+  meters_.sent(peer, protocol, bytes);
   pool_.used(peer, now_ns);
   return {};
 }
 
 Status Peers::send_control(const PeerId& peer, std::uint8_t type, std::shared_ptr<const Bytes> body) {
   TRY(const ConnectionId connection, need(peer));
-  return endpoint_.send_control(connection, type, std::move(body));
+  const std::size_t bytes = body->size();
+  TRY_OK(endpoint_.send_control(connection, type, std::move(body)));  // little, and needed to keep the connection
+  meters_.sent(peer, transport::kControlProtocol, bytes);
+  return {};
 }
 
 Status Peers::send_datagram(const PeerId& peer, Bytes body) {
   TRY(const ConnectionId connection, need(peer));
-  return endpoint_.send_datagram(connection, std::move(body));
+  const std::size_t bytes = body.size();
+  TRY_OK(within_budget(peer, bytes));
+  TRY_OK(endpoint_.send_datagram(connection, std::move(body)));
+  meters_.sent(peer, kDatagramFlow, bytes);
+  return {};
 }
 
 void Peers::consumed(PeerEvent frame) {
+  const Held held{.connection = frame.connection, .stream = frame.stream, .credit = frame.credit};
+  if (!meters_.give_back(frame.peer, held, now_ns_)) return;
   endpoint_.consumed({.type = transport::Event::Type::kFrame,
                       .connection = frame.connection,
                       .stream = frame.stream,

@@ -5,18 +5,22 @@
 // What a peer opens is read on every connection of it that counts or drains.
 // Shapes: times as the endpoint's. Threads: one, the endpoint's. Owns the pool, borrows the endpoint.
 // Limits: those of the pool and of the endpoint. Frames hold flow control until consumed() is called.
-// Errors of calls: those of Pool and of Endpoint, peers.not_connected (unavailable).
+// A peer that sends or is sent more than bytes_per_second is held back (meters.h).
+// Errors of calls: those of Pool and of Endpoint, peers.not_connected (unavailable), peers.budget (exhausted: kRoom
+// tells when to try again).
 #pragma once
 
 #include <functional>
 
+#include "mesh/peers/meters.h"
 #include "mesh/peers/pool.h"
 
 namespace hanse::peers {
 
 struct PeersOptions {
   PoolLimits limits;
-  Random* random = nullptr;  // null: system_random()
+  std::uint64_t bytes_per_second = 0;  // budget of a peer in each direction, at most 10^9; 0: none
+  Random* random = nullptr;            // null: system_random()
   // Begins a handshake with an address, on a socket that fits: Driver::dial, or a simulator's.
   std::function<Result<ConnectionId>(const Address& remote, const PeerId& peer, std::int64_t now_ns)> dial;
 };
@@ -29,7 +33,7 @@ struct PeerEvent {
     kFrame,     // protocol, frame_type, body: give it to consumed() when it has been worked on
     kDatagram,  // body
     kPath,      // path: its connection goes on there from now on (code 0), or could not move there (code 1)
-    kRoom,      // send() may be tried again after transport.full
+    kRoom,      // send() may be tried again after transport.full or peers.budget
     kDown,      // error: it is not connected any more
     kFailed,    // error: no address answered; a wanted peer is tried again
   };
@@ -53,7 +57,7 @@ class Peers {
   Peers(transport::Endpoint& endpoint, PeersOptions options);
 
   void handle(transport::Event event, std::int64_t now_ns);  // every event of the endpoint, in order
-  std::int64_t next_deadline_ns() const { return pool_.next_deadline_ns(); }
+  std::int64_t next_deadline_ns() const { return std::min(pool_.next_deadline_ns(), meters_.next_ns()); }
   void on_deadline(std::int64_t now_ns);
   bool next_event(PeerEvent& out);
 
@@ -73,6 +77,7 @@ class Peers {
   const PeerId& id() const { return endpoint_.id(); }
   bool connected(const PeerId& peer) const { return pool_.connection(peer).has_value(); }
   const Pool& pool() const { return pool_; }
+  const Meters& meters() const { return meters_; }
   Result<transport::ConnectionStats> stats(const PeerId& peer) const;
 
  private:
@@ -80,15 +85,18 @@ class Peers {
   void leave_streams(const PeerId& peer);
   void place(PeerEvent& event) const;
   Result<ConnectionId> need(const PeerId& peer) const;
+  Status within_budget(const PeerId& peer, std::size_t bytes);
 
   transport::Endpoint& endpoint_;
   PeersOptions options_;
   Pool pool_;
+  Meters meters_;
+  std::int64_t now_ns_ = INT64_MIN / 4;  // of the last call that had the time
   struct Streams {
     ConnectionId connection = 0;
     std::map<std::uint64_t, transport::StreamId> by_protocol;
   };
-  std::map<PeerId, Streams> streams_;  // that we opened on the connection that counts
+  std::map<PeerId, Streams> streams_;              // that we opened on the connection that counts
   std::map<ConnectionId, transport::Path> paths_;  // of what is up
   std::deque<PeerEvent> events_;
 };

@@ -18,9 +18,7 @@ using Type = PeerEvent::Type;
 constexpr std::uint64_t kTalk = 0x40;
 constexpr std::int64_t kPatienceNs = 20'000'000'000;
 
-std::shared_ptr<const Bytes> body_of(std::string_view words) {
-  return std::make_shared<const Bytes>(to_bytes(words));
-}
+std::shared_ptr<const Bytes> body_of(std::string_view words) { return std::make_shared<const Bytes>(to_bytes(words)); }
 
 struct Node {
   std::unique_ptr<transport::Driver> driver;
@@ -28,13 +26,13 @@ struct Node {
   std::vector<PeerEvent> events;
   bool consumes = true;
 
-  explicit Node(std::uint8_t number, std::string_view listen = "127.0.0.1:0", PoolLimits limits = {}) {
+  explicit Node(std::uint8_t number, std::string_view listen = "127.0.0.1:0", PoolLimits limits = {},
+                std::uint64_t bytes_per_second = 0) {
     transport::DriverOptions o;
     o.listen = {std::string(listen)};
     o.endpoint.network.data[0] = 3;
     o.endpoint.key = &crypto::test_key(number);
-    o.endpoint.protocols = {
-        {.id = kTalk, .frame_bytes_max = 64u << 10, .priority = transport::Priority::kDirect}};
+    o.endpoint.protocols = {{.id = kTalk, .frame_bytes_max = 64u << 10, .priority = transport::Priority::kDirect}};
     o.on_event = [this](transport::Endpoint&, transport::Event event) {
       peers->handle(std::move(event), driver->now_ns());
     };
@@ -42,10 +40,11 @@ struct Node {
     EXPECT_TRUE(opened) << opened.error().str();
     driver = std::move(*opened);
     peers = std::make_unique<Peers>(
-        driver->endpoint(),
-        PeersOptions{.limits = limits, .dial = [this](const Address& remote, const PeerId& peer, std::int64_t) {
-                       return driver->dial(remote, peer);
-                     }});
+        driver->endpoint(), PeersOptions{.limits = limits,
+                                         .bytes_per_second = bytes_per_second,
+                                         .dial = [this](const Address& remote, const PeerId& peer, std::int64_t) {
+                                           return driver->dial(remote, peer);
+                                         }});
   }
   const PeerId& id() const { return peers->id(); }
   Address address() const { return driver->addresses()[0]; }
@@ -150,14 +149,56 @@ TEST(Peers, a_reader_that_stops_holds_the_sender_back_and_is_told_of_room) {
   ASSERT_LT(sent, 4'096u);
   EXPECT_EQ(a.say(b, big).error().id(), "transport.full");
   b.consumes = true;
-  ASSERT_TRUE(until({&a, &b}, [&] {
-    for (PeerEvent& e : b.events)
-      if (e.credit > 0)
-        b.peers->consumed(
-            {.connection = e.connection, .stream = e.stream, .credit = std::exchange(e.credit, 0)});
-    return b.count(Type::kFrame) == sent && a.count(Type::kRoom) >= 1;
-  })) << b.count(Type::kFrame) << " of " << sent;
+  ASSERT_TRUE(until({&a, &b},
+                    [&] {
+                      for (PeerEvent& e : b.events)
+                        if (e.credit > 0)
+                          b.peers->consumed(
+                              {.connection = e.connection, .stream = e.stream, .credit = std::exchange(e.credit, 0)});
+                      return b.count(Type::kFrame) == sent && a.count(Type::kRoom) >= 1;
+                    }))
+      << b.count(Type::kFrame) << " of " << sent;
   EXPECT_TRUE(a.say(b, big));
+}
+
+// Real time: what is asserted is only that it took as long as the budget says, at least.
+TEST(Peers, who_sends_more_than_its_budget_is_read_more_slowly_and_loses_nothing) {
+  constexpr std::uint64_t kRate = 2u << 20;
+  Node a(1), b(2, "127.0.0.1:0", {}, kRate);
+  ASSERT_TRUE(a.want(b));
+  ASSERT_TRUE(until({&a, &b}, [&] { return a.peers->connected(b.id()) && b.peers->connected(a.id()); }));
+  constexpr int kFrames = 160;  // of 64 KiB: more than the window and the burst together
+  const std::string words(64u << 10, 'x');
+  int sent = 0;
+  std::size_t most = 0;
+  const std::int64_t began = system_clock().mono_ns();
+  ASSERT_TRUE(until({&a, &b}, [&] {
+    while (sent < kFrames && a.say(b, words)) ++sent;
+    most = std::max<std::size_t>(most, b.peers->meters().counts().held_back);
+    return b.count(Type::kFrame) == kFrames;
+  }));
+  const double seconds = static_cast<double>(system_clock().mono_ns() - began) / 1e9;
+  // What was read: the first second's budget, what came in its time, and what the stream's window may hold beyond.
+  EXPECT_GE(seconds, (kFrames * 65'536.0 - (4u << 20) - 2.0 * kRate) / kRate) << "nobody was held back";
+  EXPECT_GT(most, 0u);
+  EXPECT_EQ(b.peers->meters().flows(a.id())->at(kTalk).bytes_in, kFrames * 65'536u);
+  EXPECT_EQ(a.peers->meters().flows(b.id())->at(kTalk).bytes_out, kFrames * 65'536u);
+}
+
+TEST(Peers, what_is_sent_beyond_the_budget_is_refused_until_there_is_room) {
+  Node a(1, "127.0.0.1:0", {}, 1u << 20), b(2);
+  ASSERT_TRUE(a.want(b));
+  ASSERT_TRUE(until({&a, &b}, [&] { return a.peers->connected(b.id()) && b.peers->connected(a.id()); }));
+  const std::string words(64u << 10, 'x');
+  Status last = {};
+  int sent = 0;
+  const std::int64_t began = system_clock().mono_ns();
+  while ((last = a.say(b, words))) ++sent;
+  EXPECT_EQ(last.error().id(), "peers.budget");
+  EXPECT_GE(sent, 16) << "a second's bytes";
+  EXPECT_LE(sent, 17 + (system_clock().mono_ns() - began) / 62'500'000) << "and what came in the time of the loop";
+  ASSERT_TRUE(until({&a, &b}, [&] { return a.count(Type::kRoom) > 0; }));
+  EXPECT_TRUE(a.say(b, words));
 }
 
 }  // namespace

@@ -103,6 +103,7 @@ std::vector<Address> Reach::candidates(std::int64_t now_ns) { return core_->cand
 
 const std::optional<nat::NatClass>& Reach::nat() const { return core_->survey.result(); }
 const relay::Relay* Reach::relay() const { return core_->carrier ? &*core_->carrier : nullptr; }
+const peers::Meters& Reach::meters() const { return core_->peers->meters(); }
 transport::Endpoint& Reach::endpoint() { return *core_->endpoint; }
 
 ReachCounts Reach::counts() const {

@@ -61,6 +61,7 @@ struct Known {
 struct ReachOptions {
   transport::Options endpoint;  // its control frames and the protocol of relays are added here
   peers::PoolLimits pool;
+  std::uint64_t peer_bytes_per_second = 0;  // as in PeersOptions
   std::uint32_t roles = 0;
   relay::RelayLimits relay;
   std::vector<Known> known;  // wanted for ever; those with roles serve us
@@ -133,6 +134,7 @@ class Reach final : public transport::Machine {
   const std::optional<nat::NatClass>& nat() const;  // nothing: not asked yet
   const relay::Relay* relay() const;                // null: not our role
   ReachCounts counts() const;
+  const peers::Meters& meters() const;
   transport::Endpoint& endpoint();
 
  private:

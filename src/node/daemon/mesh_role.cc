@@ -64,6 +64,12 @@ class Role final : public MeshRole {
     registry.counter(Metric::kMeshPunches, {"failed"}).raise_to(health->counts.punch_failed);
     registry.counter(Metric::kMeshMoves, {"direct"}).raise_to(health->counts.to_direct);
     registry.counter(Metric::kMeshMoves, {"relay"}).raise_to(health->counts.to_relay);
+    for (const auto& [protocol, flow] : health->flows) {
+      const std::string name = peering::flow_name(protocol);
+      registry.counter(Metric::kMeshProtocolBytes, {name, "in"}).raise_to(flow.bytes_in);
+      registry.counter(Metric::kMeshProtocolBytes, {name, "out"}).raise_to(flow.bytes_out);
+    }
+    registry.counter(Metric::kMeshDrops, {"budget"}).raise_to(health->meters.dropped);
   }
 
   void stop() override {

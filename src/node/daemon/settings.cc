@@ -266,6 +266,7 @@ Status read_mesh(const Config& c, const std::string& base, MeshRoleSettings& out
   out.node.speed_test = c.flag("mesh.speed_test");
   out.node.standalone = c.flag("mesh.standalone");
   TRY_OK(read_trust(c, base, out));
+  out.node.peer_bytes_per_second = c.number("mesh.peer_bytes_per_s");
   out.node.relay.reservations = c.number("mesh.relay_reservations");
   out.node.relay.circuits = c.number("mesh.relay_circuits");
   out.node.relay.circuits_per_peer = c.number("mesh.relay_circuits_per_peer");

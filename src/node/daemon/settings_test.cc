@@ -46,6 +46,7 @@ TEST(Settings, read_whom_the_mesh_trusts) {
   EXPECT_TRUE(trust.judge({}, identity::Who{.agent = {}, .user = {}, .caps = identity::kConnectCap}));
   EXPECT_TRUE(settings({"mesh.revoked=" + id})->mesh_role.node.trust.revoked({}));
   EXPECT_FALSE(settings({})->mesh_role.node.trust.asks());
+  EXPECT_EQ(settings({"mesh.peer_bytes_per_s=1000000"})->mesh_role.node.peer_bytes_per_second, 1'000'000u);
   for (const std::string& bad : {std::string("mesh.admission=closed"), "mesh.trust=agent:" + id.substr(1),
                                  "mesh.revoked=" + pair, std::string("mesh.revoked=me")})
     EXPECT_EQ(settings({bad}).error().id(), "config.bad_value") << bad;

@@ -46,6 +46,9 @@ Result<codec::Json> ask(const Ask& ask);
 // message).
 Handler mesh_handler(MeshNode& node);
 
+// How a protocol is named in what people read: "0x02", "datagrams".
+std::string flow_name(std::uint64_t protocol);
+
 // "ID@ADDRESS" or "ID": encode_id of the peer's id. Errors: peering.request.
 Result<Known> parse_known(std::string_view given);
 

@@ -58,6 +58,16 @@ void set_who(Json& out, const identity::Who& who) {
   out.set("caps", who.caps).set("papers_end_ms", who.not_after_ms);
 }
 
+Json flows_json(const peers::Flows& flows) {
+  Json out = Json::object();
+  for (const auto& [protocol, flow] : flows) {
+    Json one = Json::object();
+    one.set("in", flow.bytes_in).set("out", flow.bytes_out);
+    out.set(flow_name(protocol), std::move(one));
+  }
+  return out;
+}
+
 Json path_json(const PathFacts& f) {
   Json out = Json::object();
   out.set("peer", id_text(f.peer)).set("path", f.direct ? "direct" : "relay");
@@ -65,6 +75,7 @@ Json path_json(const PathFacts& f) {
   if (f.relay) out.set("relay", id_text(*f.relay));
   out.set("inbound", f.inbound).set("rtt_us", f.rtt_us).set("up_ms", f.up_ms);
   out.set("bytes_in", f.bytes_in).set("bytes_out", f.bytes_out).set("punch", f.punch_plan);
+  out.set("protocols", flows_json(f.flows));
   if (f.who) set_who(out, *f.who);
   if (!f.papers_error.empty()) out.set("papers_error", f.papers_error);
   return out;
@@ -84,7 +95,8 @@ Result<Json> status(MeshNode& node) {
   out.set("neighbours", std::uint64_t{h.neighbours}).set("port_mapping", h.mapping);
   out.set("punched", h.counts.punched).set("punch_failed", h.counts.punch_failed);
   out.set("to_direct", h.counts.to_direct).set("to_relay", h.counts.to_relay).set("silences", h.counts.silences);
-  out.set("refused", h.counts.refused);
+  out.set("refused", h.counts.refused).set("protocols", flows_json(h.flows));
+  out.set("held_back", h.meters.held_back).set("dropped", h.meters.dropped).set("send_refused", h.meters.refused);
   if (h.who) set_who(out, *h.who);
   out.set("table", std::uint64_t{h.finder.table}).set("records", std::uint64_t{h.finder.stored});
   out.set("datagrams_in", h.sockets.datagrams_in).set("datagrams_out", h.sockets.datagrams_out);
@@ -244,6 +256,10 @@ Result<Json> subscribe(MeshNode& node, const Json& request, const Tell& tell) {
 }
 
 }  // namespace
+
+std::string flow_name(std::uint64_t protocol) {
+  return protocol == peers::kDatagramFlow ? "datagrams" : text("{:#04x}", protocol);
+}
 
 Result<Known> parse_known(std::string_view given) {
   const auto at = given.find('@');

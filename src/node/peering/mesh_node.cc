@@ -32,7 +32,7 @@ std::vector<std::string> role_names(std::uint32_t roles) {
   return out;
 }
 
-PathFacts facts_of(const reach::LinkFacts& link, std::int64_t now_ns) {
+PathFacts facts_of(const reach::LinkFacts& link, const peers::Meters& meters, std::int64_t now_ns) {
   PathFacts out{.peer = link.peer,
                 .direct = !link.path.remote.is_carried(),
                 .inbound = link.inbound,
@@ -45,6 +45,7 @@ PathFacts facts_of(const reach::LinkFacts& link, std::int64_t now_ns) {
                 .punch_plan = std::string(link.punch_plan),
                 .who = link.who,
                 .papers_error = link.papers_error};
+  if (const peers::Flows* flows = meters.flows(link.peer); flows != nullptr) out.flows = *flows;
   if (out.direct) out.address = transport::address_text(link.path.remote);
   return out;
 }
@@ -78,6 +79,7 @@ class MeshNode::Core final : public transport::Machine {
     o.endpoint.hello.caps = overlay::caps(with);
     o.roles = settings.roles;
     o.relay = settings.relay;
+    o.peer_bytes_per_second = settings.peer_bytes_per_second;
     o.known = settings.known;
     const PeerId self = crypto::account_id(key.public_key());
     std::erase_if(o.known, [&](const Known& k) { return k.peer == self || settings.trust.revoked(k.peer); });
@@ -309,7 +311,7 @@ class MeshNode::Core final : public transport::Machine {
 
   std::optional<PathFacts> facts(const PeerId& peer, std::int64_t now_ns) const {
     for (const reach::LinkFacts& link : reach->links())
-      if (link.peer == peer) return facts_of(link, now_ns);
+      if (link.peer == peer) return facts_of(link, reach->meters(), now_ns);
     return std::nullopt;
   }
 
@@ -386,6 +388,8 @@ Result<Health> MeshNode::health() {
                .counts = c->reach->counts(),
                .finder = c->overlay->finder(),
                .sockets = c->sockets->stats(),
+               .flows = c->reach->meters().totals(),
+               .meters = c->reach->meters().counts(),
                .who = c->own};
     out.mapping = c->surroundings ? c->surroundings->mapping() : "off";
     out.neighbours = c->surroundings ? c->surroundings->neighbours() : 0;
@@ -403,7 +407,7 @@ Result<Health> MeshNode::health() {
 Result<std::vector<PathFacts>> MeshNode::paths() {
   return core_->call([c = core_.get()](std::int64_t now_ns) {
     std::vector<PathFacts> out;
-    for (const reach::LinkFacts& link : c->reach->links()) out.push_back(facts_of(link, now_ns));
+    for (const reach::LinkFacts& link : c->reach->links()) out.push_back(facts_of(link, c->reach->meters(), now_ns));
     return out;
   });
 }

@@ -46,6 +46,7 @@ struct MeshSettings {
   bool lan = true;           // say and hear who is on the local network; neither of these two for a loopback address
   bool port_mapping = true;  // ask the router to let our port in
   relay::RelayLimits relay{};
+  std::uint64_t peer_bytes_per_second = 0;  // that a peer may send and be sent; 0: no limit
   bool gossip = true;
   std::string folder{};       // of what is kept over restarts; "": nothing
   identity::Trust trust{};    // known peers are trusted as machines
@@ -65,6 +66,8 @@ struct Health {
   reach::ReachCounts counts;
   overlay::FinderCounts finder;
   transport::SocketStats sockets;
+  peers::Flows flows;  // of all peers since the start
+  peers::MeterCounts meters;
   std::optional<identity::Who> who;  // of our own papers
 };
 
@@ -79,6 +82,7 @@ struct PathFacts {
   std::string punch_plan;
   std::optional<identity::Who> who;  // of papers that were proved
   std::string papers_error;          // why they were not
+  peers::Flows flows;                // bytes of frames and datagrams since it is connected
 };
 
 struct NatFacts {

@@ -171,6 +171,14 @@ TEST(Control, answers_what_the_mesh_knows) {
   ASSERT_TRUE(done) << done.error().str();
   EXPECT_EQ(*done->find("bytes")->as_u64("bytes"), 3'000'000u);
   EXPECT_GT(lines, 0);
+  for (const char* from : {"paths", "status"}) {
+    const auto answer = ask({.path = path, .request = request(from)});
+    const Json* all = from == std::string_view("status") ? &*answer : &answer->find("paths")->items().at(0);
+    const Json* flow = all->find("protocols")->find("0x24");
+    ASSERT_NE(flow, nullptr) << from;
+    EXPECT_GT(*flow->find("out")->as_u64("out"), 3'000'000u);
+    EXPECT_LT(*flow->find("in")->as_u64("in"), 100u) << "the result";
+  }
 }
 
 TEST(Control, refuses_what_is_no_request_by_name) {

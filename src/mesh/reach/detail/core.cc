@@ -34,6 +34,7 @@ Status Reach::Core::open() {
   if (e.random == nullptr) e.random = options.random;
   TRY(endpoint, transport::Endpoint::create(std::move(e)));
   peers.emplace(*endpoint, peers::PeersOptions{.limits = options.pool,
+                                               .bytes_per_second = options.peer_bytes_per_second,
                                                .random = options.random,
                                                .dial = [this](const Address& remote, const PeerId& peer,
                                                               std::int64_t now) { return dial(remote, peer, now); }});
