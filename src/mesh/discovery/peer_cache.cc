@@ -84,6 +84,16 @@ std::optional<PeerId> PeerCache::choose(Random& random, const std::set<PeerId>& 
   return (*std::ranges::max_element(candidates, {}, [](const auto* c) { return worth(c->second); }))->first;
 }
 
+std::vector<PeerId> PeerCache::some(Random& random, std::size_t n, const PeerId& leave_out, std::int64_t now_ms) const {
+  std::vector<PeerId> out;
+  for (const auto& [peer, e] : entries_)
+    if (e.of_public && !e.equivocated && e.of_public->record.not_after_ms > now_ms && peer != leave_out)
+      out.push_back(peer);
+  for (std::size_t i = 0; i < std::min(n, out.size()); ++i) std::swap(out[i], out[i + random.below(out.size() - i)]);
+  if (out.size() > n) out.resize(n);
+  return out;
+}
+
 const PeerCache::Entry* PeerCache::find(const PeerId& peer) const {
   const auto it = entries_.find(peer);
   return it == entries_.end() ? nullptr : &it->second;

@@ -46,6 +46,8 @@ class PeerCache {
   void reached(std::int64_t now_ms, const PeerId& peer, const Address& address);  // and dialled()
   void expire(std::int64_t now_ms);  // drops records that ended; who has none left and was not reached lately goes
   std::optional<PeerId> choose(Random& random, const std::set<PeerId>& leave_out) const;
+  // At most n, drawn, whose public record has not ended.
+  std::vector<PeerId> some(Random& random, std::size_t n, const PeerId& leave_out, std::int64_t now_ms) const;
   const Entry* find(const PeerId& peer) const;
   std::size_t size() const { return entries_.size(); }
   const std::vector<Equivocation>& evidence() const { return evidence_; }

@@ -202,6 +202,26 @@ TEST(PeerCache, offers_the_best_and_now_and_then_another) {
   for (int i = 0; i < 100; ++i) EXPECT_NE(cache.choose(random, {best}), best);
 }
 
+TEST(PeerCache, tells_of_some_whose_public_record_holds_drawn_and_none_twice) {
+  PeerCache cache;
+  for (std::uint32_t n = 1; n <= 20; ++n) cache.take(kNow, {}, record_of(n));
+  SignedRecord local = record_of(21), ended = record_of(22), lied = record_of(23);
+  local.record.scope = Scope::kLocal;
+  ended.record.not_after_ms = kNow;
+  lied.record.roles += 1;
+  for (const SignedRecord& r : {local, ended, record_of(23), lied}) cache.take(kNow, {}, r);
+  SeededRandom random(1);
+  std::set<PeerId> told;
+  for (int i = 0; i < 50; ++i) {
+    const auto some = cache.some(random, 16, record_of(1).record.peer, kNow);
+    ASSERT_EQ(some.size(), 16u);
+    EXPECT_EQ(std::set<PeerId>(some.begin(), some.end()).size(), 16u);
+    told.insert(some.begin(), some.end());
+  }
+  EXPECT_EQ(told.size(), 19u) << "all but the one left out, the ended, the local and the equivocated";
+  EXPECT_EQ(cache.some(random, 30, {}, kNow).size(), 20u);
+}
+
 TEST(PeerCache, survives_a_restart_and_leaves_out_what_ended) {
   MemFs fs;
   const auto one = key_of(1), two = key_of(2);

@@ -7,6 +7,7 @@ namespace {
 
 using discovery::PeerRecord;
 using discovery::Scope;
+using Record = discovery::Exchange::Record;
 
 constexpr std::int64_t kLookNs = 2 * kSecondNs;     // how often what we would say is compared
 constexpr std::int64_t kSignGapNs = 2 * kSecondNs;  // between two signatures
@@ -104,6 +105,7 @@ void Book::handle(const reach::PeerEvent& event, std::int64_t now_ns) {
   switch (event.type) {
     case Type::kUp: {
       Peer& peer = peers_[event.peer] = Peer{.remote = event.path.remote};
+      exchange_.up(event.peer, now_ns);
       if (!public_) renew(now_ns);
       say(event.peer, kAsk, to_bytes(event.peer.view()), now_ns);
       if (event.inbound || zone_of(event.path.remote) == Zone::kNone) return;
@@ -117,12 +119,17 @@ void Book::handle(const reach::PeerEvent& event, std::int64_t now_ns) {
       if (const auto at = peers_.find(event.peer); at != peers_.end() && event.code == 0)
         at->second.remote = event.path.remote;
       return;
-    case Type::kDown: peers_.erase(event.peer); return;
+    case Type::kDown:
+      peers_.erase(event.peer);
+      exchange_.down(event.peer, now_ns);
+      return;
     case Type::kFailed: cache_.dialled(clock_->wall_ms(), event.peer, false); return;
     case Type::kFrame:
       if (event.protocol != kRecordProtocol) return;
       if (event.frame_type == kAsk) return on_ask(event, now_ns);
       if (event.frame_type == kGive) return on_give(event, now_ns);
+      if (event.frame_type == kAskOthers) return on_ask_others(event.peer, now_ns);
+      if (event.frame_type == kOthers) return on_others(event, now_ns);
       return;
     default: return;
   }
@@ -142,7 +149,34 @@ void Book::on_give(const reach::PeerEvent& event, std::int64_t now_ns) {
   const auto give = decode_give(event.body);
   if (!give) return reach_.close(event.peer, transport::CloseCode::kViolation, now_ns);
   const PeerId owner = crypto::account_id(give->key);
-  if (owner == event.peer || asked_.erase(owner) > 0) (void)learn(*give, event.peer);
+  if (owner != event.peer && asked_.erase(owner) == 0) return;
+  const bool good = learn(*give, event.peer);
+  if (!give->of_public.empty()) exchange_.gave(event.peer, good ? Record::kTrue : Record::kFalse);
+}
+
+// ---- of others -----------------------------------------------------------------------------------------------------
+
+discovery::Exchange::Score Book::score_at(std::int64_t now_ns) const {
+  return [this, now_ns](const PeerId& peer) { return judge_ ? judge_(peer, now_ns) : 0; };
+}
+
+void Book::on_ask_others(const PeerId& peer, std::int64_t now_ns) {
+  if (!exchange_.may_answer(peer, now_ns)) return;
+  Others others;
+  for (const PeerId& one : cache_.some(random_, discovery::kToldMax, peer, clock_->wall_ms()))
+    others.gives.push_back(*about(one));
+  say(peer, kOthers, encode(others), now_ns);
+}
+
+void Book::on_others(const reach::PeerEvent& event, std::int64_t now_ns) {
+  if (!exchange_.may_take(event.peer, now_ns, score_at(now_ns))) return;
+  const auto others = decode_others(event.body);
+  if (!others) return reach_.close(event.peer, transport::CloseCode::kViolation, now_ns);
+  for (const Give& give : others->gives) {
+    if (crypto::account_id(give.key) == reach_.id()) continue;
+    if (!learn(give, event.peer)) return exchange_.gave(event.peer, Record::kFalse);  // nor is the rest looked at
+    ++told_;
+  }
 }
 
 bool Book::learn(const Give& give, const PeerId& from) {
@@ -234,6 +268,7 @@ void Book::pump(std::int64_t now_ns) {
   if (look_ns_ > now_ns) return;
   look_ns_ = now_ns + kLookNs;
   renew(now_ns);
+  if (const auto peer = exchange_.ask(now_ns, random_, score_at(now_ns))) say(*peer, kAskOthers, {}, now_ns);
   if (save_ns_ > now_ns) return;
   save_ns_ = now_ns + kSaveNs;
   cache_.expire(clock_->wall_ms());

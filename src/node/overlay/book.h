@@ -3,6 +3,8 @@
 // Two records of ours (record.h): the public one has public addresses and relays; the local one has the private ones
 // too, and goes only to peers on a private or loopback path. No record names a loopback address: where we reached a
 // peer ourselves is kept in the cache instead.
+// Once a minute a peer that did well is asked whom else it knows (mesh/discovery/exchange.h); what it tells goes the
+// same way as what owners give, public records alone.
 // Keys of third peers (who published something, whose record a finder holds) are asked of whoever may know them.
 // Threads: one. Borrows reach, key, file system, clock. With a folder, DIR/peers.cache is read at the start and
 // replaced every kSaveNs when something changed and in stop(); DIR/record.seq keeps the sequence.
@@ -16,6 +18,7 @@
 #include <set>
 #include <utility>
 
+#include "mesh/discovery/exchange.h"
 #include "mesh/discovery/peer_cache.h"
 #include "mesh/peers/token_bucket.h"
 #include "node/overlay/holds.h"
@@ -50,6 +53,9 @@ class Book {
   std::int64_t next_ns() const { return look_ns_; }
   void stop();
 
+  // What a peer did elsewhere counts for whom is asked, and believed, about others.
+  void judge_by(std::function<std::int64_t(const PeerId&, std::int64_t now_ns)> score) { judge_ = std::move(score); }
+
   // Asks `of` about somebody else; answered by take_learned(), or not at all.
   void ask(const PeerId& about, const PeerId& of, std::int64_t now_ns);
   // Takes what a third peer sent of an owner; false when something in it is false, or too old.
@@ -63,17 +69,24 @@ class Book {
   const std::optional<discovery::SignedRecord>& own() const { return public_; }
   discovery::PeerCache& cache() { return cache_; }
   const discovery::PeerCache& cache() const { return cache_; }
+  std::uint64_t told() const { return told_; }  // records of others that were asked for and are true
   std::int64_t wall_ms() const { return clock_->wall_ms(); }
 
  private:
   Book(reach::Reach& reach, const OverlayOptions& options, Sequence sequence)
-      : reach_(reach), options_(options), sequence_(std::move(sequence)) {}
+      : reach_(reach),
+        options_(options),
+        random_(options.random != nullptr ? *options.random : system_random()),
+        sequence_(std::move(sequence)) {}
   void renew(std::int64_t now_ns);
   Status sign(const discovery::PeerRecord& as, std::optional<discovery::SignedRecord>& into);
   discovery::PeerRecord described(discovery::Scope scope, std::int64_t now_ns) const;
   void give_own(const PeerId& to, std::int64_t now_ns);
   void on_ask(const reach::PeerEvent& event, std::int64_t now_ns);
   void on_give(const reach::PeerEvent& event, std::int64_t now_ns);
+  void on_ask_others(const PeerId& peer, std::int64_t now_ns);
+  void on_others(const reach::PeerEvent& event, std::int64_t now_ns);
+  discovery::Exchange::Score score_at(std::int64_t now_ns) const;
   void say(const PeerId& to, RecordFrame type, Bytes body, std::int64_t now_ns);
   void save();
   std::string path(std::string_view name) const;
@@ -85,6 +98,7 @@ class Book {
   };
   reach::Reach& reach_;
   OverlayOptions options_;
+  Random& random_;
   Fs* fs_ = nullptr;
   Clock* clock_ = nullptr;
   Sequence sequence_;
@@ -93,6 +107,9 @@ class Book {
   std::map<PeerId, Peer> peers_;
   std::map<PeerId, std::int64_t> asked_;  // about whom, and when that is given up
   std::vector<PeerId> learned_;
+  discovery::Exchange exchange_;
+  std::function<std::int64_t(const PeerId&, std::int64_t)> judge_;
+  std::uint64_t told_ = 0;
   std::optional<discovery::SignedRecord> public_, local_;
   discovery::PeerRecord as_public_, as_local_;  // what they say but for sequence and end
   std::int64_t look_ns_ = 0, signed_ns_ = 0, save_ns_ = 0;

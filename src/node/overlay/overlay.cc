@@ -7,7 +7,7 @@ namespace hanse::overlay {
 std::vector<transport::Protocol> protocols(const OverlayOptions& options) {
   using transport::Priority;
   std::vector<transport::Protocol> out{
-      {.id = kRecordProtocol, .frame_bytes_max = kGiveBytesMax, .priority = Priority::kDirect},
+      {.id = kRecordProtocol, .frame_bytes_max = kToldBytesMax, .priority = Priority::kDirect},
       {.id = kFindProtocol, .frame_bytes_max = kFindBytesMax, .priority = Priority::kDirect}};
   if (!options.gossip) return out;
   const auto add = [&](gossip::Protocol id, Priority priority) {
@@ -42,6 +42,9 @@ Result<std::unique_ptr<Overlay>> Overlay::create(reach::Reach& reach, const Over
                                   .book = &out->book_,
                                   .random = &out->random_},
                                  options, now_ns));
+  out->book_.judge_by([topics = out->topics_.get()](const PeerId& peer, std::int64_t now) {
+    return topics->score(peer, now);
+  });
   return out;
 }
 

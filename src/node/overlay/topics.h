@@ -56,6 +56,7 @@ class Topics {
   Status subscribe(std::string_view topic, std::weak_ptr<Listener> listener);  // as long as there is one
   Result<std::uint64_t> publish(std::string_view topic, ByteView payload, std::int64_t now_ns);  // its sequence number
   TopicCounts counts() const;
+  std::int64_t score(const PeerId& peer, std::int64_t now_ns) const { return node_->score(now(now_ns), peer); }
 
  private:
   struct Peer {

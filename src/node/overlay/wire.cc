@@ -66,8 +66,8 @@ Result<Contact> read_contact(codec::CborReader& r) {
 }
 
 template <class T, class F>
-Result<T> decoded(std::string_view name, ByteView body, F&& read) {
-  codec::CborReader r(body, {.size_max = kFindBytesMax, .depth_max = 4});
+Result<T> decoded(std::string_view name, ByteView body, F&& read, std::size_t size_max = kFindBytesMax) {
+  codec::CborReader r(body, {.size_max = size_max, .depth_max = 4});
   const auto all = [&]() -> Result<T> {
     TRY(T out, read(r));
     TRY_OK(r.finish());
@@ -133,6 +133,28 @@ Bytes encode(const Give& give) {
   return w.take();
 }
 Result<Give> decode_give(ByteView body) { return decoded<Give>("give", body, read_give); }
+
+Bytes encode(const Others& others) {
+  codec::CborWriter w;
+  w.array(others.gives.size());
+  for (const Give& give : others.gives) write(w, give);
+  return w.take();
+}
+Result<Others> decode_others(ByteView body) {
+  const auto read = [](codec::CborReader& r) -> Result<Others> {
+    Others out;
+    TRY_OK(r.enter_array("others", discovery::kToldMax));
+    while (r.more()) {
+      TRY(Give give, read_give(r));
+      if (give.of_public.empty() || !give.of_local.empty())
+        return r.fail_here("overlay.frame", "found a peer without a public record or with a local one");
+      out.gives.push_back(std::move(give));
+    }
+    TRY_OK(r.leave());
+    return out;
+  };
+  return decoded<Others>("others", body, read, kToldBytesMax);
+}
 
 Bytes encode(const Find& find) {
   codec::CborWriter w;

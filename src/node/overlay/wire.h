@@ -1,11 +1,13 @@
 // Frames of records (protocol 0x02) and of finding peers (protocol 0x03), and where an address may be dialed from.
 // Bodies are deterministic CBOR (layouts in proto/records/overlay.md); bytes that decode encode to themselves.
-// Pure; any thread. Limits: kGiveBytesMax, kFindBytesMax, discovery::kAnswerMax contacts.
+// Pure; any thread. Limits: kGiveBytesMax, kFindBytesMax, discovery::kAnswerMax contacts, kToldBytesMax,
+// discovery::kToldMax gives.
 // Errors: overlay.frame (corrupt: which frame, what was found, what was expected).
 #pragma once
 
 #include <optional>
 
+#include "mesh/discovery/exchange.h"
 #include "mesh/discovery/record.h"
 #include "mesh/discovery/routing.h"
 #include "mesh/transport/address.h"
@@ -18,6 +20,7 @@ using PeerId = AccountId;
 constexpr std::uint64_t kRecordProtocol = 0x02, kFindProtocol = 0x03;
 constexpr std::uint64_t kGossipCap = 1;  // bit of HELLO's caps and of records: topics.h
 constexpr std::size_t kGiveBytesMax = 16u << 10, kFindBytesMax = 16u << 10;
+constexpr std::size_t kToldBytesMax = discovery::kToldMax * (9u << 10);  // a key and a public record each
 
 // ---- where an address leads ----------------------------------------------------------------------------------------
 
@@ -32,7 +35,8 @@ Address to_transport(const discovery::Address& address);
 
 // ---- protocol 0x02 -------------------------------------------------------------------------------------------------
 
-enum RecordFrame : std::uint8_t { kAsk = 1, kGive = 2 };  // kAsk: 32 bytes, whose
+// kAsk: 32 bytes, whose; kAskOthers: empty.
+enum RecordFrame : std::uint8_t { kAsk = 1, kGive = 2, kAskOthers = 3, kOthers = 4 };
 
 // A key with what is known of its owner: the bytes of signed records, none where empty. Nothing is proved here.
 struct Give {
@@ -42,6 +46,14 @@ struct Give {
 };
 Bytes encode(const Give& give);
 Result<Give> decode_give(ByteView body);
+
+// Of peers that somebody knows, with their public records alone.
+struct Others {
+  std::vector<Give> gives = {};
+  friend bool operator==(const Others&, const Others&) = default;
+};
+Bytes encode(const Others& others);
+Result<Others> decode_others(ByteView body);
 
 // ---- protocol 0x03 -------------------------------------------------------------------------------------------------
 

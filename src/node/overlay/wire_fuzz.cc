@@ -9,12 +9,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto same = [&](const auto& decoded) {
     if (decoded) check(equal(overlay::encode(*decoded), body), "there is one encoding");
   };
-  switch (data[0] % 5) {
+  switch (data[0] % 6) {
     case 0: same(overlay::decode_give(body)); break;
     case 1: same(overlay::decode_find(body)); break;
     case 2: same(overlay::decode_found(body)); break;
     case 3: same(overlay::decode_try(body)); break;
-    default: same(overlay::decode_tried(body)); break;
+    case 4: same(overlay::decode_tried(body)); break;
+    default: same(overlay::decode_others(body)); break;
   }
   return 0;
 }

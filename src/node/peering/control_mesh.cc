@@ -98,7 +98,7 @@ Result<Json> status(MeshNode& node) {
   out.set("refused", h.counts.refused).set("protocols", flows_json(h.flows));
   out.set("held_back", h.meters.held_back).set("dropped", h.meters.dropped).set("send_refused", h.meters.refused);
   if (h.who) set_who(out, *h.who);
-  out.set("table", std::uint64_t{h.finder.table}).set("records", std::uint64_t{h.finder.stored});
+  out.set("table", std::uint64_t{h.finder.table}).set("records", std::uint64_t{h.finder.stored}).set("told", h.told);
   out.set("datagrams_in", h.sockets.datagrams_in).set("datagrams_out", h.sockets.datagrams_out);
   return out;
 }

@@ -387,6 +387,7 @@ Result<Health> MeshNode::health() {
                .uptime_s = (now_ns - c->begun_ns) / 1'000'000'000,
                .counts = c->reach->counts(),
                .finder = c->overlay->finder(),
+               .told = c->overlay->book().told(),
                .sockets = c->sockets->stats(),
                .flows = c->reach->meters().totals(),
                .meters = c->reach->meters().counts(),

@@ -65,6 +65,7 @@ struct Health {
   std::int64_t uptime_s = 0;
   reach::ReachCounts counts;
   overlay::FinderCounts finder;
+  std::uint64_t told = 0;  // records of others that peers told, when asked whom they know
   transport::SocketStats sockets;
   peers::Flows flows;  // of all peers since the start
   peers::MeterCounts meters;

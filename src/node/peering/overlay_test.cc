@@ -70,6 +70,19 @@ TEST(Finding, who_dials_is_tried_by_another_before_it_is_told_of) {
   EXPECT_TRUE(until([&] { return first->health()->finder.table >= 1; }));
 }
 
+TEST(Others, are_told_by_a_peer_that_gave_its_own_record_and_proved_like_any) {
+  MeshSettings quiet = settings();
+  quiet.gossip = false;
+  const auto hub = node(1, quiet);
+  quiet.known = {known(1, *hub)};
+  const auto a = node(2, quiet), b = node(3, quiet);
+  ASSERT_TRUE(until([&] { return hub->knows(id_of(2))->record && hub->knows(id_of(3))->record; }));
+  const auto late = node(4, quiet);
+  ASSERT_TRUE(until([&] { return late->health()->told >= 2; }));
+  EXPECT_TRUE(late->knows(id_of(2))->record);
+  EXPECT_TRUE(late->knows(id_of(3))->key);
+}
+
 // One has IPv6 alone and the other IPv4 alone; each knows its own relay, and the relays know each other.
 TEST(Finding, a_peer_behind_a_relay_that_only_its_record_names) {
   MeshSettings of_relay = settings({}, kAllRoles);
