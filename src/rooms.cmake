@@ -123,13 +123,14 @@ flavour(mutants HANSE_MUTANTS=1 ROOMS gossip OVER mesh)
 program(hanse-mesh-mutants sim/mesh/main_mesh_mutants.cc ROOMS mesh FLAVOUR mutants)
 room(sim/wire 7 USES codec)
 program(hanse-wire sim/wire/main_wire.cc ROOMS wire codec)
+room(sim/fleet 7 USES codec plugin crypto transport peers relay nat reach discovery gossip overlay check mesh wire)
 
 # 8 cli
 room(cli/rescue 8 USES codec plugin)
 room(cli/inspect 8 USES codec plugin crypto journal light consensus ledger reputation stake client transport peers
      relay nat identity reach discovery lan portmap gossip overlay peering)
 room(cli/verbs 8 USES codec plugin rescue crypto gxf market light ledger reputation stake runtime receipt client roles
-     inspect world mesh
+     inspect world fleet
      LIBS CLI11::CLI11)
 program(hanse cli/verbs/main_hanse.cc ROOMS verbs)
 program(hanse-backup cli/rescue/main_backup.cc ROOMS rescue verbs codec plugin light ledger reputation stake archive

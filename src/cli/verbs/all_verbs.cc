@@ -6,7 +6,7 @@
 #include "cli/verbs/session.h"
 #include "cli/verbs/verbs.h"
 #include "cli/verbs/wallet.h"
-#include "sim/mesh/mesh_verbs.h"
+#include "sim/fleet/fleet_verbs.h"
 #include "sim/world/sim_verbs.h"
 
 namespace hanse::cli {

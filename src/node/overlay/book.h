@@ -32,12 +32,17 @@ constexpr std::uint64_t kGivesPerSecond = 4, kAsksPerSecond = 16;
 constexpr std::int64_t kSecondNs = 1'000'000'000;
 constexpr std::int64_t kSaveNs = 60 * kSecondNs;
 
+using Directory = std::function<std::optional<Address>(const PeerId&)>;
+
 struct OverlayOptions {
   NetworkId network;
   const crypto::SecretKey* key = nullptr;
   std::uint64_t roles = 0;
   std::vector<reach::Known> known;  // that Reach wants for ever
   bool gossip = true;
+  // Where a peer is, for who knows its network's addresses by other means: nothing is looked up then, and no record is
+  // put at others. Empty: the finder's Kademlia.
+  Directory directory;
   std::string folder;        // "": nothing is kept
   Fs* fs = nullptr;          // null: real_fs()
   Clock* clock = nullptr;    // null: system_clock(); for the wall clock alone

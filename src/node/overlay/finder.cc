@@ -33,6 +33,7 @@ void Finder::let_go(const PeerId& peer) {
 // ---- what happens --------------------------------------------------------------------------------------------------
 
 void Finder::handle(const reach::PeerEvent& event, std::int64_t now_ns) {
+  if (directory_) return;
   using Type = reach::PeerEvent::Type;
   switch (event.type) {
     case Type::kUp: return on_up(event, now_ns);
@@ -223,7 +224,7 @@ bool Finder::finding(const PeerId& peer) const {
 }
 
 bool Finder::find(const PeerId& peer) {
-  if (peer == reach_.id() || finding(peer)) return true;
+  if (directory_ || peer == reach_.id() || finding(peer)) return true;
   if (waiting_.size() >= kJobsWaiting) return false;
   waiting_.push_back({.what = Job::What::kPeer, .peer = peer, .key = discovery::dht_key(peer)});
   look_ns_ = 0;
@@ -233,6 +234,7 @@ bool Finder::find(const PeerId& peer) {
 void Finder::publish_soon(std::int64_t now_ns) { publish_ns_ = now_ns + kSecondNs; }
 
 std::optional<Address> Finder::heard(const PeerId& peer) const {
+  if (directory_) return directory_(peer);
   if (const auto at = addresses_.find(peer); at != addresses_.end()) return at->second;
   if (const auto at = heard_.find(peer); at != heard_.end()) return at->second;
   return std::nullopt;
@@ -375,6 +377,7 @@ void Finder::pump(std::int64_t now_ns) {
 }
 
 std::int64_t Finder::next_ns() const {
+  if (directory_) return INT64_MAX;
   std::int64_t next = std::min(look_ns_, publish_ns_);
   for (const Job& job : jobs_) {
     if (job.lookup.done()) return 0;

@@ -6,6 +6,7 @@
 // us in then); who dials us is tried by another peer for us (Try, Tried), and enters when that one says it answers.
 // Addresses are told to those alone who could dial them (may_dial), so a network on loopback or behind one router has
 // its own table.
+// With a directory (OverlayOptions) none of this happens: the directory says where a peer is.
 // Threads: one. Limits: kJobsMax lookups at once, kJobsWaiting more, kStoredMax records (the farthest from our key goes
 // first), kTriesMax tries for others at once, kTriesPerSecond of one peer, kFindsPerSecond of one peer; more are
 // ignored.
@@ -28,8 +29,13 @@ struct FinderCounts {
 
 class Finder {
  public:
-  Finder(reach::Reach& reach, Holds& holds, Book& book, Random& random)
-      : reach_(reach), holds_(holds), book_(book), random_(random), table_(reach.id()) {}
+  Finder(reach::Reach& reach, Holds& holds, Book& book, Random& random, Directory directory)
+      : reach_(reach),
+        holds_(holds),
+        book_(book),
+        random_(random),
+        directory_(std::move(directory)),
+        table_(reach.id()) {}
 
   void handle(const reach::PeerEvent& event, std::int64_t now_ns);
   void pump(std::int64_t now_ns);
@@ -102,6 +108,7 @@ class Finder {
   Holds& holds_;
   Book& book_;
   Random& random_;
+  Directory directory_;
   discovery::RoutingTable table_;
   std::map<PeerId, Address> addresses_;  // of those in the table
   std::map<PeerId, Peer> peers_;         // connected

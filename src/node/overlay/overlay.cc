@@ -28,7 +28,7 @@ Overlay::Overlay(reach::Reach& reach, const OverlayOptions& options, Book book)
       book_(std::move(book)),
       holds_(reach, options.known),
       company_(reach, holds_, book_, random_),
-      finder_(reach, holds_, book_, random_),
+      finder_(reach, holds_, book_, random_, options.directory),
       seeker_(reach, holds_, book_, finder_) {}
 
 Result<std::unique_ptr<Overlay>> Overlay::create(reach::Reach& reach, const OverlayOptions& options,

@@ -9,7 +9,6 @@
 
 #include "base/core/text.h"
 #include "mesh/gossip/mutant.h"
-#include "sim/mesh/mesh_verbs.h"
 
 namespace hanse::sim {
 namespace {
@@ -68,23 +67,6 @@ TEST(Mesh, refuses_what_it_cannot_run) {
   EXPECT_EQ(run_mesh({.scenario = "sunspots"}).error().id(), "mesh.scenario");
   EXPECT_EQ(run_mesh({.n = kMeshNodesMin - 1}).error().id(), "mesh.scenario");
   EXPECT_EQ(run_mesh({.n = kMeshNodesMax + 1}).error().id(), "mesh.scenario");
-}
-
-TEST(Mesh, the_command_answers_in_both_forms) {
-  struct Quiet final : plugin::Talk {
-    void say(std::string_view) override {}
-    void progress(std::string_view) override {}
-  } quiet;
-  plugin::VerbArgs args;
-  args.add("SCENARIO", "broadcast");
-  args.add("seed", "3");
-  args.add("n", "30");
-  const plugin::Verb verb = mesh_verbs().at(0);
-  const auto answer = verb.run(args, quiet);
-  ASSERT_TRUE(answer);
-  EXPECT_EQ(answer->exit, 0) << answer->text;
-  EXPECT_NE(answer->text.find("broadcast seed 3 n 30: trace "), std::string::npos);
-  EXPECT_NE(answer->json.dump().find("\"scenario\":\"broadcast\""), std::string::npos);
 }
 
 // ---- planted mistakes ----------------------------------------------------------------------------------------------
