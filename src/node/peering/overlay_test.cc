@@ -1,6 +1,7 @@
 // Nodes that know little of each other, on loopback: records, the cache, finding and gossip between real nodes.
 #include <set>
 
+#include "node/overlay/overlay.h"
 #include "node/peering/test_nodes.h"
 
 namespace hanse::peering {
@@ -81,6 +82,72 @@ TEST(Others, are_told_by_a_peer_that_gave_its_own_record_and_proved_like_any) {
   ASSERT_TRUE(until([&] { return late->health()->told >= 2; }));
   EXPECT_TRUE(late->knows(id_of(2))->record);
   EXPECT_TRUE(late->knows(id_of(3))->key);
+}
+
+// A peer without the rest of a node: it gives its own record, and what the test says when asked for others.
+struct Teller {
+  explicit Teller(const MeshNode& to) {
+    reach::ReachOptions o;
+    o.endpoint.network = settings().network;
+    o.endpoint.key = &crypto::test_key(7);
+    o.endpoint.protocols = overlay::protocols({.network = o.endpoint.network, .gossip = false});
+    o.known = {known(1, to)};
+    reach = std::move(*reach::Reach::create(std::move(o)));
+    sockets = std::move(*transport::Sockets::open({}, *reach));
+    const std::uint16_t port = sockets->addresses()[0].port;
+    reach->start({.own_v4 = port, .open = [this](bool v4) { return sockets->open_more(v4); }, .close = [](auto) {}},
+                 sockets->addresses(), sockets->now_ns());
+  }
+  // Signed with the key of one number and said to be of another.
+  static overlay::Give give(std::uint8_t of, std::uint8_t signer) {
+    const discovery::PeerRecord record{.seq = 1,
+                                       .not_after_ms = system_clock().wall_ms() + 3'600'000,
+                                       .network = settings().network};
+    overlay::Give out{.key = crypto::test_key(of).public_key(), .of_public = {}, .of_local = {}};
+    out.of_public = discovery::sign_record(record, crypto::test_key(signer))->bytes;
+    return out;
+  }
+  void say(std::uint8_t type, Bytes body) {
+    (void)reach->send(id_of(1), overlay::kRecordProtocol, type, std::make_shared<const Bytes>(std::move(body)),
+                      sockets->now_ns());
+  }
+  void turn() {
+    EXPECT_TRUE(sockets->turn(1'000'000));
+    reach::PeerEvent event;
+    while (reach->next_event(event)) {
+      if (event.type == reach::PeerEvent::Type::kUp) say(overlay::kGive, encode(give(7, 7)));
+      if (event.type != reach::PeerEvent::Type::kFrame) continue;
+      if (event.frame_type == overlay::kAskOthers) {
+        say(overlay::kOthers, encode(others));
+        say(overlay::kAsk, to_bytes(id_of(1).view()));
+        ++asked;
+      }
+      answered += asked > 0 && event.frame_type == overlay::kGive ? 1 : 0;  // it has worked on the others by then
+      reach->consumed(std::move(event));
+    }
+  }
+  overlay::Others others;
+  int asked = 0, answered = 0;
+  std::unique_ptr<reach::Reach> reach;
+  std::unique_ptr<transport::Sockets> sockets;
+};
+
+TEST(Others, that_are_false_are_not_believed_nor_what_stands_behind_them) {
+  for (const bool lies : {false, true}) {
+    MeshSettings quiet = settings();
+    quiet.gossip = false;
+    const auto hearer = node(1, quiet);
+    Teller teller(*hearer);
+    teller.others.gives = {Teller::give(8, 8), Teller::give(9, lies ? 10 : 9), Teller::give(11, 11)};
+    ASSERT_TRUE(until([&] {
+      teller.turn();
+      return teller.answered > 0 && hearer->health()->told >= (lies ? 1u : 3u);
+    }));
+    EXPECT_EQ(hearer->health()->told, lies ? 1u : 3u);
+    EXPECT_TRUE(hearer->knows(id_of(8))->record);
+    EXPECT_EQ(hearer->knows(id_of(9))->record, !lies);
+    EXPECT_EQ(hearer->knows(id_of(11))->record, !lies);
+  }
 }
 
 // One has IPv6 alone and the other IPv4 alone; each knows its own relay, and the relays know each other.
