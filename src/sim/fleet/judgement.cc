@@ -26,6 +26,7 @@ void World::observe(Host h, const reach::PeerEvent& event) {
       break;
     case Type::kDown:
       ++downs_;
+      fallen.emplace(h, other);
       if (host.peers.erase(event.peer) == 0) fail("I2", text("host {} is told twice that {} is down", h, other));
       break;
     case Type::kMoved: ++moves_; break;
@@ -104,6 +105,16 @@ void World::check_pairs() {
                     hosts_[h].reach->links().size()));
   for (const auto& [h, other] : alone) fail("I2", text("host {} has host {} as a peer, that one does not", h, other));
   for (const auto& [h, other] : disputed) fail("I2", text("hosts {} and {} do not mean the same connection", h, other));
+}
+
+void World::check_raced(const Pairs& pairs) {
+  const Pairs disputed = disputes();
+  for (const auto& [a, b] : pairs) {
+    if (!connected(a, b) || !connected(b, a) || fallen.contains({a, b}) || fallen.contains({b, a}))
+      fail("I2", text("hosts {} and {} dialed each other at once and lost the connection", a, b));
+    if (disputed.contains({std::min(a, b), std::max(a, b)}))
+      fail("I2", text("hosts {} and {} dialed each other at once and do not mean the same connection", a, b));
+  }
 }
 
 // Pairs of which both ends say that they dialed, or that the other did.

@@ -236,23 +236,38 @@ struct Faults {
     }
   }
   // Both at once, and both know where the other is.
+  void dial_both(Host a, Host b) {
+    w.want(a, b, {.addresses = {w.address(b)}, .relays = {}});
+    w.want(b, a, {.addresses = {w.address(a)}, .relays = {}});
+  }
+  World::Pairs new_pairs(std::size_t pairs) {
+    World::Pairs out;
+    for (std::size_t i = 0; i < pairs; ++i) {
+      const std::vector<Host> first{w.draw_up()}, second{w.draw_up()};
+      const Host a = w.add(first), b = w.add(second);
+      dial_both(a, b);
+      out.emplace(a, b);
+    }
+    return out;
+  }
   void race(std::size_t pairs) {
     for (std::size_t i = 0; i < pairs; ++i) {
       const Host a = w.draw_up(), b = w.draw_up();
-      if (a == b || w.connected(a, b) || w.connected(b, a)) continue;
-      w.want(a, b, {.addresses = {w.address(b)}, .relays = {}});
-      w.want(b, a, {.addresses = {w.address(a)}, .relays = {}});
+      if (a != b && !w.connected(a, b) && !w.connected(b, a)) dial_both(a, b);
     }
   }
 };
 
 void quic_faults(World& w, const FleetPlan& plan, double rss_before) {
-  build(w, plan.n, 50);
+  const std::size_t pairs = plan.n / 6;
+  build(w, plan.n - 2 * pairs, 50);
   Faults f{.w = w};
   f.talk(50, 100 * kMs);
   w.progress("pairs dial each other");
-  f.race(plan.n);
+  w.fallen.clear();
+  const World::Pairs raced = f.new_pairs(pairs);
   f.talk(50, 100 * kMs);
+  w.check_raced(raced);
   w.progress("links swallow what is sent");
   f.swallow(plan.n / 2);
   f.talk(60, 100 * kMs);

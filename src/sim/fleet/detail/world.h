@@ -66,7 +66,10 @@ class World {
 
   // ---- judgement
   void check_pairs();  // when all is quiet; runs on for a while (I2)
-  void check_sets();   // the same everywhere, within two reconciliations (I6)
+  using Pairs = std::set<std::pair<Host, Host>>;
+  Pairs fallen;                          // a peer of the second went down at the first; for a scenario to clear
+  void check_raced(const Pairs& pairs);  // that nothing was lost by dialing at once (I2)
+  void check_sets();                     // the same everywhere, within two reconciliations (I6)
   struct Tally {
     std::uint64_t sent = 0, lost = 0;
     std::vector<std::int64_t> delays_ns;
