@@ -7,7 +7,7 @@
 //   agents       100   target T10: everybody talks to everybody, 10 messages a second each, for 60 s, and some publish;
 //                      figures of delay, loss, bytes, memory and wall time, each beside its limit
 //   quic         1000  nodes join by two others and find about 8 neighbours; then some publish to all
-//   quic-faults  120   the same while nodes talk on streams, some stop, some come back, links turn into black holes,
+//   quic-faults  40    the same while nodes talk on streams, some stop, some come back, links turn into black holes,
 //                      and pairs dial each other at the same instant
 // Rules, checked from outside: a peer comes up and goes down in turns, and when all is quiet both ends of a pair name
 // the same one connection, and no node keeps another (I2); frames of a stream arrive whole, once and without a gap

@@ -46,7 +46,7 @@ std::vector<plugin::Verb> mesh_verbs() {
                        {.name = "--n",
                         .value = "N",
                         .help = "nodes: 20 to 10000 of gossip alone, 12 to 5000 whole ones; default 1000, agents 100, "
-                                "quic-faults 120",
+                                "quic-faults 40",
                         .fallback = {}},
                        {.name = "--lookups",
                         .value = {},

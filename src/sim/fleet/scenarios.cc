@@ -290,7 +290,7 @@ void quic_faults(World& w, const FleetPlan& plan, double rss_before) {
 }
 
 std::size_t nodes_of(std::string_view scenario) {
-  return scenario == "agents" ? 100 : scenario == "quic" ? 1'000 : 120;
+  return scenario == "agents" ? 100 : scenario == "quic" ? 1'000 : 40;
 }
 
 }  // namespace
