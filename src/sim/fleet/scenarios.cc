@@ -289,9 +289,7 @@ void quic_faults(World& w, const FleetPlan& plan, double rss_before) {
   w.figure({.name = "frames lost with a connection", .unit = "", .found = static_cast<double>(talked.lost)});
 }
 
-std::size_t nodes_of(std::string_view scenario) {
-  return scenario == "agents" ? 100 : scenario == "quic" ? 1'000 : 40;
-}
+std::size_t nodes_of(std::string_view scenario) { return scenario == "agents" ? 100 : scenario == "quic" ? 1'000 : 40; }
 
 }  // namespace
 
