@@ -14,8 +14,8 @@
 // An attempt lasts at most kAttemptNs; the owner may measure its mapping anew and try again, three times in 10 s.
 //
 // Sockets: 0 is the node's own, 1 to fresh_sockets() are to be opened once both offers are known. Times are monotonic
-// nanoseconds of the caller. Probes that do not open under the key, or that no session sent, are never answered; of those
-// that do, at most kProbesMax are.
+// nanoseconds of the caller. Probes that do not open under the key, or that no session sent, are never answered; of
+// those that do, at most kProbesMax are.
 // Threads: one at a time. Borrows random. Errors: nat.punch_format, nat.punch_session (conflict: of another session or
 // attempt, or out of turn), nat.punch_options (invalid). Budget: nat.punch_budget (exhausted).
 #pragma once
