@@ -68,7 +68,7 @@ room(exchange/gxf 4 USES codec crypto)
 if(HANSE_TESTS)
   program(gxf_bad_jobs exchange/gxf/main_bad_jobs.cc ROOMS gxf light)
 endif()
-room(exchange/router 4 USES codec crypto BENCH_LIBS OpenSSL::Crypto)
+room(exchange/router 4 USES codec crypto light ledger BENCH_LIBS OpenSSL::Crypto)
 room(exchange/market 4 USES codec crypto gxf)
 room(exchange/auction 4 USES codec crypto gxf market ledger BENCH_LIBS GTest::gtest)
 room(exchange/runtime 4 USES codec crypto governor plugin exec gxf LIBS PkgConfig::SECCOMP
@@ -95,7 +95,7 @@ room(node/client 6 USES codec crypto exec ledger LIBS hanse_proto_node)
 room(node/api 6 USES codec crypto telemetry client LIBS hanse_proto_node Boost::headers Threads::Threads
      TEST_LIBS hanse_proto_node)
 room(node/roles 6 USES codec crypto logging telemetry exec blob ledger light reputation stake replica market auction gxf
-     runtime client api)
+     router runtime client api)
 room(node/overlay 6 USES codec crypto transport peers relay nat reach discovery gossip)
 room(node/peering 6 USES codec crypto exec transport peers relay nat identity reach discovery lan portmap gossip overlay
      client)
@@ -134,4 +134,4 @@ room(cli/verbs 8 USES codec plugin rescue crypto gxf market light ledger reputat
      LIBS CLI11::CLI11)
 program(hanse cli/verbs/main_hanse.cc ROOMS verbs)
 program(hanse-backup cli/rescue/main_backup.cc ROOMS rescue verbs codec plugin light ledger reputation stake archive
-        backup auction)
+        backup auction router)

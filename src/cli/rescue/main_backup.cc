@@ -17,6 +17,7 @@
 #include "chain/reputation/reputation.h"
 #include "cli/verbs/verbs.h"
 #include "exchange/auction/market_app.h"
+#include "exchange/router/mix_app.h"
 
 namespace hanse::rescue {
 namespace {
@@ -27,8 +28,9 @@ struct Apps {
   std::unique_ptr<ledger::App> market = auction::make_market_app();
   std::unique_ptr<ledger::App> reputation = reputation::make_reputation_app();
   std::unique_ptr<ledger::App> stakes = stake::make_stake_app();
+  std::unique_ptr<ledger::App> mix = router::make_mix_app();
   std::unique_ptr<ledger::App> load = ledger::make_load_app();
-  std::vector<ledger::App*> list{accounts.get(), market.get(), reputation.get(), stakes.get(), load.get()};
+  std::vector<ledger::App*> list{accounts.get(), market.get(), reputation.get(), stakes.get(), mix.get(), load.get()};
 };
 
 Result<std::unique_ptr<archive::Target>> open_target(const plugin::VerbArgs& args) {

@@ -11,6 +11,7 @@
 #include "exchange/market/calls.h"
 #include "exchange/market/events.h"
 #include "exchange/market/view.h"
+#include "exchange/router/mix_app.h"
 
 namespace hanse::roles {
 namespace {
@@ -58,6 +59,7 @@ Result<std::unique_ptr<Validator>> Validator::open(const light::Genesis& genesis
   apps.push_back(auction::make_market_app());
   apps.push_back(reputation::make_reputation_app());
   if (genesis.apps.contains(stake::kStakeApp)) apps.push_back(stake::make_stake_app());
+  if (genesis.apps.contains(router::kMixApp)) apps.push_back(router::make_mix_app());
   if (genesis.apps.contains(ledger::kLoadApp)) apps.push_back(ledger::make_load_app());
   replica::Chain::Options chain;
   chain.ledger.cache_bytes = v->options_.cache_bytes;

@@ -1,0 +1,47 @@
+// The ledger's part of the mix: relays publish the key of an epoch ahead of it, the ledger draws the strata once no key
+// can be added any more, and everybody reads one directory. Bytes: proto/records/onion.md.
+//   publish    a SignedCall of the node itself, whose account is its NodeId: one key an epoch, for the epochs from
+//              kPublishAhead after the current one to kPublishAheadMax. The epoch is block time / epoch_ms
+//   beacon     of epoch E: that of the first block from epoch E - 1 on, so no key of E is chosen after it is known. A
+//              leader that withholds its block can try again: strata are drawn, not guarded
+//   nodes      listed in the genesis, or, with an empty list, every account
+// Limits: nodes_max keys an epoch, kPrunedPerBlock records of past epochs erased a block. Threads: ledger/app.h.
+// Errors: router.publish (invalid: epoch, suite or key), router.published (conflict: this epoch has a key of the node),
+// router.nodes_full (exhausted), router.not_listed (denied), router.record (corrupt: a record of the ledger), and those
+// of ledger/call.h.
+#pragma once
+
+#include "chain/ledger/app.h"
+#include "exchange/router/directory.h"
+
+namespace hanse::router {
+
+constexpr std::uint8_t kMixApp = 5;
+constexpr std::uint16_t kMethodPublish = 1;
+constexpr std::uint32_t kPublishAhead = 2;
+constexpr std::uint32_t kPublishAheadMax = 8;
+constexpr std::uint32_t kNodesMax = 256;
+constexpr std::size_t kPrunedPerBlock = 512;
+
+struct MixParams {
+  Suite suite = Suite::kXWing;
+  std::uint64_t epoch_ms = 600'000;     // 1,000 to 86,400,000
+  std::uint32_t nodes_max = kNodesMax;  // 1 to kNodesMax
+  std::vector<NodeId> nodes;            // ascending; empty: everybody
+};
+Bytes encode_mix_genesis(const MixParams& params);
+
+struct Publish {
+  std::uint32_t epoch = 0;
+  std::uint8_t mixes = 1;            // 0: receives only
+  std::uint32_t deep_per_1000s = 0;  // cells of the Deep lane it measured lately
+  Bytes key;
+};
+Bytes encode_publish(const Publish& publish);
+
+std::unique_ptr<ledger::App> make_mix_app();
+// Queries: "directory" (argument: u32 big-endian of the epoch) -> what decode_directory reads; "params".
+// Before its beacon is drawn an epoch has no directory (not_found: router.no_directory).
+Result<Directory> decode_directory(ByteView bytes);
+
+}  // namespace hanse::router
