@@ -7,6 +7,7 @@
 #include <deque>
 #include <mutex>
 #include <shared_mutex>
+#include <utility>
 #include <vector>
 
 #include <rocksdb/memtablerep.h>
