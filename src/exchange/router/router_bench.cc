@@ -9,6 +9,7 @@
 
 #include "base/core/clock.h"
 #include "base/core/text.h"
+#include "exchange/router/mix_world_test.h"
 #include "exchange/router/onion_world_test.h"
 #include "exchange/router/replay.h"
 
@@ -115,6 +116,42 @@ void bench_relay(const Geometry& geometry, std::string_view name) {
   print(text("relay_{}", name), ours, bare, "the cryptography alone, openssl with contexts and keys kept");
 }
 
+// The same through the state machine: bucket, lane, the pool that holds cells and the queue of the next hop.
+void bench_mix() {
+  MixWorld world(5, kReplayMax);
+  const Directory directory = world.directory();
+  std::vector<Bytes> cells;
+  for (std::size_t i = 0; i < kCells * (kRounds + 1); ++i) {
+    Path path{
+        .hops = {}, .last = Command::kDeliver, .target = {}, .epoch = directory.epoch, .expiry_epoch = directory.epoch};
+    for (const std::size_t hop : {0, 1, 2, 4})
+      path.hops.push_back(
+          {world.nodes[hop], directory.nodes[hop].key, static_cast<std::uint16_t>(hop == 4 ? 0 : 1 + i % 100)});
+    cells.push_back(*seal_cell(kXWingGeometry, path, *encode_message(kXWingGeometry, {}, world.random), world.random));
+  }
+  Mix mix({.node = world.nodes[0],
+           .in_flight_max = kCells,
+           .peer_cells_per_s = 1'000'000,
+           .peer_burst = 1'000'000,
+           .loops_per_s = 0},
+          *world.rings[0], world.random, world.now(0));
+  mix.directory(directory);
+  Floor floor(kXWingGeometry);
+  double ours = 0, bare = 0;
+  std::size_t next = 0;
+  for (int round = 0; round <= kRounds; ++round) {
+    bare = std::max(bare, per_second([&](std::size_t) { floor.cell(); }));
+    ours = std::max(ours, per_second([&](std::size_t i) {
+                      const Now now = world.now(static_cast<std::int64_t>(next / 10));
+                      (void)mix.receive(now, world.nodes[3], std::move(cells[next++]));
+                      if (i % 10 != 0) return;
+                      for (const CellSend& s : mix.tick(now).sends) (void)mix.sent(now, s.to);
+                    }));
+  }
+  check(mix.counters().deep == next, "each cell was taken");
+  print("mix_deep_xwing", ours, bare, "the cryptography alone, openssl with contexts and keys kept");
+}
+
 void bench_sender() {
   OnionWorld world(kXWingGeometry);
   const Path path = world.path(kLayersMax);
@@ -137,6 +174,7 @@ int main() {
   using namespace hanse::router;  // NOLINT: the program of this room
   bench_relay(kXWingGeometry, "xwing");
   bench_relay(kMlKemGeometry, "mlkem1024");
+  bench_mix();
   bench_sender();
   return 0;
 }
