@@ -2,7 +2,7 @@
 """Builds and runs the rooms' benchmarks and prints their figures beside their floors.
 
 usage: bench.py --build DIR [--json | --page] [ROOM ...]
---json prints one object a line, --page also rewrites docs/performance.md.
+--json prints one object a line, --page also rewrites the rows of these rooms in docs/performance.md.
 Each ROOM_bench program prints one JSON object a line: room, name, value, unit, floor, floor_what, ratio.
 The room `chain` is a network of four validators, driven by `hanse-bench chain`; it takes some minutes.
 """
@@ -34,20 +34,30 @@ def command(build, name):
 def machine():
     with open("/proc/cpuinfo", encoding="utf-8") as f:
         model = next((line.split(":", 1)[1].strip() for line in f if line.startswith("model name")), "unknown")
-    return f"{os.cpu_count()} x {model}, load average {os.getloadavg()[0]:.1f} at the start"
+    return f"{os.cpu_count()} x {model}"
 
 
-def write_page(root, where, rows):
-    with open(os.path.join(root, "docs/performance.md"), "w", encoding="utf-8") as f:
+def page_line(row):
+    return (f"| {row['room']} | {row['name']} | {row['value']:,.4g} | {row['unit']} | {row['floor_what']} |"
+            f" {row['floor']:,.4g} | {row['ratio']:.3g} |\n")
+
+
+def write_page(path, where, rows):
+    """The rows of rooms that were not measured now stay as they are."""
+    measured = {row["room"] for row in rows}
+    with open(path, encoding="utf-8") as f:
+        table = [line for line in f if line.startswith("| ")][1:]
+    lines = [line for line in table if line.split("|")[1].strip() not in measured]
+    lines += [page_line(row) for row in rows]
+    with open(path, "w", encoding="utf-8") as f:
         f.write("# Performance\n\n"
                 "Made by `./dev bench --page`; `./dev bench ROOM` repeats one room. Every figure stands beside a\n"
                 "floor or a peer measured in the same run: read the ratio first, because the machine is shared and\n"
-                "its disk answers an fdatasync in 0.1 ms in one minute and in 4 ms in the next.\n\n"
+                "its disk answers an fdatasync in 0.1 ms in one minute and in 4 ms in the next. Rooms were measured in\n"
+                "runs of their own.\n\n"
                 f"Machine: {where}.\n\n"
                 "| room | what | value | unit | compared with | its value | ratio |\n|---|---|---|---|---|---|---|\n")
-        for row in rows:
-            f.write(f"| {row['room']} | {row['name']} | {row['value']:,.4g} | {row['unit']} | {row['floor_what']} |"
-                    f" {row['floor']:,.4g} | {row['ratio']:.3g} |\n")
+        f.writelines(sorted(lines, key=lambda line: line.split("|")[1].strip()))
 
 
 def main():
@@ -86,7 +96,8 @@ def main():
             print(f"bench: {name} ended with {run.returncode}", file=sys.stderr)
             bad = 1
     if args.page and not bad:
-        write_page(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), where, rows)
+        root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+        write_page(os.path.join(root, "docs/performance.md"), where, rows)
     return bad
 
 
