@@ -48,8 +48,7 @@ void Node::Core::verify(Now now, const PeerId& from, Gossip gossip, const Messag
   const Verdict verdict = believed ? Verdict::kGood : keys.verify(gossip.batch.origin, batch, gossip.signature);
   if (verdict == Verdict::kBad) return invalid(now, from);
   if (verdict == Verdict::kNoKey) {
-    if (std::ranges::none_of(parked, [&](const Parked& w) { return w.gossip.batch.origin == gossip.batch.origin; }))
-      effects.keys_wanted.push_back(gossip.batch.origin);
+    effects.keys_wanted.push_back(gossip.batch.origin);
     if (parked.size() >= kParkedMax) {
       ++counters.parked_shed;
       parked.pop_front();

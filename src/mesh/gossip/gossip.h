@@ -81,7 +81,7 @@ struct Effects {
   std::vector<SendFrame> sends;
   std::vector<PeerId> closes;  // these connections are not wanted any more
   std::vector<Held> deliveries;
-  std::vector<PeerId> keys_wanted;  // of these origins; answer with key_known()
+  std::vector<PeerId> keys_wanted;  // one for each message that waits for its origin's; answer with key_known()
   std::vector<Notice> notices;
 };
 

@@ -139,6 +139,16 @@ TEST(Gossip, a_message_of_an_unknown_key_waits_for_it) {
   EXPECT_EQ(m.delivered.size(), 1u);
 }
 
+TEST(Gossip, an_unknown_key_is_asked_for_with_every_message) {
+  Cluster c(3, false);
+  for (const char* words : {"who am I", "and still"}) {
+    c.apply(1, *c.members[1].node->publish(c.at(), topic_of(1), to_bytes(words)));
+    c.run(500);
+  }
+  const PeerId origin = c.members[1].keys->self();
+  EXPECT_EQ(c.members[0].keys_wanted, (std::vector<PeerId>{origin, origin}));
+}
+
 TEST(Gossip, forgeries_are_not_delivered_nor_sent_on_and_end_in_a_ban) {
   Cluster c(3);
   const PeerId liar = c.members[1].keys->self();
