@@ -26,6 +26,7 @@ std::size_t Punches::works() const {
 
 void Punches::want(const PeerId& peer, std::int64_t now_ns) {
   Series& series = series_[peer];
+  series.over = false;
   const bool busy = series.measuring || (series.work && !series.work->told);  // a path that was found may be gone
   if (series.begin_ns == kNever && !busy) series.begin_ns = now_ns;
 }
@@ -36,6 +37,7 @@ void Punches::drop(const PeerId& peer) {
   Series& series = at->second;
   if (series.work && series.work->told) {  // the other may still ask
     series.begin_ns = kNever;
+    series.over = true;
     return;
   }
   end(series, 0);
@@ -115,6 +117,7 @@ void Punches::offered(const PeerId& from, ByteView punch, std::int64_t now_ns) {
   }
   if (!series.work && works() >= kWorksMax) return;
   series.offer = to_bytes(punch);
+  series.over = false;
   consider(from, series, now_ns);
 }
 
@@ -236,9 +239,8 @@ void Punches::on_deadline(std::int64_t now_ns) {
         series.tries = 0;
       }
     }
-    const bool idle =
-        !series.work && !series.measuring && series.begin_ns == kNever && series.answer_ns == kNever;
-    at = idle ? series_.erase(at) : std::next(at);
+    const bool idle = !series.work && !series.measuring && series.begin_ns == kNever && series.answer_ns == kNever;
+    at = idle && (series.over || series.plan.empty()) ? series_.erase(at) : std::next(at);
   }
 }
 

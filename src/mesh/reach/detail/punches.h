@@ -74,7 +74,8 @@ class Punches {
     std::int64_t first_ns = 0, rest_ns = kRestMinNs;
     int tries = 0;
     bool measuring = false;
-    Bytes offer;                     // of the initiator, which waits until we know our NAT, and for our measure
+    bool over = false;                // dropped; otherwise its plan is remembered
+    Bytes offer;                      // of the initiator, which waits until we know our NAT, and for our measure
     std::int64_t answer_ns = kNever;  // when to look whether we know it
     std::optional<Work> work;
     std::string_view plan;
