@@ -46,10 +46,11 @@ bool Accounts::signed_by(const Statement& s) const {
   return era != nullptr && era->verifier->verify(s.replica, s.purpose, statement_message(s), s.signature);
 }
 
-// Only what its receiver must be able to judge: neither behind what it has settled nor beyond what it looks at.
+// Only what its receiver must be able to judge: from a member of its set, neither behind what it has settled nor beyond
+// what it looks at.
 void Accounts::delivered(Index self, Index from, Type type, const Frame& body, const Facts& facts) {
   const SafetyEpoch* era = era_of(facts.epoch);
-  if (facts.halted || facts.ended || era == nullptr) return;
+  if (facts.halted || facts.ended || era == nullptr || from >= era->members.size()) return;
   const auto lies = [&](Index signer) { return signer < era->members.size() && !config_.honest[era->members[signer]]; };
   switch (type) {
     case Type::kAttest: {

@@ -172,6 +172,11 @@ TEST(World, regressions) {
        .n = 5,
        .faults = "byzantine:0:3600000:1:1281,slow_node:299:3600000:0:9,crash:881:1946:1:0,crash:962:2083:3:0,"
                  "change:979:979:31:12,crash:1974:2079:1:0,change:2329:2329:31:18"});
+  run({.seed = 23'665,
+       .n = 7,
+       .faults = "byzantine:0:3600000:5:5256,byzantine:0:3600000:6:520,reorder:0:3600000:169:0,"
+                 "duplicate:0:3600000:826:0,crash:238:259:1:0,partition:637:1790:98:0,crash:979:2088:2:0,"
+                 "change:1632:1632:85:80,crash:1881:2995:5:0"});
 }
 
 }  // namespace
