@@ -53,8 +53,8 @@ def write_page(path, where, rows):
         f.write("# Performance\n\n"
                 "Made by `./dev bench --page`; `./dev bench ROOM` repeats one room. Every figure stands beside a\n"
                 "floor or a peer measured in the same run: read the ratio first, because the machine is shared and\n"
-                "its disk answers an fdatasync in 0.1 ms in one minute and in 4 ms in the next. Rooms were measured in\n"
-                "runs of their own.\n\n"
+                "its disk answers an fdatasync in 0.1 ms in one minute and in 4 ms in the next. Rooms were\n"
+                "measured in runs of their own.\n\n"
                 f"Machine: {where}.\n\n"
                 "| room | what | value | unit | compared with | its value | ratio |\n|---|---|---|---|---|---|---|\n")
         f.writelines(sorted(lines, key=lambda line: line.split("|")[1].strip()))
