@@ -113,6 +113,11 @@ std::optional<std::uint64_t> claimed_seq(ByteView at) {
   return load_le<std::uint64_t>(at.data() + 12);
 }
 
+std::optional<std::uint64_t> claimed_durable_seq(ByteView at) {
+  if (!claimed_seq(at)) return std::nullopt;
+  return load_le<std::uint64_t>(at.data() + 20);
+}
+
 std::string meta_path(const std::string& dir, int mirror) { return text("{}/meta-{}", dir, mirror == 0 ? "a" : "b"); }
 
 std::string segment_path(const std::string& dir, int mirror, std::uint32_t slot) {

@@ -42,7 +42,9 @@ struct ParsedRecord {
 std::uint32_t write_record(Bytes& out, const Record& record, std::uint64_t durable_seq, std::uint32_t prev_crc,
                            const Nonce& nonce);
 std::optional<ParsedRecord> parse_record(ByteView at, const Nonce& nonce);
-std::optional<std::uint64_t> claimed_seq(ByteView at);  // what a record's head says, right or not
+// What a record's head says, right or not.
+std::optional<std::uint64_t> claimed_seq(ByteView at);
+std::optional<std::uint64_t> claimed_durable_seq(ByteView at);
 
 std::string meta_path(const std::string& dir, int mirror);
 std::string segment_path(const std::string& dir, int mirror, std::uint32_t slot);
@@ -59,13 +61,18 @@ struct Tail {
   std::size_t position = kBlock;  // in the newest segment, a multiple of kBlock
 };
 
-enum class Repair : bool { kNo, kYes };
+enum class Repair : std::uint8_t {
+  kNo,
+  kYes,
+  kDone
+};  // done: what was found when it was opened is not looked for again
 struct Recovery {
   Meta meta;
   Tail tail;
   Recovered found;
 };
-// Walks both mirrors. With kYes also repairs them and cuts the torn tail. visit sees every record, oldest first.
+// Walks both mirrors. With kYes also repairs them and cuts the torn tail, with kDone it only visits. visit sees every
+// record, oldest first.
 Result<Recovery> recover(Fs& fs, const std::string& dir, Repair repair, const Visit& visit);
 
 }  // namespace hanse::journal

@@ -164,10 +164,12 @@ std::uint64_t Journal::durable_seq() const { return rep_->durable_seq; }
 
 Status Journal::replay(std::uint64_t from, const Visit& visit) const {
   const std::uint64_t last = rep_->durable_seq;
-  return dump_journal(rep_->fs, rep_->dir, [&](const Record& record) -> Status {
+  const Visit wanted = [&](const Record& record) -> Status {
     if (record.seq < from || record.seq > last) return {};
     return visit(record);
-  });
+  };
+  TRY_OK(recover(rep_->fs, rep_->dir, Repair::kDone, wanted));
+  return {};
 }
 
 void Journal::release(std::uint64_t seq) {

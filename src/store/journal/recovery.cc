@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <deque>
 #include <map>
 
 #include "base/core/text.h"
@@ -152,18 +153,22 @@ class Walk {
     Bytes merged = encode_segment_header(header, out_.meta.nonce);
     merged.resize(out_.meta.options.segment_bytes);
     std::size_t at = kBlock;
+    // Records that no later one calls durable, and where they lie; the first one with the header.
+    std::deque<std::pair<std::uint64_t, std::size_t>> unsynced;
     while (auto parsed = find_next(images, at)) {
+      unsynced.emplace_back(parsed->record.seq, at == kBlock ? 0 : at);
+      while (!unsynced.empty() && unsynced.front().first <= parsed->durable_seq) unsynced.pop_front();
       if (visit_) TRY_OK(visit_(parsed->record));
       std::copy_n(parsed->record.payload.data() - kRecordHead, parsed->size, merged.begin() + static_cast<long>(at));
       at += parsed->size;
       out_.tail.prev_crc = parsed->crc;
       ++out_.tail.next_seq;
     }
-    if (index == newest_) {
-      out_.tail.position = round_up(at);
-      TRY_OK(refuse_synced_hole());
-    }
-    return mend(slot, images, merged, round_up(at), index == newest_);
+    if (index == newest_) out_.tail.position = round_up(at);
+    if (repair_ == Repair::kDone) return {};
+    if (index == newest_) TRY_OK(refuse_synced_hole());
+    const std::size_t synced = unsynced.empty() ? 0 : unsynced.front().second;
+    return mend(slot, images, merged, {.synced = synced / kBlock * kBlock, .end = round_up(at)}, index == newest_);
   }
 
   // Nothing valid follows. If any record says that the missing number was durable, this is not a torn tail.
@@ -173,7 +178,9 @@ class Walk {
       for (int m = 0; m < 2; ++m) {
         const Image image = read_image(m, slot);
         for (std::size_t at = kBlock; at < image.bytes.size(); at += kBlock) {
-          const auto parsed = parse_record(ByteView(image.bytes).subspan(at), out_.meta.nonce);
+          const ByteView block = ByteView(image.bytes).subspan(at);
+          if (claimed_durable_seq(block).value_or(0) < missing) continue;
+          const auto parsed = parse_record(block, out_.meta.nonce);
           if (parsed && parsed->durable_seq >= missing)
             return damaged(
                 text("found record {} in {} unreadable in both mirrors, though record {} says it was durable", missing,
@@ -184,20 +191,24 @@ class Walk {
     return {};
   }
 
-  Status mend(std::uint32_t slot, const Image (&images)[2], const Bytes& merged, std::size_t tail, bool is_newest) {
+  struct Extent {
+    std::size_t synced = 0;  // a block's begin; what lies below was durable when later records were written
+    std::size_t end = 0;
+  };
+  Status mend(std::uint32_t slot, const Image (&images)[2], const Bytes& merged, Extent records, bool is_newest) {
     std::uint64_t torn = 0;
     for (int m = 0; m < 2; ++m) {
       std::unique_ptr<File> file;
       for (std::size_t at = 0; at < merged.size(); at += kBlock) {
         const ByteView want = ByteView(merged).subspan(at, kBlock);
         const bool same = equal(want, ByteView(images[m].bytes).subspan(at, kBlock));
-        // What the newest segment shows may sit in the page cache only, even with its dirty mark gone after a failed
+        // What the newest group shows may sit in the page cache only, even with its dirty mark gone after a failed
         // fdatasync. It is written again, so that the sync below means what it says.
-        const bool again = same && is_newest && at < tail && repair_ == Repair::kYes;
+        const bool again = same && is_newest && at >= records.synced && at < records.end && repair_ == Repair::kYes;
         if (same && !again) continue;
         // Beyond the tail of an older segment lie records of the lap before; they bother nobody.
-        if (at >= tail && !is_newest) break;
-        if (at >= tail) {
+        if (at >= records.end && !is_newest) break;
+        if (at >= records.end) {
           torn += is_torn(images[m], at) ? kBlock : 0;
         } else if (!same) {
           out_.found.repaired_blocks += 1;
