@@ -97,16 +97,17 @@ room(node/api 6 USES codec crypto telemetry client LIBS hanse_proto_node Boost::
 room(node/roles 6 USES codec crypto logging telemetry exec blob ledger light reputation stake replica market auction gxf
      router runtime client api)
 room(node/overlay 6 USES codec crypto transport peers relay nat reach discovery gossip)
-room(node/peering 6 USES codec crypto exec transport peers relay nat identity reach discovery lan portmap gossip overlay
-     client)
+room(node/mixing 6 USES codec crypto light ledger router transport peers relay nat identity reach)
+room(node/peering 6 USES codec crypto exec light ledger router transport peers relay nat identity reach discovery lan
+     portmap gossip overlay mixing client)
 if(HANSE_TESTS)
   set_tests_properties(peering PROPERTIES PROCESSORS 2)  # eight nodes that find each other, each with a thread
 endif()
 room(node/load 6 USES codec crypto ledger light reputation replica auction client TEST_NEEDS hanse-bench)
 program(hanse-bench node/load/main_bench.cc ROOMS load)
 room(node/daemon 6 USES codec crypto config logging telemetry exec kv blob ledger light replica market
-     gxf runtime flow client api roles transport peers relay nat identity reach discovery lan portmap gossip overlay
-     peering
+     gxf router runtime flow client api roles transport peers relay nat identity reach discovery lan portmap gossip
+     overlay mixing peering
      TEST_USES ledger reputation TEST_NEEDS hansed hanse-worker hanse-backup kind_echo)
 program(hansed node/daemon/main_hansed.cc ROOMS daemon)
 
@@ -127,8 +128,8 @@ room(sim/fleet 7 USES codec plugin crypto transport peers relay nat reach discov
 
 # 8 cli
 room(cli/rescue 8 USES codec plugin)
-room(cli/inspect 8 USES codec plugin crypto journal light consensus ledger reputation stake client transport peers
-     relay nat identity reach discovery lan portmap gossip overlay peering)
+room(cli/inspect 8 USES codec plugin crypto journal light consensus ledger reputation stake client router transport
+     peers relay nat identity reach discovery lan portmap gossip overlay mixing peering)
 room(cli/verbs 8 USES codec plugin rescue crypto gxf market light ledger reputation stake runtime receipt client roles
      inspect world fleet
      LIBS CLI11::CLI11)

@@ -52,6 +52,12 @@ Result<Path> Sender::timely_path(Now now, const Destination& to, Hides what) {
                    directory->epoch, kDrawsMax));
 }
 
+Result<Path> Sender::path(Now now, Lane lane, const Destination& to) {
+  if (lane == Lane::kDeep) return timely_path(now, to, Hides::kMessage);
+  TRY(const Directory* directory, current(now));
+  return flash_path(*directory, to, random_);
+}
+
 Status Sender::seal(const Path& path, const Message& message, SenderEffects& out) {
   TRY(auto payload, encode_message(config_.geometry, message, random_));
   TRY(Bytes cell, seal_cell(config_.geometry, path, std::move(payload), random_));
@@ -62,9 +68,8 @@ Status Sender::seal(const Path& path, const Message& message, SenderEffects& out
 Result<SenderEffects> Sender::submit(Now now, Lane lane, const Destination& to, Message message) {
   SenderEffects out;
   if (lane == Lane::kFlash) {
-    TRY(const Directory* directory, current(now));
-    TRY(const Path path, flash_path(*directory, to, random_));
-    TRY_OK(seal(path, message, out));
+    TRY(const Path route, path(now, lane, to));
+    TRY_OK(seal(route, message, out));
     ++counters_.flash;
     return out;
   }

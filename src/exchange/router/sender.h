@@ -48,7 +48,8 @@ class Sender {
 
   void directory(Directory directory);
   Result<SenderEffects> submit(Now now, Lane lane, const Destination& to, Message message);
-  SenderEffects tick(Now now);  // at or after wake_ns()
+  SenderEffects tick(Now now);                                   // at or after wake_ns()
+  Result<Path> path(Now now, Lane lane, const Destination& to);  // as a message would take: for a reply block
   bool loop_back(const Target& id) { return loops_.back(id); }
 
   std::int64_t wake_ns() const { return std::min(send_ns_, loop_ns_); }

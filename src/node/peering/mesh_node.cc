@@ -32,6 +32,10 @@ std::vector<std::string> role_names(std::uint32_t roles) {
   return out;
 }
 
+std::unexpected<Error> no_mix() {
+  return fail(Kind::kUnsupported, "peering.no_mix", "this node is none of the mix: it does not have the role router");
+}
+
 PathFacts facts_of(const reach::LinkFacts& link, const peers::Meters& meters, std::int64_t now_ns) {
   PathFacts out{.peer = link.peer,
                 .direct = !link.path.remote.is_carried(),
@@ -77,6 +81,10 @@ class MeshNode::Core final : public transport::Machine {
                                  .folder = settings.folder};
     for (const transport::Protocol& one : overlay::protocols(with)) o.endpoint.protocols.push_back(one);
     o.endpoint.hello.caps = overlay::caps(with);
+    if (settings.mix) {
+      o.endpoint.protocols.push_back(mixing::protocol());
+      o.endpoint.hello.caps |= mixing::kMixCap;
+    }
     o.roles = settings.roles;
     o.relay = settings.relay;
     o.peer_bytes_per_second = settings.peer_bytes_per_second;
@@ -100,6 +108,11 @@ class MeshNode::Core final : public transport::Machine {
                                    .send = [this](ForwardFrame frame) { return send_forward(std::move(frame)); }}));
     with.known = settings.known;
     TRY(overlay, overlay::Overlay::create(*reach, with, system_clock().mono_ns()));
+    if (settings.mix) {
+      settings.mix->path = settings.folder + "/mix.keys";
+      settings.mix->secret = settings.secret;
+      TRY(mixing, mixing::Mixing::open(*settings.mix, *reach, system_clock().mono_ns()));
+    }
     TRY(sockets, transport::Sockets::open({.listen = settings.bind}, *this));
     TRY(auto watch, reach::UplinkWatch::open());
     uplinks.emplace(std::move(watch));
@@ -114,6 +127,9 @@ class MeshNode::Core final : public transport::Machine {
     begun_ns = sockets->now_ns();
     const std::uint16_t port = ports.own_v4;
     reach->start(std::move(ports), bound_alone(), begun_ns);
+    if (settings.mix)
+      for (const mixing::Place& place : settings.mix->nodes)
+        if (place.node != self) TRY_OK(overlay->want(place.node, {}, begun_ns));
     if (port != 0 && leaves_this_machine())
       surroundings.emplace(
           SurroundingsOptions{
@@ -159,6 +175,7 @@ class MeshNode::Core final : public transport::Machine {
   std::int64_t next_deadline_ns() const override {
     std::int64_t next = std::min(reach->next_deadline_ns(), overlay->next_ns());
     if (surroundings) next = std::min(next, surroundings->next_ns());
+    if (mixing) next = std::min(next, mixing->next_ns());
     for (const Wait& wait : waits) next = std::min({next, wait.until_ns, looked_ns + kPumpNs});
     return next;
   }
@@ -171,12 +188,14 @@ class MeshNode::Core final : public transport::Machine {
       if (event.type == reach::PeerEvent::Type::kDown) forwards->down(event.peer);
       note_refusal(event);
       if (!stopped.load()) overlay->handle(event, now_ns);  // else it would dial who was just left
+      if (mixing && mixing->handle(event, now_ns)) continue;
       if (event.type != reach::PeerEvent::Type::kFrame) continue;
       if (event.protocol == kInfoProtocol) on_info(event, now_ns);
       if (event.protocol == kForwardProtocol) forwards->handle(event.peer, event.frame_type, event.body);
       reach->consumed(std::move(event));
     }
     speeds->pump(now_ns);
+    if (mixing) mixing->pump(now_ns);
     if (!stopped.load()) overlay->pump(now_ns);
     std::erase_if(waits, [&](Wait& wait) {
       const SharedTicket ticket = wait.ticket;
@@ -329,6 +348,7 @@ class MeshNode::Core final : public transport::Machine {
   std::optional<SpeedTests> speeds;
   std::unique_ptr<Forwards> forwards;
   std::unique_ptr<overlay::Overlay> overlay;
+  std::unique_ptr<mixing::Mixing> mixing;
   std::vector<std::weak_ptr<Inbox>> inboxes;
   std::map<PeerId, std::vector<PeerId>> answers;  // to the last question
   std::vector<Wait> waits;
@@ -369,6 +389,7 @@ void MeshNode::stop(std::int64_t drain_ms) {
   core_->thread.join();
   if (core_->surroundings) core_->surroundings->leave();
   core_->overlay->stop();
+  if (core_->mixing) (void)core_->mixing->stop();  // keys that could not be put away are lost: it sits the epoch out
   for (const auto& inbox : core_->inboxes)
     if (const auto open = inbox.lock()) open->close();
   core_->reach->close_all(core_->sockets->now_ns());
@@ -487,6 +508,36 @@ Result<overlay::TopicCounts> MeshNode::topics() {
     return topics->counts();
   }));
   return counts;
+}
+
+Result<mixing::MixFacts> MeshNode::mix() {
+  TRY(auto facts, core_->call([c = core_.get()](std::int64_t now_ns) -> Result<mixing::MixFacts> {
+    if (!c->mixing) return no_mix();
+    return c->mixing->facts(now_ns);
+  }));
+  return facts;
+}
+
+Result<std::int64_t> MeshNode::mix_ping(const PeerId& peer, router::Lane lane, std::int64_t wait_ms) {
+  router::MessageId id;
+  std::optional<Result<std::int64_t>> ended;
+  TRY_OK(core_->wait(
+      [&, c = core_.get()](std::int64_t now_ns) -> Status {
+        if (!c->mixing) return no_mix();
+        TRY(id, c->mixing->ping(peer, lane, now_ns));
+        return {};
+      },
+      [&, c = core_.get()](std::int64_t) {
+        ended = c->mixing->ended(id);
+        return ended.has_value();
+      },
+      wait_ms));
+  if (ended) return std::move(*ended);
+  (void)core_->call([&, c = core_.get()](std::int64_t) {
+    c->mixing->forget(id);
+    return 0;
+  });
+  return fail(Kind::kTimeout, "peering.timeout", text("found no answer through the mix within {} ms", wait_ms));
 }
 
 Result<MeshCheck> MeshNode::check(std::int64_t wait_ms) {

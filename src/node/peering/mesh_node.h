@@ -3,12 +3,14 @@
 //   info   protocol 0x05: which of the nodes that both know is each connected with; what `hanse mesh check` asks
 //   forward  protocol 0x31: this node's API for peers that may use it (forwards.h)
 //   overlay  records of peers, finding them by id, topics (node/overlay)
+//   mix    protocol 0x32: carries cells of the mix and answers pings through it (node/mixing); off unless given
 //   speed  protocol 0x24: how quickly, how evenly and how truly bytes arrive on one stream; off unless allowed
 // Threads: start, stop and ~MeshNode from one thread; the calls from any, and they wait for the mesh's thread.
 // Borrows the key. Limits: kSpeedsMax speed tests that arrive at once, kWaitsMax calls that wait.
 // Errors of start: peering.network (invalid), those of Sockets and Reach. Of calls: peering.stopped (unavailable),
 // peering.limit (exhausted), peering.timeout (timeout), peering.refused (denied: the peer takes no speed test),
-// peering.damaged (corrupt: other bytes arrived), peering.not_connected (unavailable), those of Reach; dial
+// peering.damaged (corrupt: other bytes arrived), peering.not_connected (unavailable), peering.no_mix
+// (unsupported: no mix here), those of Reach and of Mixing; dial
 // answers with the reason when the peer is reached but may not be here (mesh/identity).
 #pragma once
 
@@ -20,6 +22,7 @@
 #include <vector>
 
 #include "mesh/reach/reach.h"
+#include "node/mixing/mixing.h"
 #include "node/peering/subscription.h"
 
 namespace hanse::peering {
@@ -48,9 +51,10 @@ struct MeshSettings {
   relay::RelayLimits relay{};
   std::uint64_t peer_bytes_per_second = 0;  // that a peer may send and be sent; 0: no limit
   bool gossip = true;
-  std::string folder{};       // of what is kept over restarts; "": nothing
-  identity::Trust trust{};    // known peers are trusted as machines
-  identity::Papers papers{};  // ours; none when empty
+  std::string folder{};                         // of what is kept over restarts; "": nothing
+  identity::Trust trust{};                      // known peers are trusted as machines
+  identity::Papers papers{};                    // ours; none when empty
+  std::optional<mixing::MixingSettings> mix{};  // none: no node of the mix; its path and secret are set here
 };
 
 struct Health {
@@ -152,6 +156,9 @@ class MeshNode {
   Result<std::shared_ptr<Inbox>> subscribe(const std::string& topic);
   Result<std::uint64_t> publish(const std::string& topic, Bytes payload);  // its sequence number
   Result<overlay::TopicCounts> topics();
+  Result<mixing::MixFacts> mix();
+  // Through the mix and back; how long it took, in ns.
+  Result<std::int64_t> mix_ping(const PeerId& peer, router::Lane lane, std::int64_t wait_ms);
   // Asks until all are connected, or the time is over.
   Result<MeshCheck> check(std::int64_t wait_ms);
   // progress: bytes that were handed over, from the mesh's thread.

@@ -1,0 +1,239 @@
+// A mix of real nodes on loopback: six mixes in three strata and two that receive only, each with its connections.
+#include "base/core/text.h"
+#include "node/overlay/overlay.h"
+#include "node/peering/test_nodes.h"
+
+namespace hanse::peering {
+namespace {
+
+constexpr std::int64_t kEpochMs = 600'000;
+
+// The system's, with a wall that the test moves.
+class WallClock final : public Clock {
+ public:
+  std::int64_t mono_ns() const override { return system_clock().mono_ns(); }
+  std::int64_t wall_ms() const override { return wall_ms_; }
+  void advance_ms(std::int64_t ms) { wall_ms_ += ms; }
+
+ private:
+  std::atomic<std::int64_t> wall_ms_{5'000 * kEpochMs + kEpochMs / 2};
+};
+
+struct World {
+  static constexpr std::uint8_t kMixes = 6, kAll = 8;
+
+  MeshSettings of(std::uint8_t number) {
+    MeshSettings out = settings();
+    out.secret.data[0] = number;
+    out.folder = text("{}/{}", folder.path, number);
+    out.gossip = false;
+    std::filesystem::create_directory(out.folder);
+    out.mix.emplace();
+    for (std::uint8_t n = 1; n <= kAll; ++n)
+      out.mix->nodes.push_back({id_of(n), n <= kMixes ? std::optional<std::uint8_t>((n - 1) % 3) : std::nullopt});
+    out.mix->wanted = {.bits = 0, .mean_ms_min = 20, .mean_ms_max = 40};
+    out.mix->sends_per_s = 20;
+    out.mix->loops_per_s = 1;
+    out.mix->mix_loops_per_s = 2;
+    out.mix->clock = &clock;
+    for (const auto& one : nodes) out.known.push_back({one->id(), one->addresses()});
+    return out;
+  }
+  World() {
+    for (std::uint8_t n = 1; n <= kAll; ++n) nodes.push_back(node(n, of(n)));
+  }
+  mixing::MixFacts facts(std::uint8_t number) { return *nodes[number - 1u]->mix(); }
+  bool all_know_all(std::uint32_t epoch) {
+    return until([&] {
+      for (std::uint8_t n = 1; n <= kAll; ++n)
+        if (const auto f = facts(n); f.epoch != epoch || !f.takes || f.nodes != kAll) return false;
+      return true;
+    });
+  }
+  bool begin() {
+    clock.advance_ms(kEpochMs);
+    return all_know_all(5'001);
+  }
+
+  Folder folder;
+  WallClock clock;
+  std::vector<std::unique_ptr<MeshNode>> nodes;
+};
+
+TEST(Mix, carries_pings_and_their_answers_over_two_layers_and_over_four) {
+  World world;
+  // In the first epoch nobody has a key yet.
+  EXPECT_EQ(world.nodes[6]->mix_ping(id_of(8), router::Lane::kFlash, 1'000).error().id(), "router.no_path");
+  ASSERT_TRUE(world.begin());
+  const auto sum = [&](auto member) {
+    std::uint64_t out = 0;
+    for (std::uint8_t n = 1; n <= World::kAll; ++n) out += world.facts(n).mix.*member;
+    return out;
+  };
+  const auto flash = world.nodes[6]->mix_ping(id_of(8), router::Lane::kFlash, 20'000);
+  ASSERT_TRUE(flash) << flash.error().str();
+  EXPECT_EQ(sum(&router::MixCounters::flash), 2u);  // one mix on the way there and one on the way back
+  const auto deep = world.nodes[6]->mix_ping(id_of(8), router::Lane::kDeep, 20'000);
+  ASSERT_TRUE(deep) << deep.error().str();
+  EXPECT_GE(*deep, 6'000'000);  // at least 1 ms at each of six mixes
+  EXPECT_EQ(sum(&router::MixCounters::flash), 2u);
+  EXPECT_EQ(world.facts(8).pings_answered, 2u);
+  // A mix sends as well as it carries, and a node that only receives carries nothing.
+  ASSERT_TRUE(world.nodes[0]->mix_ping(id_of(2), router::Lane::kDeep, 20'000));
+  EXPECT_EQ(world.facts(7).mix.deep, 0u);
+  // Cover and loops go on by themselves, and loops come back.
+  EXPECT_TRUE(
+      until([&] { return sum(&router::MixCounters::cover) > 0 && sum(&router::MixCounters::loops_back) >= 6; }));
+  EXPECT_EQ(sum(&router::MixCounters::replays), 0u);
+  EXPECT_EQ(sum(&router::MixCounters::rejected), 0u);
+}
+
+TEST(Mix, goes_on_after_a_clean_stop_within_the_epoch_and_in_the_next_epoch) {
+  World world;
+  ASSERT_TRUE(world.begin());
+  world.nodes[7]->stop(0);
+  world.nodes.pop_back();
+  world.nodes.push_back(node(8, world.of(8)));
+  ASSERT_TRUE(world.all_know_all(5'001));
+  const auto back = world.nodes[6]->mix_ping(id_of(8), router::Lane::kFlash, 20'000);
+  EXPECT_TRUE(back) << back.error().str();
+  world.clock.advance_ms(kEpochMs);
+  ASSERT_TRUE(world.all_know_all(5'002));
+  const auto next = world.nodes[6]->mix_ping(id_of(8), router::Lane::kDeep, 20'000);
+  EXPECT_TRUE(next) << next.error().str();
+}
+
+TEST(Mix, too_little_traffic_for_what_is_wanted_is_refused_and_no_other_lane_taken) {
+  World world;
+  MeshSettings strict = world.of(8);
+  strict.mix->wanted = {};
+  world.nodes.back()->stop(0);
+  world.nodes.back() = node(8, strict);
+  ASSERT_TRUE(world.begin());
+  EXPECT_EQ(world.nodes[7]->mix_ping(id_of(7), router::Lane::kDeep, 1'000).error().id(), "router.anon_set_too_small");
+  EXPECT_TRUE(world.nodes[7]->mix_ping(id_of(7), router::Lane::kFlash, 20'000));
+}
+
+// A listed peer without the rest of a node: it hears the keys of the first mix and sends what the test makes.
+struct Prober {
+  Prober(const MeshNode& to, std::uint8_t number) {
+    reach::ReachOptions o;
+    o.endpoint.network = settings().network;
+    o.endpoint.key = &crypto::test_key(number);
+    o.endpoint.protocols = overlay::protocols({.network = o.endpoint.network, .gossip = false});
+    o.endpoint.protocols.push_back(mixing::protocol());
+    o.endpoint.hello.caps = mixing::kMixCap;
+    o.known = {known(1, to)};
+    reach = std::move(*reach::Reach::create(std::move(o)));
+    sockets = std::move(*transport::Sockets::open({}, *reach));
+    reach->start({.own_v4 = sockets->addresses()[0].port,
+                  .open = [this](bool v4) { return sockets->open_more(v4); },
+                  .close = [](auto) {}},
+                 sockets->addresses(), sockets->now_ns());
+  }
+  void turn() {
+    EXPECT_TRUE(sockets->turn(1'000'000));
+    reach::PeerEvent event;
+    while (reach->next_event(event)) {
+      up = up || event.type == reach::PeerEvent::Type::kUp;
+      if (event.type != reach::PeerEvent::Type::kFrame) continue;
+      if (event.protocol == mixing::kMixProtocol && event.frame_type == mixing::kKeys)
+        if (auto told = mixing::decode_keys(crypto::KemAlg::kXWing, event.body)) keys = std::move(told->keys);
+      reach->consumed(std::move(event));
+    }
+  }
+  bool say(std::uint8_t type, const Bytes& body) {
+    return reach->send(id_of(1), mixing::kMixProtocol, type, std::make_shared<const Bytes>(body), sockets->now_ns())
+        .has_value();
+  }
+  // For the first mix itself, of that epoch.
+  Bytes cell(std::uint32_t epoch, const crypto::KemPublicKey& key) const {
+    const router::Path path{.hops = {{id_of(1), key, 0}},
+                            .last = router::Command::kDrop,
+                            .target = {},
+                            .epoch = epoch,
+                            .expiry_epoch = epoch + 1};
+    return *router::seal_cell(router::kXWingGeometry, path,
+                              std::move(*router::encode_message(router::kXWingGeometry, {}, system_random())),
+                              system_random());
+  }
+  std::vector<router::EpochPublic> keys;
+  bool up = false;
+  std::unique_ptr<reach::Reach> reach;
+  std::unique_ptr<transport::Sockets> sockets;
+};
+
+TEST(Mix, refuses_and_counts_replays_other_epochs_damage_and_strangers) {
+  const Folder folder;
+  WallClock clock;
+  MeshSettings s = settings();
+  s.folder = folder.path;
+  s.gossip = false;
+  s.mix.emplace();
+  s.mix->nodes = {{id_of(1), 0}, {id_of(2), std::nullopt}};
+  s.mix->clock = &clock;
+  const auto mix = node(1, s);
+  clock.advance_ms(kEpochMs);
+  ASSERT_TRUE(until([&] { return mix->mix()->takes; }));
+  Prober prober(*mix, 2), stranger(*mix, 3);
+  ASSERT_TRUE(until([&] {
+    prober.turn();
+    stranger.turn();
+    return prober.keys.size() > 1 && stranger.up;
+  }));
+  EXPECT_TRUE(stranger.keys.empty());
+  ASSERT_EQ(prober.keys[0].epoch, 5'001u);
+  const Bytes good = prober.cell(5'001, prober.keys[0].key);
+  Bytes altered = prober.cell(5'001, prober.keys[0].key);
+  altered[100] ^= 1;
+  ASSERT_TRUE(prober.say(mixing::kCell, good));
+  ASSERT_TRUE(prober.say(mixing::kCell, good));
+  ASSERT_TRUE(prober.say(mixing::kCell, prober.cell(5'002, prober.keys[1].key)));  // published, not begun
+  ASSERT_TRUE(prober.say(mixing::kCell, prober.cell(4'000, prober.keys[0].key)));
+  ASSERT_TRUE(prober.say(mixing::kCell, altered));
+  ASSERT_TRUE(prober.say(mixing::kCell, Bytes(router::kCellSize - 1)));
+  ASSERT_TRUE(prober.say(mixing::kKeys, Bytes(5)));  // no keys: passed over
+  ASSERT_TRUE(stranger.say(mixing::kCell, prober.cell(5'001, prober.keys[0].key)));
+  ASSERT_TRUE(until([&] {
+    prober.turn();
+    stranger.turn();
+    return mix->mix()->mix.received == 6 && mix->mix()->strangers == 1;
+  }));
+  const mixing::MixFacts facts = *mix->mix();
+  EXPECT_EQ(facts.mix.cover, 1u);
+  EXPECT_EQ(facts.mix.replays, 1u);
+  EXPECT_EQ(facts.mix.refused_epoch, 2u);
+  EXPECT_EQ(facts.mix.rejected, 1u);
+  EXPECT_EQ(facts.mix.refused_cell, 1u);
+  EXPECT_EQ(facts.nodes, 1u);  // the prober told no key
+}
+
+TEST(Mix, a_list_names_each_node_once_and_strata_0_to_2) {
+  const auto mixes = mixing::parse_place(id_text(1) + "/2"), receives = mixing::parse_place(id_text(1));
+  ASSERT_TRUE(mixes && receives);
+  EXPECT_EQ(mixes->node, id_of(1));
+  EXPECT_EQ(mixes->stratum, 2);
+  EXPECT_FALSE(receives->stratum);
+  const std::string id = id_text(1);
+  for (const std::string& bad : {id + "/3", id + "/", id + "/00", std::string("/0"), std::string()})
+    EXPECT_EQ(mixing::parse_place(bad).error().id(), "mixing.nodes") << bad;
+  MeshSettings twice = settings();
+  twice.mix.emplace();
+  twice.mix->nodes = {{id_of(1), 0}, {id_of(1), 1}};
+  EXPECT_EQ(MeshNode::start(twice, crypto::test_key(1)).error().id(), "mixing.nodes");
+}
+
+TEST(Mix, is_off_unless_given_and_a_list_without_this_node_is_refused) {
+  const auto plain = node(1, settings());
+  EXPECT_EQ(plain->mix().error().id(), "peering.no_mix");
+  EXPECT_EQ(plain->mix_ping(id_of(2), router::Lane::kFlash, 100).error().id(), "peering.no_mix");
+  MeshSettings strange = settings();
+  strange.mix.emplace();
+  strange.mix->nodes = {{id_of(2), 0}};
+  const auto refused = MeshNode::start(strange, crypto::test_key(1));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().id(), "mixing.nodes");
+}
+
+}  // namespace
+}  // namespace hanse::peering
