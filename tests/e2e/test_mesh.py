@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 import unittest
 import urllib.request
 
@@ -129,6 +130,50 @@ class Mesh(Lab):
         after = self.mesh("a", "speed", ids["b"], "--bytes", "2000000")
         self.assertEqual(after["bytes"], 2_000_000)
         self.assertNotEqual(self.mesh("a", "paths", ids["b"])["paths"][0]["relay"], ids[relay])
+
+    def mix(self, name, verb, *args):
+        return run("hanse", "mix", verb, *args, "--socket", self.path(name, "mesh.sock"), "--json")
+
+    def test_a_mix_of_five_daemons_carries_pings_and_their_answers_on_both_lanes(self):
+        names = ["m0", "m1", "m2", "a", "b"]  # three mixes, one of each stratum, and two that only receive
+        ids = {name: self.key(name) for name in names}
+        nodes = [f"{ids[name]}/{i}" if i < 3 else ids[name] for i, name in enumerate(names)]
+        known = []
+        for name in names:
+            self.config(name, "127.0.0.1:0", known, standalone=True)
+            with open(self.path(name, "node.toml"), "r+", encoding="utf-8") as file:
+                text = file.read().replace('["mesh"]', '["mesh", "router"]')
+                file.seek(0)
+                file.write(text + "\n".join([
+                    "[router]", f"nodes = {json.dumps(nodes)}", "epoch_ms = 8000", "anonymity_bits = 0",
+                    "delay_min_ms = 20", "sends_per_min = 1200", "mix_loops_per_min = 60", ""]))
+            self.start(name)
+            known.append(f"{ids[name]}@{self.nodes[name][1]['mesh'][0]}")
+        # The first key takes cells in the epoch after the first start.
+        end = time.monotonic() + 60
+        while not all(status["takes_cells"] and status["nodes"] == 5 for status in
+                      (json.loads(self.mix(name, "status").stdout) for name in names)):
+            self.assertLess(time.monotonic(), end, "no epoch in which all take cells")
+        # A ping that meets an epoch's end may be lost; one of three does not.
+        for lane in ((), ("--deep",)):
+            for _ in range(3):
+                done = self.mix("a", "ping", ids["b"], *lane, "--wait-ms", "4000")
+                if done.returncode == 0:
+                    break
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(json.loads(done.stdout)["lane"], "deep" if lane else "flash")
+        status = json.loads(self.mix("b", "status").stdout)
+        self.assertGreaterEqual(status["pings_answered"], 2)
+        self.assertFalse(status["mixes"])
+        self.assertGreater(json.loads(self.mix("m0", "status").stdout)["results"]["deep"], 0)
+        url = f"http://127.0.0.1:{self.nodes['m0'][1]['mesh_health_port']}/metrics"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            metrics = answer.read().decode()
+        self.assertIn("hanse_mix_replays_total 0\n", metrics)
+        self.assertRegex(metrics, r'hanse_mix_cells_total\{result="deep"\} [1-9]')
+        # To the only mix of a stratum there is no way through all three.
+        self.refused(3, "router.no_path", "hanse", "mix", "ping", ids["m0"], "--deep", "--socket",
+                     self.path("a", "mesh.sock"))
 
     def test_a_lonely_node_is_degraded_and_the_doctor_says_why(self):
         self.key("a")

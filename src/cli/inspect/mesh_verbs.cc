@@ -279,6 +279,42 @@ Result<Answer> doctor(const VerbArgs& args, plugin::Talk&) {
   return Answer{.json = std::move(json), .text = std::move(out), .exit = bad == 0 ? 0 : 1};
 }
 
+std::string counted(const Json& json, std::string_view name) {
+  std::string out;
+  const Json* counts = json.find(name);
+  if (counts != nullptr)
+    for (const auto& [key, value] : counts->members())
+      if (value.dump() != "0") out += text("{}{} {}", out.empty() ? "" : ", ", key, value.dump());
+  return out.empty() ? "none" : out;
+}
+
+Result<Answer> mix_status(const VerbArgs& args, plugin::Talk&) {
+  TRY(Json s, ask(args, request("mix_status")));
+  const bool alarm = is_true(s, "alarm"), takes = is_true(s, "takes_cells");
+  std::string out = text(
+      "epoch     {}{}\nrole      {}\nnodes     {} of {} told their key\nheld      {} cells, {} messages wait, {} cells "
+      "unread\nentropy   {:.2f} bits at {:.2f} cells of the Deep lane a second\nloops     {} of {} came back{}\ncells  "
+      "   "
+      "{}\nrefused   {}",
+      count(s, "epoch"), takes ? "" : ": no key here takes cells before the next one",
+      is_true(s, "mixes") ? "mix" : "receiver", count(s, "nodes"), count(s, "listed"), count(s, "held"),
+      count(s, "waiting"), count(s, "unread"), static_cast<double>(count(s, "entropy_millibits")) / 1'000,
+      static_cast<double>(count(s, "deep_per_1000s")) / 1'000, count(s, "loops_back"), count(s, "loops_sent"),
+      alarm ? ": ALARM, a mix drops or delays" : "", counted(s, "results"), counted(s, "refused"));
+  if (const std::string why = word(s, "key_error"); !why.empty()) out += text("\nkeys      {}", why);
+  return Answer{.json = std::move(s), .text = std::move(out), .exit = takes && !alarm ? 0 : 1};
+}
+
+Result<Answer> mix_ping(const VerbArgs& args, plugin::Talk&) {
+  TRY(const std::uint64_t wait_ms, args.number("wait-ms", 10'000, kWaitMsMax));
+  Json r = request("mix_ping");
+  r.set("peer", args.get("PEER")).set("deep", args.has("deep")).set("wait_ms", wait_ms);
+  TRY(Json pong, ask(args, std::move(r), static_cast<std::int64_t>(wait_ms)));
+  std::string line = text("{} answered through the {} lane in {:.1f} ms", word(pong, "peer"), word(pong, "lane"),
+                          static_cast<double>(count(pong, "us")) / 1'000);
+  return Answer{.json = std::move(pong), .text = std::move(line)};
+}
+
 plugin::VerbOption peer_option(bool required) {
   return {.name = "PEER",
           .value = "PEER",
@@ -389,6 +425,22 @@ std::vector<plugin::Verb> mesh_verbs() {
                              wait_option("3600000"),
                              socket_option()},
                  .run = sub});
+  out.push_back({.name = "mix status",
+                 .summary = "what a node of the mix carries, hides and refuses",
+                 .details = "Exit 1 when it takes no cells, or too few of its loops come back.\n"
+                            "Example:\n  hanse mix status --socket /var/lib/hanse/mesh.sock",
+                 .options = {socket_option()},
+                 .run = mix_status});
+  out.push_back({.name = "mix ping",
+                 .summary = "a message through the mix that its receiver answers without learning from whom it is",
+                 .details = "By the Flash lane: one mix each way, no delay. With --deep three mixes each way, with\n"
+                            "delays, on the node's schedule. Exit 3 when the time is over.\n"
+                            "Example:\n  hanse mix ping PEER --deep --wait-ms 120000",
+                 .options = {peer_option(true),
+                             {.name = "--deep", .value = {}, .help = "by the Deep lane", .fallback = {}},
+                             wait_option("10000"),
+                             socket_option()},
+                 .run = mix_ping});
   return out;
 }
 

@@ -49,6 +49,7 @@ class Role final : public MeshRole {
 
   void refresh_metrics() override {
     using telemetry::Metric;
+    refresh_mix();
     const auto health = node_->health();
     if (!health) return;
     auto& registry = telemetry::registry();
@@ -70,6 +71,23 @@ class Role final : public MeshRole {
       registry.counter(Metric::kMeshProtocolBytes, {name, "out"}).raise_to(flow.bytes_out);
     }
     registry.counter(Metric::kMeshDrops, {"budget"}).raise_to(health->meters.dropped);
+  }
+
+  void refresh_mix() {
+    using telemetry::Metric;
+    const auto f = node_->mix();
+    if (!f) return;
+    auto& registry = telemetry::registry();
+    registry.gauge(Metric::kMixAlarm).set(f->mix_alarm || f->own_alarm ? 1 : 0);
+    registry.gauge(Metric::kMixHeld).set(static_cast<std::int64_t>(f->held));
+    registry.gauge(Metric::kMixEntropy).set(static_cast<std::int64_t>(f->entropy_bits));
+    registry.gauge(Metric::kMixNodes).set(static_cast<std::int64_t>(f->nodes));
+    registry.counter(Metric::kMixReplays).raise_to(f->mix.replays);
+    registry.counter(Metric::kMixLoops, {"sent"}).raise_to(f->mix.loops_sent + f->sent.loops);
+    registry.counter(Metric::kMixLoops, {"back"}).raise_to(f->mix.loops_back + f->loops_back);
+    for (const auto& [name, count] : mixing::results(*f)) registry.counter(Metric::kMixCells, {name}).raise_to(count);
+    for (const auto& [name, count] : mixing::refusals(*f))
+      registry.counter(Metric::kMixRefused, {name}).raise_to(count);
   }
 
   void stop() override {

@@ -40,11 +40,14 @@ Status read_roles(const Config& config, Settings& out) {
                  : name == "gateway"  ? &out.gateway
                  : name == "provider" ? &out.provider
                  : name == "mesh"     ? &out.mesh
+                 : name == "router"   ? &out.router
                                       : nullptr;
     if (role == nullptr || *role)
-      return config.refuse("roles.enabled", "each of validator, gateway, provider, mesh at most once");
+      return config.refuse("roles.enabled", "each of validator, gateway, provider, mesh, router at most once");
     *role = true;
   }
+  if (out.router && !out.mesh)
+    return config.refuse("roles.enabled", "router with mesh: its cells travel over connections of the mesh");
   if (out.role_names.empty()) return config.refuse("roles.enabled", "at least one role");
   if (out.gateway != out.validator)
     return config.refuse("roles.enabled",
@@ -275,6 +278,29 @@ Status read_mesh(const Config& c, const std::string& base, MeshRoleSettings& out
   return {};
 }
 
+Status read_router(const Config& c, peering::MeshSettings& out) {
+  mixing::MixingSettings& mix = out.mix.emplace();
+  for (const std::string& one : c.list("router.nodes")) {
+    const auto place = mixing::parse_place(one);
+    if (!place) return c.refuse("router.nodes", place.error().message());
+    mix.nodes.push_back(*place);
+  }
+  if (mix.nodes.empty()) return c.refuse("router.nodes", "all nodes of the mix, this one too");
+  const auto per_s = [&](std::string_view key) { return static_cast<double>(c.number(key)) / 60; };
+  mix.sends_per_s = per_s("router.sends_per_min");
+  mix.loops_per_s = per_s("router.loops_per_min");
+  mix.mix_loops_per_s = per_s("router.mix_loops_per_min");
+  mix.wanted = {.bits = static_cast<double>(c.number("router.anonymity_bits")),
+                .mean_ms_min = static_cast<double>(c.number("router.delay_min_ms")),
+                .mean_ms_max = static_cast<double>(c.number("router.delay_max_ms"))};
+  if (mix.wanted.mean_ms_min > mix.wanted.mean_ms_max)
+    return c.refuse("router.delay_min_ms", "at most router.delay_max_ms");
+  mix.peer_cells_per_s = number<std::uint32_t>(c, "router.peer_cells_per_s");
+  mix.epoch_ms = number<std::int64_t>(c, "router.epoch_ms");
+  mix.grace_ms = mix.epoch_ms / 10;
+  return {};
+}
+
 Result<Settings> settings_of(const Config& c, const std::string& base) {
   Settings out;
   out.key_file = from_base(c.text("identity.key"), base);
@@ -307,6 +333,7 @@ Result<Settings> settings_of(const Config& c, const std::string& base) {
     return c.refuse("backup.target", "nothing without the role validator: there is no ledger");
   TRY_OK(read_mesh(c, base, out.mesh_role));
   out.mesh_role.node.folder = out.dir;
+  if (out.router) TRY_OK(read_router(c, out.mesh_role.node));
   TRY_OK(read_logging(c, base, out.log));
   return out;
 }

@@ -73,7 +73,7 @@ struct Settings {
   std::string passphrase_file;  // "" = none
   bool allow_unencrypted = false;
   std::string genesis_file;
-  bool validator = false, gateway = false, provider = false, mesh = false;
+  bool validator = false, gateway = false, provider = false, mesh = false, router = false;
   std::vector<std::string> role_names;
   std::string dir;  // of all data
   std::size_t cache_bytes = 0, write_buffer_bytes = 0, blob_bytes_max = 0;

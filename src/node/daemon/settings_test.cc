@@ -52,6 +52,26 @@ TEST(Settings, read_whom_the_mesh_trusts) {
     EXPECT_EQ(settings({bad}).error().id(), "config.bad_value") << bad;
 }
 
+TEST(Settings, read_the_list_of_the_mix_for_the_role_router_alone) {
+  const std::string id = codec::encode_id(Hash32{}.view());
+  const std::string roles = "roles.enabled=mesh,router", nodes = "router.nodes=" + id + "/1";
+  const auto s = settings({roles, nodes, "router.epoch_ms=20000", "router.sends_per_min=30"});
+  ASSERT_TRUE(s) << s.error().str();
+  const auto& mix = s->mesh_role.node.mix;
+  ASSERT_TRUE(mix);
+  ASSERT_EQ(mix->nodes.size(), 1u);
+  EXPECT_EQ(mix->nodes[0].stratum, 1);
+  EXPECT_EQ(mix->grace_ms, 2'000);
+  EXPECT_EQ(mix->sends_per_s, 0.5);
+  EXPECT_EQ(mix->wanted.bits, 12);
+  EXPECT_FALSE(settings({"roles.enabled=mesh", nodes})->mesh_role.node.mix);
+  for (const std::vector<std::string>& bad : {std::vector<std::string>{roles},
+                                              {"roles.enabled=router", nodes},
+                                              {roles, "router.nodes=" + id + "/3"},
+                                              {roles, nodes, "router.delay_min_ms=2000", "router.delay_max_ms=1000"}})
+    EXPECT_EQ(settings(bad).error().id(), "config.bad_value") << bad.back();
+}
+
 TEST(Settings, refuse_what_a_single_key_cannot_tell) {
   for (const char* bad : {"roles.enabled=", "roles.enabled=validator", "roles.enabled=gateway", "roles.enabled=king",
                           "roles.enabled=provider,provider", "provider.region=64", "provider.region=Atlantis",

@@ -42,6 +42,19 @@ transport::Protocol protocol() {
   return {.id = kMixProtocol, .frame_bytes_max = router::kCellSize, .priority = transport::Priority::kDirect};
 }
 
+Counts refusals(const MixFacts& f) {
+  const router::MixCounters& c = f.mix;
+  return {{"full", c.refused_full},   {"cell", c.refused_cell},  {"layer", c.refused_layer}, {"epoch", c.refused_epoch},
+          {"rate", c.refused_rate},   {"rejected", c.rejected},  {"replay", c.replays},      {"expired", c.expired},
+          {"delay", c.refused_delay}, {"lane", c.refused_lane},  {"outbox", c.outbox_full},  {"lost", c.lost + f.lost},
+          {"stranger", f.strangers},  {"message", f.undelivered}};
+}
+
+Counts results(const MixFacts& f) {
+  const router::MixCounters& c = f.mix;
+  return {{"flash", c.flash}, {"deep", c.deep}, {"delivered", c.delivered}, {"cover", c.cover}, {"loop", c.loops_back}};
+}
+
 Result<Place> parse_place(std::string_view given) {
   const auto slash = given.find('/');
   const auto id = codec::decode_id(given.substr(0, slash));
@@ -231,7 +244,10 @@ void Mixing::deliver(const router::CellDelivery& delivery, std::int64_t now_ns) 
     return;
   }
   if (delivery.command == router::Command::kDeliver) {
-    if (sender_.loop_back(delivery.target)) return;
+    if (sender_.loop_back(delivery.target)) {
+      ++loops_back_;
+      return;
+    }
     if (message->kind == kPingKind && message->surbs.size() == 1) return answer(std::move(*message), now_ns);
   } else if (const auto ping = pings_.find(message->id); message->kind == kPongKind && ping != pings_.end()) {
     Ping& p = ping->second;
@@ -372,6 +388,7 @@ MixFacts Mixing::facts(std::int64_t now_ns) {
           .own_alarm = sender_.alarm(),
           .mix = mix_.counters(),
           .sent = sender_.counters(),
+          .loops_back = loops_back_,
           .strangers = strangers_,
           .lost = lost_,
           .pings_answered = pings_answered_,

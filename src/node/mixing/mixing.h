@@ -65,12 +65,18 @@ struct MixFacts {
   bool mix_alarm = false, own_alarm = false;
   router::MixCounters mix;
   router::SenderCounters sent;
+  std::uint64_t loops_back = 0;      // of the sender's
   std::uint64_t strangers = 0;       // cells of nodes outside the list
   std::uint64_t lost = 0;            // for who was not connected, or over a limit
   std::uint64_t pings_answered = 0;  // of others
   std::uint64_t undelivered = 0;     // messages that came whole and nothing here takes, or that were altered
   std::string key_error;             // of the last turn of the key ring; "" when it worked
 };
+
+// Why cells were refused or lost, and what became of the others, by name: for metrics and status.
+using Counts = std::vector<std::pair<std::string_view, std::uint64_t>>;
+Counts refusals(const MixFacts& facts);
+Counts results(const MixFacts& facts);
 
 class Mixing {
  public:
@@ -141,7 +147,7 @@ class Mixing {
   std::map<router::MessageId, Ping> pings_;
   std::int64_t look_ns_ = 0, turn_ms_ = 0;
   std::string key_error_;
-  std::uint64_t strangers_ = 0, lost_ = 0, pings_answered_ = 0, undelivered_ = 0;
+  std::uint64_t loops_back_ = 0, strangers_ = 0, lost_ = 0, pings_answered_ = 0, undelivered_ = 0;
 };
 
 }  // namespace hanse::mixing

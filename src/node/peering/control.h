@@ -43,7 +43,7 @@ struct Ask {
 Result<codec::Json> ask(const Ask& ask);
 
 // What the mesh answers: status, paths, nat, dial, forward, check, speed, publish, subscribe (a progress line a
-// message).
+// message), mix_status, mix_ping.
 Handler mesh_handler(MeshNode& node);
 
 // How a protocol is named in what people read: "0x02", "datagrams".

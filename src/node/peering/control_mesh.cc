@@ -222,6 +222,45 @@ Result<Json> publish(MeshNode& node, const Json& request) {
   return out;
 }
 
+Json counts_json(const mixing::Counts& counts) {
+  Json out = Json::object();
+  for (const auto& [name, count] : counts) out.set(name, count);
+  return out;
+}
+
+Result<Json> mix_status(MeshNode& node) {
+  TRY(const mixing::MixFacts f, node.mix());
+  Json out = Json::object();
+  out.set("epoch", std::uint64_t{f.epoch}).set("mixes", f.mixes).set("takes_cells", f.takes);
+  out.set("nodes", std::uint64_t{f.nodes}).set("listed", std::uint64_t{f.listed});
+  out.set("held", std::uint64_t{f.held})
+      .set("waiting", std::uint64_t{f.waiting})
+      .set("unread", std::uint64_t{f.unread});
+  out.set("entropy_millibits", static_cast<std::uint64_t>(f.entropy_bits * 1'000));
+  out.set("deep_per_1000s", static_cast<std::uint64_t>(f.deep_per_s * 1'000));
+  out.set("alarm", f.mix_alarm || f.own_alarm).set("loops_sent", f.mix.loops_sent + f.sent.loops);
+  out.set("loops_back", f.mix.loops_back + f.loops_back).set("received", f.mix.received);
+  out.set("results", counts_json(mixing::results(f))).set("refused", counts_json(mixing::refusals(f)));
+  out.set("sent_flash", f.sent.flash).set("sent_deep", f.sent.deep).set("sent_cover", f.sent.cover);
+  out.set("pings_answered", f.pings_answered).set("key_error", f.key_error);
+  return out;
+}
+
+Result<Json> mix_ping(MeshNode& node, const Json& request) {
+  TRY(const auto given, words(request, "peer"));
+  TRY(const PeerId peer, parse_id(given));
+  bool deep = false;
+  if (const Json* wanted = request.find("deep"); wanted != nullptr) {
+    TRY(deep, wanted->as_bool("deep"));
+  }
+  TRY(const std::uint64_t wait_ms, number(request, "wait_ms", 10'000, kWaitMsMax));
+  TRY(const std::int64_t ns,
+      node.mix_ping(peer, deep ? router::Lane::kDeep : router::Lane::kFlash, static_cast<std::int64_t>(wait_ms)));
+  Json out = Json::object();
+  out.set("peer", id_text(peer)).set("lane", deep ? "deep" : "flash").set("us", ns / 1'000);
+  return out;
+}
+
 Json message_json(const overlay::Delivery& m) {
   Json out = Json::object();
   out.set("topic", m.topic).set("origin", id_text(m.origin)).set("seq", m.seq).set("published_ms", m.published_ms);
@@ -282,9 +321,12 @@ Handler mesh_handler(MeshNode& node) {
     if (what == "speed") return speed(node, request, tell);
     if (what == "publish") return publish(node, request);
     if (what == "subscribe") return subscribe(node, request, tell);
+    if (what == "mix_status") return mix_status(node);
+    if (what == "mix_ping") return mix_ping(node, request);
     return fail(
         Kind::kInvalid, "peering.request",
-        text("found request \"{}\", expected status, paths, nat, dial, forward, check, speed, publish or subscribe",
+        text("found request \"{}\", expected status, paths, nat, dial, forward, check, speed, publish, subscribe, "
+             "mix_status or mix_ping",
              what.substr(0, 40)));
   };
 }

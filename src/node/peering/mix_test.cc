@@ -1,4 +1,6 @@
 // A mix of real nodes on loopback: six mixes in three strata and two that receive only, each with its connections.
+#include <future>
+
 #include "base/core/text.h"
 #include "node/overlay/overlay.h"
 #include "node/peering/test_nodes.h"
@@ -221,6 +223,21 @@ TEST(Mix, a_list_names_each_node_once_and_strata_0_to_2) {
   twice.mix.emplace();
   twice.mix->nodes = {{id_of(1), 0}, {id_of(1), 1}};
   EXPECT_EQ(MeshNode::start(twice, crypto::test_key(1)).error().id(), "mixing.nodes");
+}
+
+TEST(Mix, so_many_pings_at_once_and_one_past_is_refused) {
+  World world;
+  ASSERT_TRUE(world.begin());
+  world.nodes[7]->stop(0);  // nobody answers
+  std::vector<std::future<std::string>> ends;
+  for (std::size_t i = 0; i <= mixing::kPingsMax; ++i)
+    ends.push_back(std::async(std::launch::async, [&] {
+      return std::string(world.nodes[6]->mix_ping(id_of(8), router::Lane::kFlash, 2'000).error().id());
+    }));
+  std::map<std::string, std::size_t> count;
+  for (auto& end : ends) ++count[end.get()];
+  EXPECT_EQ(count, (std::map<std::string, std::size_t>{{"mixing.limit", 1}, {"peering.timeout", mixing::kPingsMax}}));
+  EXPECT_EQ(world.nodes[6]->mix_ping(id_of(8), router::Lane::kFlash, 10).error().id(), "peering.timeout");
 }
 
 TEST(Mix, is_off_unless_given_and_a_list_without_this_node_is_refused) {
