@@ -19,6 +19,7 @@ std::unexpected<Error> bad_nodes(std::string_view what) { return fail(Kind::kInv
 router::MixConfig mix_config(const MixingSettings& s, const PeerId& self) {
   router::MixConfig out{.node = self, .geometry = kGeometry};
   out.peer_cells_per_s = s.peer_cells_per_s;
+  out.held_max = s.held_max;
   out.peer_burst = 2 * s.peer_cells_per_s;
   out.loops_per_s = s.mix_loops_per_s;
   out.wanted = s.wanted;

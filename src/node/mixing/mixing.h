@@ -46,6 +46,7 @@ struct MixingSettings {
   router::AnonymityWanted wanted{};
   double sends_per_s = 1, loops_per_s = 0.2, mix_loops_per_s = 10;
   std::uint32_t peer_cells_per_s = 2'000;
+  std::size_t held_max = 65'536;  // cells of the Deep lane
   std::int64_t epoch_ms = 600'000, grace_ms = 60'000;
   std::string path{};        // of the key ring's file
   FixedBytes<32> secret{};   // of this node's identity alone

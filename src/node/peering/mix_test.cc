@@ -80,6 +80,10 @@ TEST(Mix, carries_pings_and_their_answers_over_two_layers_and_over_four) {
   EXPECT_GE(*deep, 6'000'000);  // at least 1 ms at each of six mixes
   EXPECT_EQ(sum(&router::MixCounters::flash), 2u);
   EXPECT_EQ(world.facts(8).pings_answered, 2u);
+  const std::uint64_t before = world.facts(1).mix.flash;
+  // A mix sends through others alone.
+  for (int i = 0; i < 40; ++i) ASSERT_TRUE(world.nodes[0]->mix_ping(id_of(8), router::Lane::kFlash, 20'000));
+  EXPECT_EQ(world.facts(1).mix.flash, before);
   // A mix sends as well as it carries, and a node that only receives carries nothing.
   ASSERT_TRUE(world.nodes[0]->mix_ping(id_of(2), router::Lane::kDeep, 20'000));
   EXPECT_EQ(world.facts(7).mix.deep, 0u);
@@ -159,6 +163,18 @@ struct Prober {
                               std::move(*router::encode_message(router::kXWingGeometry, {}, system_random())),
                               system_random());
   }
+  // For a first mix of the Deep lane, which passes it on to who is nowhere.
+  Bytes held_cell(std::uint32_t epoch, const crypto::KemPublicKey& key, std::uint16_t delay_ms) const {
+    const router::Path path{
+        .hops = {{id_of(1), key, delay_ms}, {id_of(5), key, 1}, {id_of(6), key, 1}, {id_of(7), key, 0}},
+        .last = router::Command::kDrop,
+        .target = {},
+        .epoch = epoch,
+        .expiry_epoch = epoch + 1};
+    return *router::seal_cell(router::kXWingGeometry, path,
+                              std::move(*router::encode_message(router::kXWingGeometry, {}, system_random())),
+                              system_random());
+  }
   std::vector<router::EpochPublic> keys;
   bool up = false;
   std::unique_ptr<reach::Reach> reach;
@@ -208,6 +224,42 @@ TEST(Mix, refuses_and_counts_replays_other_epochs_damage_and_strangers) {
   EXPECT_EQ(facts.mix.rejected, 1u);
   EXPECT_EQ(facts.mix.refused_cell, 1u);
   EXPECT_EQ(facts.nodes, 1u);  // the prober told no key
+}
+
+TEST(Mix, full_of_held_cells_reads_no_further_one_and_loses_none) {
+  const Folder folder;
+  WallClock clock;
+  MeshSettings s = settings();
+  s.folder = folder.path;
+  s.gossip = false;
+  s.mix.emplace();
+  s.mix->nodes = {{id_of(1), 0}, {id_of(2), std::nullopt}};
+  s.mix->held_max = 1;
+  s.mix->clock = &clock;
+  const auto mix = node(1, s);
+  clock.advance_ms(kEpochMs);
+  ASSERT_TRUE(until([&] { return mix->mix()->takes; }));
+  Prober prober(*mix, 2);
+  ASSERT_TRUE(until([&] {
+    prober.turn();
+    return !prober.keys.empty();
+  }));
+  const crypto::KemPublicKey& key = prober.keys[0].key;
+  ASSERT_TRUE(prober.say(mixing::kCell, prober.held_cell(5'001, key, 3'000)));
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(prober.say(mixing::kCell, prober.cell(5'001, key)));
+  ASSERT_TRUE(until([&] {
+    prober.turn();
+    return mix->mix()->unread == 3;
+  }));
+  EXPECT_EQ(mix->mix()->held, 1u);
+  EXPECT_EQ(mix->mix()->mix.received, 1u);
+  ASSERT_TRUE(until([&] {
+    prober.turn();
+    return mix->mix()->mix.cover == 3;
+  }));
+  EXPECT_EQ(mix->mix()->unread, 0u);
+  EXPECT_EQ(mix->mix()->mix.refused_full, 0u);
+  EXPECT_EQ(mix->mix()->lost, 1u);  // the held one was for who is not connected
 }
 
 TEST(Mix, a_list_names_each_node_once_and_strata_0_to_2) {
