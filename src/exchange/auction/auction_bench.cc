@@ -1,12 +1,18 @@
 // What one order costs. Prints one JSON object a line.
 //   match      one bid against a list of 64 fitting asks of different prices; floor: 64 price computations alone
+//   clear      bids a second that one core clears in a sealed batch round of 1,000 and of 10,000 bids (a tenth as many
+//              asks, four regions, all precisions; most bids trade); floor: their commits and tie hashes alone
+//   check      bids a second that the checker gets through, the same round; floor: clearing it
 //   order      check of a job transaction and its apply on a market of 64 asks; floor: one ML-DSA-65 verification
 #include <cstdio>
 
 #include "base/core/check.h"
 #include "base/core/clock.h"
 #include "base/core/text.h"
+#include "base/crypto/hash.h"
+#include "exchange/auction/clear.h"
 #include "exchange/auction/market_world.h"
+#include "exchange/market/round_check.h"
 
 namespace hanse::auction {
 namespace {
@@ -70,6 +76,73 @@ void bench_match() {
   report("match_64_asks", match / 1000, "us", floor / 1000, "64 price computations");
 }
 
+market::Round some_round(std::size_t bids) {
+  SeededRandom random(1, "bench");
+  market::Round round;
+  round.height = Height{1};
+  random.fill(round.beacon.span());
+  for (std::size_t i = 0; i < bids / 10; ++i) {
+    market::RoundAsk a;
+    random.fill(a.ask.id.span());
+    random.fill(a.ask.provider.span());
+    a.seq = i;
+    a.ask.region = static_cast<std::uint16_t>(random.below(4));
+    a.ask.precisions = market::kPrecisionsAll;
+    a.ask.level_max = 3;
+    a.ask.max_seq = static_cast<std::uint32_t>(2048 + random.below(4096));
+    a.ask.max_batch = 8;
+    a.ask.isolation = static_cast<std::uint8_t>(random.below(4));
+    a.ask.unit_price = Amount{500 + random.below(1000)};
+    a.ask.capacity_cu = 400'000 + random.below(400'000);
+    a.ask.valid_until = Height{1};
+    round.asks.push_back(a);
+  }
+  for (std::size_t i = 0; i < bids; ++i) {
+    market::RoundBid b;
+    random.fill(b.bid.job_id.span());
+    random.fill(b.bid.payer.span());
+    random.fill(b.salt.span());
+    b.seq = i;
+    const auto precision = static_cast<gxf::Precision>(1 + random.below(4));
+    b.bid.precisions = market::precision_bit(precision);
+    b.bid.seq = static_cast<std::uint32_t>(256 + random.below(4096));
+    b.bid.batch = 1;
+    check(add_load(b.bid.work, {precision, b.bid.seq, 1}).has_value(), "the load fits");
+    b.bid.cu = *compute_units(round.cu_base, b.bid.work);
+    b.bid.region_mask = 1 + random.below(15);
+    b.bid.isolation = static_cast<std::uint8_t>(random.below(3));
+    b.bid.limit_total = Amount{b.bid.cu * (600 + random.below(1500)) / 1000};
+    b.bid.expires = Height{100};
+    b.funds = b.bid.limit_total;
+    round.commits.push_back(market::commit_of(b.bid, b.salt));
+    round.bids.push_back(b);
+  }
+  return round;
+}
+
+void bench_clear(std::size_t bids) {
+  const market::Round round = some_round(bids);
+  const int times = static_cast<int>(200'000 / bids);
+  const auto rate = [&](double ns) { return 1e9 * static_cast<double>(bids) / ns; };
+  std::size_t matched = 0;
+  const double clearing = ns_each(times, [&](int) { matched = clear(round)->matches.size(); });
+  check(matched > bids / 4, "the round trades");
+  const double hashes = ns_each(times, [&](int) {
+    for (const market::RoundBid& b : round.bids) {
+      std::uint8_t be[8];
+      store_be(be, b.seq);
+      const auto tie =
+          crypto::blake3("hanse/tie/2", {round.beacon.view(), round.beacon.view(), b.bid.payer.view(), be});
+      g_sink = g_sink + tie.data[0] + market::commit_of(b.bid, b.salt).data[0];
+    }
+  });
+  report(text("clear_{}_bids", bids), rate(clearing), "bids/s", rate(hashes), "the two hashes of each bid");
+  if (bids > 1000) return;
+  const market::RoundRecord record{round, *clear(round)};
+  const double checking = ns_each(times / 10, [&](int) { check(market::check_record(record)->ok(), "it holds"); });
+  report(text("check_{}_bids", bids), rate(checking), "bids/s", rate(clearing), "clearing the round");
+}
+
 void bench_order() {
   MarketWorld world({}, 6, 1'000'000'000'000);
   for (std::size_t p = 1; p <= 4; ++p) {
@@ -104,6 +177,8 @@ void bench_order() {
 
 int main() {
   hanse::auction::bench_match();
+  hanse::auction::bench_clear(1'000);
+  hanse::auction::bench_clear(10'000);
   hanse::auction::bench_order();
   return 0;
 }

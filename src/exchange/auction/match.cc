@@ -28,22 +28,6 @@ Hash32 tie_of(const MatchContext& context, const market::Ask& ask) {
 
 constexpr std::uint32_t bit(market::Constraint c) { return 1u << static_cast<unsigned>(c); }
 
-std::uint32_t fixed_violations(const market::Bid& bid, const Offer& offer) {
-  using enum market::Constraint;
-  const market::Ask& ask = offer.ask;
-  std::uint32_t broken = 0;
-  const auto require = [&](bool holds, market::Constraint c) { broken |= holds ? 0 : bit(c); };
-  require((bid.precisions & ~ask.precisions) == 0, kPrecision);
-  require(bid.level <= ask.level_max, kLevel);
-  require(bid.seq <= ask.max_seq, kSeq);
-  require(bid.batch <= ask.max_batch, kBatch);
-  require((bid.region_mask >> ask.region & 1) != 0, kRegion);
-  require(bid.residency == 0 || bid.residency == ask.region + 1, kResidency);
-  require(bid.isolation <= ask.isolation, kIsolation);
-  require(bid.max_latency_ms == 0 || ask.latency_ms <= bid.max_latency_ms, kLatency);
-  return broken;
-}
-
 }  // namespace
 
 Result<market::Bid> bid_of(const gxf::Job& job, const market::Params& params) {
@@ -84,11 +68,26 @@ std::uint64_t gas_limit_of(const gxf::Job& job) {
   return sum;
 }
 
+std::uint32_t fixed_violations(const market::Bid& bid, const market::Ask& ask) {
+  using enum market::Constraint;
+  std::uint32_t broken = 0;
+  const auto require = [&](bool holds, market::Constraint c) { broken |= holds ? 0 : bit(c); };
+  require((bid.precisions & ~ask.precisions) == 0, kPrecision);
+  require(bid.level <= ask.level_max, kLevel);
+  require(bid.seq <= ask.max_seq, kSeq);
+  require(bid.batch <= ask.max_batch, kBatch);
+  require((bid.region_mask >> ask.region & 1) != 0, kRegion);
+  require(bid.residency == 0 || bid.residency == ask.region + 1, kResidency);
+  require(bid.isolation <= ask.isolation, kIsolation);
+  require(bid.max_latency_ms == 0 || ask.latency_ms <= bid.max_latency_ms, kLatency);
+  return broken;
+}
+
 std::uint32_t violations(const market::Bid& bid, const Offer& offer, const MatchContext& context, Terms& terms) {
   using enum market::Constraint;
   const market::Ask& ask = offer.ask;
   const market::Provider& provider = offer.provider;
-  std::uint32_t broken = fixed_violations(bid, offer);
+  std::uint32_t broken = fixed_violations(bid, offer.ask);
   const auto require = [&](bool holds, market::Constraint c) { broken |= holds ? 0 : bit(c); };
   require(context.height <= ask.valid_until, kValidity);
   require(provider.used < provider.capacity, kSlots);

@@ -45,6 +45,8 @@ struct Match {
   Amount bond;
 };
 
+// Bit per market::Constraint between kPrecision and kLatency that the ask breaks: what no other trade can change.
+std::uint32_t fixed_violations(const market::Bid& bid, const market::Ask& ask);
 // Bit per market::Constraint that the offer breaks; 0 = feasible, and then the terms are set.
 std::uint32_t violations(const market::Bid& bid, const Offer& offer, const MatchContext& context, Terms& terms);
 

@@ -300,6 +300,20 @@ Result<Ask> decode_ask(ByteView bytes) {
   return a;
 }
 
+Bytes encode_bid(const Bid& bid) {
+  codec::CborWriter w;
+  write_bid(w, bid);
+  return w.take();
+}
+
+Result<Bid> decode_bid(ByteView bytes) {
+  codec::CborReader r(bytes, kLimits);
+  Bid bid;
+  TRY_OK(read_bid(r, bid));
+  TRY_OK(r.finish());
+  return bid;
+}
+
 Bytes encode_job(const Job& job) {
   codec::CborWriter w;
   w.map(job.result ? 16 : 15);

@@ -203,11 +203,13 @@ struct Totals {
 Bytes encode_params(const Params& params);
 Bytes encode_provider(const Provider& provider);
 Bytes encode_ask(const Ask& ask);
+Bytes encode_bid(const Bid& bid);
 Bytes encode_job(const Job& job);
 Bytes encode_totals(const Totals& totals);
 Result<Params> decode_params(ByteView bytes);
 Result<Provider> decode_provider(ByteView bytes);
 Result<Ask> decode_ask(ByteView bytes);
+Result<Bid> decode_bid(ByteView bytes);
 Result<Job> decode_job(ByteView bytes);
 Result<Totals> decode_totals(ByteView bytes);
 
