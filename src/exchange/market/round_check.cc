@@ -93,16 +93,9 @@ struct Buyer {
   bool scanned_out = false;
 };
 
-Hash32 tie_of(const Round& round, const AccountId& who, std::uint64_t seq) {
-  Bytes rest = to_bytes(crypto::merkle_root(round.commits).view());
-  append(rest, who.view());
-  append_be(rest, seq);
-  return crypto::blake3("hanse/tie/2", {round.beacon.view(), rest});
-}
-
 class Again {
  public:
-  explicit Again(const Round& round) : round_(round) {
+  explicit Again(const Round& round) : round_(round), root_(crypto::merkle_root(round.commits)) {
     order();
     for (Buyer& buyer : buyers_) choose(buyer);
     for (Buyer& buyer : buyers_) {
@@ -126,7 +119,7 @@ class Again {
         outcome.dropped.push_back({a.ask.provider, a.ask.id, *end});
       } else {
         sellers_.push_back(
-            {&a, a.ask.unit_price.value, a.ask.capacity_cu - a.ask.used_cu, tie_of(round_, a.ask.provider, a.seq)});
+            {&a, a.ask.unit_price.value, a.ask.capacity_cu - a.ask.used_cu, tie_of(a.ask.provider, a.seq)});
       }
     }
     std::vector<const RoundBid*> by_seq;
@@ -140,7 +133,7 @@ class Again {
       } else if (!jobs.insert(b.bid.job_id).second) {
         outcome.unmatched.push_back({b.seq, BidEnd::kTwice});
       } else {
-        buyers_.push_back({in, worth(b.bid), tie_of(round_, b.bid.payer, b.seq)});
+        buyers_.push_back({in, worth(b.bid), tie_of(b.bid.payer, b.seq)});
       }
     }
     std::stable_sort(sellers_.begin(), sellers_.end(), [](const Seller& a, const Seller& b) {
@@ -152,6 +145,13 @@ class Again {
       if (a.worth != b.worth) return a.worth > b.worth;
       return a.tie != b.tie ? a.tie < b.tie : a.in->seq < b.in->seq;
     });
+  }
+
+  Hash32 tie_of(const AccountId& who, std::uint64_t seq) const {
+    Bytes rest = to_bytes(root_.view());
+    append(rest, who.view());
+    append_be(rest, seq);
+    return crypto::blake3("hanse/tie/2", {round_.beacon.view(), rest});
   }
 
   bool listed(const Bid& bid, const Seller& seller) const {
@@ -269,6 +269,7 @@ class Again {
   }
 
   const Round& round_;
+  const Hash32 root_;
   std::map<Cell, std::vector<Buyer*>> cells_;
   std::map<Cell, u128> runner_up_;
 };
