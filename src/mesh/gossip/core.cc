@@ -129,14 +129,14 @@ void Node::Core::push(Now now, const Push& p) {
 
 Frame Node::Core::frame_of(const Push& p, bool with_signature) {
   const bool flood = p.way == Push::Way::kBeside || p.way == Push::Way::kFetched;
-  if (last.message == p.message.get() && last.hops == p.hops && last.flood == flood &&
+  if (last.message == p.message && last.hops == p.hops && last.flood == flood &&
       last.with_signature == with_signature)
     return last.frame;
   Gossip g = p.message->gossip;
   g.flood = flood ? 1 : 0;
   g.hops = p.hops;
   if (!with_signature) g.signature.clear();
-  last = {.message = p.message.get(),
+  last = {.message = p.message,
           .hops = p.hops,
           .flood = flood,
           .with_signature = with_signature,

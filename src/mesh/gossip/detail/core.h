@@ -111,7 +111,7 @@ struct Node::Core {
   Effects effects;
   // The frame pushed last: the same bytes go to several peers.
   struct LastFrame {
-    const Stored* message = nullptr;
+    Held message{};  // held, so that no other one can get its address
     std::uint8_t hops = 0;
     bool flood = false, with_signature = false;
     Frame frame;
