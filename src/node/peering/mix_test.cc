@@ -181,15 +181,21 @@ struct Prober {
   std::unique_ptr<transport::Sockets> sockets;
 };
 
-TEST(Mix, refuses_and_counts_replays_other_epochs_damage_and_strangers) {
-  const Folder folder;
-  WallClock clock;
+// A mix and, outside the strata, who probes it.
+MeshSettings alone(const Folder& folder, WallClock& clock) {
   MeshSettings s = settings();
   s.folder = folder.path;
   s.gossip = false;
   s.mix.emplace();
   s.mix->nodes = {{id_of(1), 0}, {id_of(2), std::nullopt}};
   s.mix->clock = &clock;
+  return s;
+}
+
+TEST(Mix, refuses_and_counts_replays_other_epochs_damage_and_strangers) {
+  const Folder folder;
+  WallClock clock;
+  MeshSettings s = alone(folder, clock);
   const auto mix = node(1, s);
   clock.advance_ms(kEpochMs);
   ASSERT_TRUE(until([&] { return mix->mix()->takes; }));
@@ -229,13 +235,8 @@ TEST(Mix, refuses_and_counts_replays_other_epochs_damage_and_strangers) {
 TEST(Mix, full_of_held_cells_reads_no_further_one_and_loses_none) {
   const Folder folder;
   WallClock clock;
-  MeshSettings s = settings();
-  s.folder = folder.path;
-  s.gossip = false;
-  s.mix.emplace();
-  s.mix->nodes = {{id_of(1), 0}, {id_of(2), std::nullopt}};
+  MeshSettings s = alone(folder, clock);
   s.mix->held_max = 1;
-  s.mix->clock = &clock;
   const auto mix = node(1, s);
   clock.advance_ms(kEpochMs);
   ASSERT_TRUE(until([&] { return mix->mix()->takes; }));

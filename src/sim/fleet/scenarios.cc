@@ -340,15 +340,7 @@ codec::Json fleet_json(const FleetPlan& plan, const FleetOutcome& o) {
     figures.push(std::move(figure));
   }
   json.set("figures", std::move(figures));
-  codec::Json counters = codec::Json::object();
-  for (const auto& [name, value] : o.counters) counters.set(name, value);
-  json.set("counters", std::move(counters));
-  if (o.failure) {
-    codec::Json failure = codec::Json::object();
-    failure.set("rule", o.failure->rule);
-    failure.set("what", o.failure->what);
-    json.set("failure", std::move(failure));
-  }
+  set_ending(json, o.counters, o.failure);
   return json;
 }
 

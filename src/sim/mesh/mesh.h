@@ -66,6 +66,9 @@ struct MeshOutcome {
 
 Result<MeshOutcome> run_mesh(const MeshPlan& plan);
 
+// What the outcome of any run says at its end: counters, and the rule that was broken first.
+void set_ending(codec::Json& json, const std::vector<std::pair<std::string, std::uint64_t>>& counters,
+                const std::optional<MeshFailure>& failure);
 codec::Json mesh_json(const MeshPlan& plan, const MeshOutcome& outcome);
 std::string mesh_text(const MeshPlan& plan, const MeshOutcome& outcome);
 

@@ -202,6 +202,18 @@ Result<MeshOutcome> run_mesh(const MeshPlan& plan) {
   return net.finish();
 }
 
+void set_ending(codec::Json& json, const std::vector<std::pair<std::string, std::uint64_t>>& counters,
+                const std::optional<MeshFailure>& failure) {
+  codec::Json all = codec::Json::object();
+  for (const auto& [name, value] : counters) all.set(name, value);
+  json.set("counters", std::move(all));
+  if (!failure) return;
+  codec::Json broken = codec::Json::object();
+  broken.set("rule", failure->rule);
+  broken.set("what", failure->what);
+  json.set("failure", std::move(broken));
+}
+
 codec::Json mesh_json(const MeshPlan& plan, const MeshOutcome& o) {
   codec::Json json = codec::Json::object();
   json.set("scenario", plan.scenario);
@@ -224,15 +236,7 @@ codec::Json mesh_json(const MeshPlan& plan, const MeshOutcome& o) {
     parts.push(std::move(part));
   }
   json.set("parts", std::move(parts));
-  codec::Json counters = codec::Json::object();
-  for (const auto& [name, value] : o.counters) counters.set(name, value);
-  json.set("counters", std::move(counters));
-  if (o.failure) {
-    codec::Json failure = codec::Json::object();
-    failure.set("rule", o.failure->rule);
-    failure.set("what", o.failure->what);
-    json.set("failure", std::move(failure));
-  }
+  set_ending(json, o.counters, o.failure);
   return json;
 }
 
