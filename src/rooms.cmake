@@ -86,6 +86,7 @@ plugin(wasm ROOMS wasm runtime LIBS wasmedge::wasmedge SOURCES exchange/wasm/plu
   exchange/wasm/plugin_wasm.cc)
 room(exchange/tensor 4 USES codec crypto gxf runtime BENCH_LIBS DNNL::dnnl TEST_NEEDS hanse-worker tensor)
 plugin(tensor SOURCES exchange/tensor/plugin_tensor.cc ROOMS tensor runtime)
+room(exchange/proof 4 USES codec plugin crypto tensor)
 room(exchange/receipt 4 USES codec crypto gxf market light TEST_USES ledger auction TEST_NEEDS hanse-verify)
 program(hanse-verify exchange/receipt/main_verify.cc ROOMS receipt)
 room(exchange/flow 4 USES codec crypto kv gxf market runtime receipt TEST_USES light ledger auction)
@@ -131,8 +132,8 @@ room(sim/fleet 7 USES codec plugin crypto transport peers relay nat reach discov
 room(cli/rescue 8 USES codec plugin)
 room(cli/inspect 8 USES codec plugin crypto journal light consensus ledger reputation stake client router transport
      peers relay nat identity reach discovery lan portmap gossip overlay mixing peering)
-room(cli/verbs 8 USES codec plugin rescue crypto gxf market light ledger reputation stake runtime receipt client roles
-     inspect world fleet
+room(cli/verbs 8 USES codec plugin rescue crypto gxf market light ledger reputation stake runtime proof receipt client
+     roles inspect world fleet
      LIBS CLI11::CLI11)
 program(hanse cli/verbs/main_hanse.cc ROOMS verbs)
 program(hanse-backup cli/rescue/main_backup.cc ROOMS rescue verbs codec plugin light ledger reputation stake archive

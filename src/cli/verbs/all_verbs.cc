@@ -6,6 +6,7 @@
 #include "cli/verbs/session.h"
 #include "cli/verbs/verbs.h"
 #include "cli/verbs/wallet.h"
+#include "exchange/proof/proof_verbs.h"
 #include "sim/fleet/fleet_verbs.h"
 #include "sim/world/sim_verbs.h"
 
@@ -61,6 +62,7 @@ std::vector<plugin::Verb> all_verbs() {
   for (plugin::Verb& verb :
        inspect::agent_verbs({.make_key = keygen_verb(), .passphrase = passphrase_option(), .open = open_wallet}))
     verbs.push_back(std::move(verb));
+  for (plugin::Verb& verb : proof::proof_verbs()) verbs.push_back(std::move(verb));
   for (plugin::Verb& verb : rescue::forwarded_backup_verbs()) verbs.push_back(std::move(verb));
   for (plugin::Verb& verb : sim::mesh_verbs()) verbs.push_back(std::move(verb));
   for (plugin::Verb& verb : sim::sim_verbs()) verbs.push_back(std::move(verb));

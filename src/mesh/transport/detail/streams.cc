@@ -389,7 +389,7 @@ void Connection::settle(Stream& stream, ngtcp2_ssize taken, std::size_t offered,
   }
   const bool out = wrote == NGTCP2_ERR_STREAM_DATA_BLOCKED || wrote == NGTCP2_ERR_STREAM_SHUT_WR ||
                    wrote == NGTCP2_ERR_STREAM_NOT_FOUND || !stream.wants_write();
-  if (!out && taken < 0) return;  // congestion: it keeps its turn
+  if (!out && (taken < 0 || queue.size() == 1)) return;  // congestion: it keeps its turn; alone: it is its turn again
   std::erase(queue, &stream);
   stream.ready = false;
   if (out) return;
