@@ -58,6 +58,8 @@ if(WASMEDGE_INCLUDE_DIR AND WASMEDGE_LIBRARY)
   target_link_libraries(wasmedge::wasmedge INTERFACE ${WASMEDGE_LIBRARY})
 endif()
 
+pkg_check_modules(ONNXRUNTIME REQUIRED IMPORTED_TARGET libonnxruntime>=1.21)  # the onnx plug-in only
+
 # libnatpmp has neither a CMake nor a pkg-config file in Debian.
 find_path(NATPMP_INCLUDE_DIR natpmp.h REQUIRED)
 find_library(NATPMP_LIBRARY natpmp REQUIRED)

@@ -86,6 +86,10 @@ plugin(wasm ROOMS wasm runtime LIBS wasmedge::wasmedge SOURCES exchange/wasm/plu
   exchange/wasm/plugin_wasm.cc)
 room(exchange/tensor 4 USES codec crypto gxf runtime BENCH_LIBS DNNL::dnnl TEST_NEEDS hanse-worker tensor)
 plugin(tensor SOURCES exchange/tensor/plugin_tensor.cc ROOMS tensor runtime)
+room(exchange/onnx 4 USES codec gxf runtime tensor TEST_LIBS PkgConfig::ONNXRUNTIME
+  TEST_SOURCES plugin_session.cc TEST_NEEDS hanse-worker onnx)
+plugin(onnx ROOMS onnx runtime LIBS PkgConfig::ONNXRUNTIME SOURCES exchange/onnx/plugin_onnx.cc
+  exchange/onnx/plugin_session.cc)
 room(exchange/proof 4 USES codec plugin crypto tensor)
 room(exchange/receipt 4 USES codec crypto gxf market light TEST_USES ledger auction TEST_NEEDS hanse-verify)
 program(hanse-verify exchange/receipt/main_verify.cc ROOMS receipt)

@@ -14,18 +14,19 @@ declare -A GROUP=(
     libboost1.83-dev libcap-dev libseccomp-dev prometheus-cpp-dev libcurl4-openssl-dev libzstd-dev
     libgtest-dev libgmock-dev"
   [wasm]="libwasmedge-dev"
+  [onnx]="libonnxruntime-dev"
   [dev]="clang-19 lld-19 clang-format-19 clang-tidy-19 libclang-rt-19-dev libbenchmark-dev libbotan-3-dev
     libdnnl-dev wabt nodejs"
   [s3]="python3-moto python3-flask-cors"
   [mesh]="libngtcp2-dev libngtcp2-crypto-ossl-dev openssl libminiupnpc-dev libnatpmp-dev"
   [lab]="iproute2 util-linux nftables dbus avahi-daemon avahi-utils coturn miniupnpd-nftables"
 )
-DEFAULT_GROUPS=(core wasm mesh)
+DEFAULT_GROUPS=(core wasm onnx mesh)
 
 usage() {
   cat <<'U'
 usage: ./dev setup [GROUP ...]
-Installs the packages Hanse builds and runs with. Groups: core wasm mesh (the default; mesh is QUIC, from the
+Installs the packages Hanse builds and runs with. Groups: core wasm onnx mesh (the default; mesh is QUIC, from the
 backports archive, and port mapping), dev (fuzzers, benchmarks, formatter), s3 (an object server that checks signatures,
 for the tests of backups), lab (daemons that the mesh is tested against in network namespaces; they are neither started
 nor enabled), all. Running it again changes nothing.
@@ -40,7 +41,7 @@ for a in "$@"; do
     -h|--help) usage; exit 0 ;;
     --list) mode=list ;;
     --check) mode=check ;;
-    all) groups=(core wasm mesh dev s3 lab) ;;
+    all) groups=(core wasm onnx mesh dev s3 lab) ;;
     *) [ -n "${GROUP[$a]:-}" ] || { echo "setup: found group '$a', expected one of: ${!GROUP[*]} all" >&2; exit 2; }
        groups+=("$a") ;;
   esac

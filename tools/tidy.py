@@ -19,6 +19,7 @@ DOORS = {
     r"boost/": ["src/node/api/"],
     r"ngtcp2/": ["src/mesh/transport/"],
     r"wasmedge/": ["src/exchange/wasm/plugin_"],
+    r"onnxruntime/": ["src/exchange/onnx/plugin_"],
     r"yyjson\.h": ["src/base/codec/"],
     r"yaml-cpp/": ["src/base/codec/"],
     r"toml\+\+/": ["src/base/config/"],

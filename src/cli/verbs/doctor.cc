@@ -125,6 +125,7 @@ void plugin_facts(std::vector<Fact>& facts) {
   const std::string folder = program_folder() + "/../lib/hanse";
   for (const auto& [name, kinds, remedy] :
        {std::tuple{"wasm", "wasm jobs", "./dev setup wasm && ./dev build (package libwasmedge-dev)"},
+        std::tuple{"onnx", "ONNX models", "./dev setup onnx && ./dev build (package libonnxruntime-dev)"},
         std::tuple{"tensor", "int8 matrix and MLP jobs", "./dev build tensor"}}) {
     const bool there = ::access(text("{}/{}.so", folder, name).c_str(), R_OK) == 0;
     facts.push_back({.name = text("kind {}", name), .value = there ? kinds : "absent", .remedy = there ? "" : remedy});
