@@ -103,10 +103,10 @@ room(node/api 6 USES codec crypto telemetry client LIBS hanse_proto_node Boost::
      TEST_LIBS hanse_proto_node)
 room(node/roles 6 USES codec crypto logging telemetry exec blob ledger light reputation stake replica market auction gxf
      router runtime client api)
-room(node/overlay 6 USES codec crypto transport peers relay nat reach discovery gossip)
+room(node/overlay 6 USES codec crypto transport peers relay nat identity reach discovery rendezvous gossip)
 room(node/mixing 6 USES codec crypto light ledger router transport peers relay nat identity reach)
-room(node/peering 6 USES codec crypto exec light ledger router transport peers relay nat identity reach discovery lan
-     portmap gossip overlay mixing client)
+room(node/peering 6 USES codec crypto exec light ledger router transport peers relay nat identity reach discovery
+     rendezvous lan portmap gossip overlay mixing client)
 if(HANSE_TESTS)
   set_tests_properties(peering PROPERTIES PROCESSORS 2)  # eight nodes that find each other, each with a thread
 endif()

@@ -242,6 +242,49 @@ class Mesh(Lab):
                      self.path("b", "mesh.sock"))
         self.assertEqual([p["peer"] for p in self.mesh("b", "peers")["paths"]], [ids["a"]])
 
+    def rendezvous(self, name, what, count):
+        end = time.monotonic() + 30
+        while self.mesh(name, "status")["rendezvous"][what] != count:
+            self.assertLess(time.monotonic(), end)
+
+    def test_an_agent_is_found_by_its_id_also_after_it_moved(self):
+        agent = self.ok("hanse", "agent", "create", "--out", self.path("agent.json"), "--unencrypted")["agent"]
+        pid = os.getpid()
+        names = ["c0", "c1", "old", "new", "asker"]
+        ids = {name: self.key(name) for name in names}
+        address = {name: f"127.{64 + pid // 250 % 64}.{pid % 250}.{i + 101}:12000" for i, name in enumerate(names)}
+        coordinators = [f"{ids[name]}@{address[name]}" for name in ("c0", "c1")]
+        for name in names:
+            papers = {}
+            if name in ("old", "new"):
+                self.ok("hanse", "agent", "certify", "--agent", self.path("agent.json"), "--machine", ids[name],
+                        "--out", self.path(name, "papers.cbor"))
+                papers = {"papers": "papers.cbor"}
+            self.config(name, address[name], coordinators, coordinator=name.startswith("c"), **papers)
+        for name in ("c0", "c1", "old", "asker"):
+            self.start(name)
+        for name in ("old", "asker"):
+            for other in ("c0", "c1"):
+                self.dial(name, ids[other])
+        self.rendezvous("old", "placed", 2)
+        self.rendezvous("asker", "coordinators", 2)
+        found = self.mesh("asker", "find", agent)
+        self.assertEqual([m["machine"] for m in found["machines"]], [ids["old"]])
+        self.assertEqual((found["agent"], found["asked"], found["lied"]), (agent, 2, 0))
+        self.assertIn(f"{ids['old']}  told by ",
+                      run("hanse", "mesh", "find", agent, "--socket", self.path("asker", "mesh.sock")).stdout)
+        self.assertEqual(self.dial("asker", agent)["peer"], ids["old"])
+        self.nodes["old"][0].send_signal(signal.SIGTERM)
+        self.assertEqual(self.nodes["old"][0].wait(20), 0)
+        self.refused(1, "peering.no_agent", "hanse", "mesh", "find", agent, "--socket",
+                     self.path("asker", "mesh.sock"))
+        self.start("new")
+        self.rendezvous("new", "placed", 2)
+        self.assertEqual([m["machine"] for m in self.mesh("asker", "find", agent)["machines"]], [ids["new"]])
+        self.assertEqual(self.dial("asker", agent)["peer"], ids["new"])
+        self.refused(2, "identity.id", "hanse", "mesh", "find", ids["new"], "--socket",
+                     self.path("asker", "mesh.sock"))
+
     def test_a_validators_api_is_reached_through_the_mesh(self):
         net = self.up(providers=0)
         validator = self.path("net", "validator-0")

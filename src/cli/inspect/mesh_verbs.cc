@@ -5,8 +5,9 @@
 #include <filesystem>
 
 #include "base/codec/hex.h"
-#include "base/core/text.h"
+#include "base/core/clock.h"
 #include "base/core/fs.h"
+#include "base/core/text.h"
 #include "base/crypto/keyfile.h"
 #include "node/peering/control.h"
 
@@ -141,6 +142,20 @@ Result<Answer> dial(const VerbArgs& args, plugin::Talk&) {
   TRY(Json path, ask(args, std::move(r), static_cast<std::int64_t>(wait_ms)));
   std::string line = path_line(path);
   return Answer{.json = std::move(path), .text = std::move(line)};
+}
+
+Result<Answer> find(const VerbArgs& args, plugin::Talk&) {
+  TRY(const std::uint64_t wait_ms, args.number("wait-ms", 10'000, kWaitMsMax));
+  Json r = request("find");
+  r.set("agent", args.get("AGENT")).set("wait_ms", wait_ms);
+  TRY(Json found, ask(args, std::move(r), static_cast<std::int64_t>(wait_ms)));
+  std::string out;
+  const std::int64_t now_ms = system_clock().wall_ms();
+  for (const Json& one : found.find("machines")->items())
+    out += text("{}{}  told by {} of {} coordinators, for {} s more", out.empty() ? "" : "\n", word(one, "machine"),
+                count(one, "told_by"), count(found, "asked"),
+                std::max<std::int64_t>(static_cast<std::int64_t>(count(one, "end_ms")) - now_ms, 0) / 1'000);
+  return Answer{.json = std::move(found), .text = std::move(out)};
 }
 
 Result<Answer> forward(const VerbArgs& args, plugin::Talk&) {
@@ -354,18 +369,35 @@ std::vector<plugin::Verb> mesh_verbs() {
   out.push_back(
       {.name = "mesh dial",
        .summary = "connect with a peer, through a relay if need be, and stay connected",
-       .details = "With --direct waits for a direct path. Exit 3 when the time is over.\n"
-                  "Example:\n  hanse mesh dial PEER@192.0.2.7:12000 --direct --wait-ms 5000",
-       .options = {{.name = "PEER", .value = "PEER", .help = "ID or ID@ADDRESS", .fallback = {}, .required = true},
-                   {.name = "--relay",
-                    .value = "ID",
-                    .help = "a relay to ask first; may be given often",
+       .details = "With --direct waits for a direct path. Exit 3 when the time is over. An agent is looked for as by\n"
+                  "`hanse mesh find`, and the machine has to show its papers; exit 4 when it shows others.\n"
+                  "Examples:\n  hanse mesh dial PEER@192.0.2.7:12000 --direct --wait-ms 5000\n"
+                  "  hanse mesh dial agent:ID",
+       .options =
+           {{.name = "PEER", .value = "PEER", .help = "ID, ID@ADDRESS or agent:ID", .fallback = {}, .required = true},
+            {.name = "--relay",
+             .value = "ID",
+             .help = "a relay to ask first; may be given often",
+             .fallback = {},
+             .repeats = true},
+            {.name = "--direct", .value = {}, .help = "wait for a direct path", .fallback = {}},
+            wait_option("10000"),
+            socket_option()},
+       .run = dial});
+  out.push_back(
+      {.name = "mesh find",
+       .summary = "on which machine an agent runs, by its id",
+       .details = "Asks the coordinators of the agent's shard and proves what they answer; what they hide nobody can\n"
+                  "prove. Of several machines the one certified last comes first. Exit 1 when it is found nowhere,\n"
+                  "3 when no coordinator is known.\nExample:\n  hanse mesh find agent:ID && hanse mesh dial agent:ID",
+       .options = {{.name = "AGENT",
+                    .value = "AGENT",
+                    .help = "id, as `hanse agent show` prints it",
                     .fallback = {},
-                    .repeats = true},
-                   {.name = "--direct", .value = {}, .help = "wait for a direct path", .fallback = {}},
+                    .required = true},
                    wait_option("10000"),
                    socket_option()},
-       .run = dial});
+       .run = find});
   out.push_back(
       {.name = "mesh forward",
        .summary = "speak with the API of a peer through a socket here",

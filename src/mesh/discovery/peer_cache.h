@@ -49,6 +49,7 @@ class PeerCache {
   // At most n, drawn, whose public record has not ended.
   std::vector<PeerId> some(Random& random, std::size_t n, const PeerId& leave_out, std::int64_t now_ms) const;
   const Entry* find(const PeerId& peer) const;
+  const std::map<PeerId, Entry>& entries() const { return entries_; }
   std::size_t size() const { return entries_.size(); }
   const std::vector<Equivocation>& evidence() const { return evidence_; }
 

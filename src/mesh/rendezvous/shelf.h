@@ -19,7 +19,8 @@ namespace hanse::rendezvous {
 constexpr std::size_t kRecordsMax = 4'096, kMachinesMax = 4, kAgentsMax = 8;
 constexpr std::size_t kGivenMax = 2 * kMachinesMax;  // records in one answer
 
-enum class Taken : std::uint8_t { kKept = 0, kOlder = 1, kLied = 2, kNotOurs = 3, kFull = 4 };
+// kFalse is said by who receives a record: it is not proved, or not from its own machine.
+enum class Taken : std::uint8_t { kKept = 0, kOlder = 1, kLied = 2, kNotOurs = 3, kFull = 4, kFalse = 5 };
 
 class Shelf {
  public:

@@ -265,6 +265,7 @@ Status read_mesh(const Config& c, const std::string& base, MeshRoleSettings& out
   out.node.lan = c.flag("mesh.lan");
   out.node.port_mapping = c.flag("mesh.port_mapping");
   out.node.punch = c.flag("mesh.punch");
+  out.node.findable = c.flag("mesh.findable");
   out.node.gossip = c.flag("mesh.gossip");
   out.node.speed_test = c.flag("mesh.speed_test");
   out.node.standalone = c.flag("mesh.standalone");

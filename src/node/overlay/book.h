@@ -43,6 +43,7 @@ struct OverlayOptions {
   // Where a peer is, for who knows its network's addresses by other means: nothing is looked up then, and no record is
   // put at others. Empty: the finder's Kademlia.
   Directory directory;
+  Bytes agent_cert;          // of the agent that runs here and is to be found; empty: none
   std::string folder;        // "": nothing is kept
   Fs* fs = nullptr;          // null: real_fs()
   Clock* clock = nullptr;    // null: system_clock(); for the wall clock alone

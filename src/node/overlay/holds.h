@@ -18,6 +18,7 @@ enum class Hold : std::uint8_t {
   kFinding = 4,   // to ask it whom it knows
   kGossip = 8,
   kRelay = 16,  // somebody sought has a place there
+  kRendezvous = 32,
 };
 
 struct Places {  // where a peer may be reached

@@ -8,7 +8,8 @@ std::vector<transport::Protocol> protocols(const OverlayOptions& options) {
   using transport::Priority;
   std::vector<transport::Protocol> out{
       {.id = kRecordProtocol, .frame_bytes_max = kToldBytesMax, .priority = Priority::kDirect},
-      {.id = kFindProtocol, .frame_bytes_max = kFindBytesMax, .priority = Priority::kDirect}};
+      {.id = kFindProtocol, .frame_bytes_max = kFindBytesMax, .priority = Priority::kDirect},
+      {.id = kAgentProtocol, .frame_bytes_max = kThereBytesMax, .priority = Priority::kDirect}};
   if (!options.gossip) return out;
   const auto add = [&](gossip::Protocol id, Priority priority) {
     out.push_back(
@@ -35,6 +36,7 @@ Result<std::unique_ptr<Overlay>> Overlay::create(reach::Reach& reach, const Over
                                                  std::int64_t now_ns) {
   TRY(Book book, Book::open(reach, options));
   std::unique_ptr<Overlay> out(new Overlay(reach, options, std::move(book)));
+  TRY(out->agents_, Agents::open({.reach = &reach, .seeker = &out->seeker_, .book = &out->book_}, options));
   if (!options.gossip) return out;
   TRY(out->topics_, Topics::open({.reach = &reach,
                                   .seeker = &out->seeker_,
@@ -42,9 +44,8 @@ Result<std::unique_ptr<Overlay>> Overlay::create(reach::Reach& reach, const Over
                                   .book = &out->book_,
                                   .random = &out->random_},
                                  options, now_ns));
-  out->book_.judge_by([topics = out->topics_.get()](const PeerId& peer, std::int64_t now) {
-    return topics->score(peer, now);
-  });
+  out->book_.judge_by(
+      [topics = out->topics_.get()](const PeerId& peer, std::int64_t now) { return topics->score(peer, now); });
   return out;
 }
 
@@ -58,6 +59,7 @@ void Overlay::handle(const reach::PeerEvent& event, std::int64_t now_ns) {
   company_.handle(event, now_ns);
   finder_.handle(event, now_ns);
   seeker_.handle(event, now_ns);
+  agents_->handle(event, now_ns);
   if (topics_) topics_->handle(event, now_ns);
 }
 
@@ -73,15 +75,20 @@ void Overlay::pump(std::int64_t now_ns) {
     if (topics_) topics_->learned(peer, now_ns);
   }
   seeker_.pump(now_ns);
+  agents_->pump(now_ns);
   if (topics_) topics_->pump(now_ns);
 }
 
 std::int64_t Overlay::next_ns() const {
-  const std::int64_t next = std::min({book_.next_ns(), company_.next_ns(), finder_.next_ns(), seeker_.next_ns()});
+  const std::int64_t next =
+      std::min({book_.next_ns(), company_.next_ns(), finder_.next_ns(), seeker_.next_ns(), agents_->next_ns()});
   return topics_ ? std::min(next, topics_->next_ns()) : next;
 }
 
-void Overlay::stop() { book_.stop(); }
+void Overlay::stop(std::int64_t now_ns) {
+  agents_->stop(now_ns);
+  book_.stop();
+}
 
 Status Overlay::want(const PeerId& peer, Places places, std::int64_t now_ns) {
   return seeker_.want(peer, Hold::kOperator, std::move(places), now_ns);

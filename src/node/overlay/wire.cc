@@ -65,6 +65,19 @@ Result<Contact> read_contact(codec::CborReader& r) {
   return out;
 }
 
+void write(codec::CborWriter& w, const std::vector<PeerId>& holders) {
+  w.array(holders.size());
+  for (const PeerId& one : holders) w.bytes(one.view());
+}
+
+Result<std::vector<PeerId>> read_holders(codec::CborReader& r) {
+  std::vector<PeerId> out;
+  TRY_OK(r.enter_array("holders", rendezvous::kHolders));
+  while (r.more()) TRY_OK(r.fixed("holder", out.emplace_back()));
+  TRY_OK(r.leave());
+  return out;
+}
+
 template <class T, class F>
 Result<T> decoded(std::string_view name, ByteView body, F&& read, std::size_t size_max = kFindBytesMax) {
   codec::CborReader r(body, {.size_max = size_max, .depth_max = 4});
@@ -236,6 +249,88 @@ Result<Tried> decode_tried(ByteView body) {
     TRY_OK(r.leave());
     return out;
   });
+}
+
+Bytes encode(const Publish& publish) {
+  codec::CborWriter w;
+  w.array(2);
+  w.u64(publish.request);
+  w.bytes(publish.record);
+  return w.take();
+}
+Result<Publish> decode_publish(ByteView body) {
+  const auto read = [](codec::CborReader& r) -> Result<Publish> {
+    Publish out;
+    TRY(out.request, read_request(r, "publish", 2));
+    TRY(const ByteView record, r.bytes("record", rendezvous::kRecordBytesMax));
+    out.record = to_bytes(record);
+    TRY_OK(r.leave());
+    return out;
+  };
+  return decoded<Publish>("publish", body, read, kThereBytesMax);
+}
+
+Bytes encode(const Published& published) {
+  codec::CborWriter w;
+  w.array(3);
+  w.u64(published.request);
+  w.u64(static_cast<std::uint64_t>(published.taken));
+  write(w, published.holders);
+  return w.take();
+}
+Result<Published> decode_published(ByteView body) {
+  return decoded<Published>("published", body, [](codec::CborReader& r) -> Result<Published> {
+    Published out;
+    TRY(out.request, read_request(r, "published", 3));
+    TRY(const auto taken, r.u64("taken", static_cast<std::uint64_t>(rendezvous::Taken::kFalse)));
+    out.taken = static_cast<rendezvous::Taken>(taken);
+    TRY(out.holders, read_holders(r));
+    TRY_OK(r.leave());
+    return out;
+  });
+}
+
+Bytes encode(const Where& where) {
+  codec::CborWriter w;
+  w.array(2);
+  w.u64(where.request);
+  w.bytes(where.agent.view());
+  return w.take();
+}
+Result<Where> decode_where(ByteView body) {
+  return decoded<Where>("where", body, [](codec::CborReader& r) -> Result<Where> {
+    Where out;
+    TRY(out.request, read_request(r, "where", 2));
+    TRY_OK(r.fixed("agent", out.agent));
+    TRY_OK(r.leave());
+    return out;
+  });
+}
+
+Bytes encode(const There& there) {
+  codec::CborWriter w;
+  w.array(3);
+  w.u64(there.request);
+  w.array(there.records.size());
+  for (const Bytes& record : there.records) w.bytes(record);
+  write(w, there.holders);
+  return w.take();
+}
+Result<There> decode_there(ByteView body) {
+  const auto read = [](codec::CborReader& r) -> Result<There> {
+    There out;
+    TRY(out.request, read_request(r, "there", 3));
+    TRY_OK(r.enter_array("records", rendezvous::kGivenMax));
+    while (r.more()) {
+      TRY(const ByteView record, r.bytes("record", rendezvous::kRecordBytesMax));
+      out.records.push_back(to_bytes(record));
+    }
+    TRY_OK(r.leave());
+    TRY(out.holders, read_holders(r));
+    TRY_OK(r.leave());
+    return out;
+  };
+  return decoded<There>("there", body, read, kThereBytesMax);
 }
 
 }  // namespace hanse::overlay

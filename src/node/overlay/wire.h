@@ -1,7 +1,9 @@
-// Frames of records (protocol 0x02) and of finding peers (protocol 0x03), and where an address may be dialed from.
+// Frames of records (protocol 0x02), of finding peers (0x03) and of finding agents (0x07), and where an address may be
+// dialed from.
 // Bodies are deterministic CBOR (layouts in proto/records/overlay.md); bytes that decode encode to themselves.
 // Pure; any thread. Limits: kGiveBytesMax, kFindBytesMax, discovery::kAnswerMax contacts, kToldBytesMax,
-// discovery::kToldMax gives.
+// discovery::kToldMax gives,
+// kThereBytesMax, rendezvous::kGivenMax records and rendezvous::kHolders names.
 // Errors: overlay.frame (corrupt: which frame, what was found, what was expected).
 #pragma once
 
@@ -10,6 +12,7 @@
 #include "mesh/discovery/exchange.h"
 #include "mesh/discovery/record.h"
 #include "mesh/discovery/routing.h"
+#include "mesh/rendezvous/shelf.h"
 #include "mesh/transport/address.h"
 
 namespace hanse::overlay {
@@ -17,10 +20,11 @@ namespace hanse::overlay {
 using transport::Address;
 using PeerId = AccountId;
 
-constexpr std::uint64_t kRecordProtocol = 0x02, kFindProtocol = 0x03;
+constexpr std::uint64_t kRecordProtocol = 0x02, kFindProtocol = 0x03, kAgentProtocol = 0x07;
 constexpr std::uint64_t kGossipCap = 1;  // bit of HELLO's caps and of records: topics.h
 constexpr std::size_t kGiveBytesMax = 16u << 10, kFindBytesMax = 16u << 10;
 constexpr std::size_t kToldBytesMax = discovery::kToldMax * (9u << 10);  // a key and a public record each
+constexpr std::size_t kThereBytesMax = rendezvous::kGivenMax * rendezvous::kRecordBytesMax + (1u << 10);
 
 // ---- where an address leads ----------------------------------------------------------------------------------------
 
@@ -94,5 +98,40 @@ Result<Find> decode_find(ByteView body);
 Result<Found> decode_found(ByteView body);
 Result<Try> decode_try(ByteView body);
 Result<Tried> decode_tried(ByteView body);
+
+// ---- protocol 0x07 -------------------------------------------------------------------------------------------------
+
+enum AgentFrame : std::uint8_t { kPublish = 1, kPublished = 2, kWhere = 3, kThere = 4 };
+
+struct Publish {  // keep this; request 0: no answer is read
+  std::uint32_t request = 0;
+  Bytes record = {};  // not proved here
+  friend bool operator==(const Publish&, const Publish&) = default;
+};
+struct Published {
+  std::uint32_t request = 0;
+  rendezvous::Taken taken = rendezvous::Taken::kKept;
+  std::vector<PeerId> holders = {};  // of the agent's shard, as the sender sees them
+  friend bool operator==(const Published&, const Published&) = default;
+};
+struct Where {
+  std::uint32_t request = 0;
+  rendezvous::AgentId agent = {};
+  friend bool operator==(const Where&, const Where&) = default;
+};
+struct There {
+  std::uint32_t request = 0;
+  std::vector<Bytes> records = {};  // not proved here
+  std::vector<PeerId> holders = {};
+  friend bool operator==(const There&, const There&) = default;
+};
+Bytes encode(const Publish& publish);
+Bytes encode(const Published& published);
+Bytes encode(const Where& where);
+Bytes encode(const There& there);
+Result<Publish> decode_publish(ByteView body);
+Result<Published> decode_published(ByteView body);
+Result<Where> decode_where(ByteView body);
+Result<There> decode_there(ByteView body);
 
 }  // namespace hanse::overlay

@@ -109,6 +109,35 @@ TEST(Zone, groups_are_of_public_addresses) {
   EXPECT_NE(group_of(at("[2001:db8:1::1]:1"), 24, 48), group_of(at("[2001:db8:2::1]:1"), 24, 48));
 }
 
+TEST(Wire, frames_about_agents_come_back_as_they_went) {
+  const Publish publish{.request = 7, .record = Bytes(rendezvous::kRecordBytesMax, 1)};
+  EXPECT_EQ(*decode_publish(encode(publish)), publish);
+  const Published published{
+      .request = 7, .taken = rendezvous::Taken::kFull, .holders = std::vector<PeerId>(rendezvous::kHolders)};
+  EXPECT_EQ(*decode_published(encode(published)), published);
+  const Where where{.request = 8, .agent = rendezvous::AgentId{{1}}};
+  EXPECT_EQ(*decode_where(encode(where)), where);
+  const There there{.request = 9,
+                    .records = std::vector<Bytes>(rendezvous::kGivenMax, Bytes(rendezvous::kRecordBytesMax, 2)),
+                    .holders = std::vector<PeerId>(rendezvous::kHolders)};
+  const Bytes body = encode(there);
+  EXPECT_LE(body.size(), kThereBytesMax);
+  EXPECT_EQ(*decode_there(body), there);
+}
+
+TEST(Wire, frames_about_agents_have_limits_and_one_past_is_refused) {
+  EXPECT_EQ(decode_publish(encode(Publish{.record = Bytes(rendezvous::kRecordBytesMax + 1)})).error().id(),
+            "overlay.frame");
+  EXPECT_FALSE(decode_there(encode(There{.records = std::vector<Bytes>(rendezvous::kGivenMax + 1)})));
+  EXPECT_FALSE(decode_there(encode(There{.holders = std::vector<PeerId>(rendezvous::kHolders + 1)})));
+  EXPECT_FALSE(decode_published(encode(Published{.holders = std::vector<PeerId>(rendezvous::kHolders + 1)})));
+  const auto wrong = static_cast<rendezvous::Taken>(static_cast<unsigned>(rendezvous::Taken::kFalse) + 1);
+  EXPECT_FALSE(decode_published(encode(Published{.taken = wrong})));
+  Bytes longer = encode(Where{});
+  longer.push_back(0);
+  EXPECT_FALSE(decode_where(longer));
+}
+
 TEST(Sequence, never_comes_back_over_restarts_though_the_clock_does) {
   MemFs fs;
   auto first = *Sequence::open(fs, "seq", 10, 1'000);

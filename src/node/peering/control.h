@@ -42,8 +42,8 @@ struct Ask {
 };
 Result<codec::Json> ask(const Ask& ask);
 
-// What the mesh answers: status, paths, nat, dial, forward, check, speed, publish, subscribe (a progress line a
-// message), mix_status, mix_ping.
+// What the mesh answers: status, paths, nat, dial (a peer or an agent), find (an agent), forward, check, speed,
+// publish, subscribe (a progress line a message), mix_status, mix_ping.
 Handler mesh_handler(MeshNode& node);
 
 // How a protocol is named in what people read: "0x02", "datagrams".

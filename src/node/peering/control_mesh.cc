@@ -98,6 +98,12 @@ Result<Json> status(MeshNode& node) {
   out.set("refused", h.counts.refused).set("protocols", flows_json(h.flows));
   out.set("held_back", h.meters.held_back).set("dropped", h.meters.dropped).set("send_refused", h.meters.refused);
   if (h.who) set_who(out, *h.who);
+  Json agents = Json::object();
+  agents.set("coordinators", std::uint64_t{h.agents.coordinators});
+  agents.set("placed", std::uint64_t{h.agents.placed}).set("kept", std::uint64_t{h.agents.kept});
+  agents.set("refused", h.agents.refused).set("told", h.agents.told);
+  agents.set("searches", h.agents.searches).set("lies", h.agents.lies);
+  out.set("rendezvous", std::move(agents));
   out.set("table", std::uint64_t{h.finder.table}).set("records", std::uint64_t{h.finder.stored}).set("told", h.told);
   out.set("datagrams_in", h.sockets.datagrams_in).set("datagrams_out", h.sockets.datagrams_out);
   return out;
@@ -141,9 +147,6 @@ Result<Json> nat(MeshNode& node) {
 Result<Json> dial(MeshNode& node, const Json& request) {
   MeshNode::Dial dial;
   TRY(const auto peer, words(request, "peer"));
-  TRY(Known known, parse_known(peer));
-  dial.peer = known.peer;
-  dial.addresses = std::move(known.addresses);
   if (const Json* relays = request.find("relays"); relays != nullptr)
     for (const Json& one : relays->items()) {
       TRY(const auto given, one.as_text("relays"));
@@ -155,8 +158,35 @@ Result<Json> dial(MeshNode& node, const Json& request) {
   }
   TRY(const std::uint64_t wait_ms, number(request, "wait_ms", 10'000, kWaitMsMax));
   dial.wait_ms = static_cast<std::int64_t>(wait_ms);
+  if (peer.starts_with("agent:")) {
+    TRY(const identity::AgentId agent, identity::parse_agent(peer));
+    TRY(const PathFacts facts, node.dial_agent(agent, dial.until, dial.wait_ms));
+    return path_json(facts);
+  }
+  TRY(Known known, parse_known(peer));
+  dial.peer = known.peer;
+  dial.addresses = std::move(known.addresses);
   TRY(const PathFacts facts, node.dial(dial));
   return path_json(facts);
+}
+
+Result<Json> find(MeshNode& node, const Json& request) {
+  TRY(const auto given, words(request, "agent"));
+  TRY(const identity::AgentId agent, identity::parse_agent(given));
+  TRY(const std::uint64_t wait_ms, number(request, "wait_ms", 10'000, kWaitMsMax));
+  TRY(const overlay::AgentPlaces found, node.find_agent(agent, static_cast<std::int64_t>(wait_ms)));
+  Json machines = Json::array();
+  for (const rendezvous::Place& place : found.places) {
+    Json one = Json::object();
+    one.set("machine", id_text(place.machine)).set("told_by", std::uint64_t{place.told_by});
+    one.set("certified_ms", place.certified_ms).set("end_ms", place.end_ms);
+    machines.push(std::move(one));
+  }
+  Json out = Json::object();
+  out.set("agent", identity::id_text(agent)).set("machines", std::move(machines));
+  out.set("asked", std::uint64_t{found.asked}).set("answered", std::uint64_t{found.answered});
+  out.set("lied", std::uint64_t{found.lied});
+  return out;
 }
 
 Result<Json> forward(MeshNode& node, const Json& request) {
@@ -316,6 +346,7 @@ Handler mesh_handler(MeshNode& node) {
     if (what == "paths") return paths(node, request);
     if (what == "nat") return nat(node);
     if (what == "dial") return dial(node, request);
+    if (what == "find") return find(node, request);
     if (what == "check") return check(node, request);
     if (what == "forward") return forward(node, request);
     if (what == "speed") return speed(node, request, tell);
@@ -323,11 +354,10 @@ Handler mesh_handler(MeshNode& node) {
     if (what == "subscribe") return subscribe(node, request, tell);
     if (what == "mix_status") return mix_status(node);
     if (what == "mix_ping") return mix_ping(node, request);
-    return fail(
-        Kind::kInvalid, "peering.request",
-        text("found request \"{}\", expected status, paths, nat, dial, forward, check, speed, publish, subscribe, "
-             "mix_status or mix_ping",
-             what.substr(0, 40)));
+    return fail(Kind::kInvalid, "peering.request",
+                text("found request \"{}\", expected status, paths, nat, dial, find, forward, check, speed, publish, "
+                     "subscribe, mix_status or mix_ping",
+                     what.substr(0, 40)));
   };
 }
 

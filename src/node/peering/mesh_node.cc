@@ -8,6 +8,7 @@
 #include "base/core/text.h"
 #include "mesh/reach/uplinks.h"
 #include "node/overlay/overlay.h"
+#include "node/peering/checks.h"
 #include "node/peering/forwards.h"
 #include "node/peering/speed.h"
 #include "node/peering/surroundings.h"
@@ -16,11 +17,7 @@ namespace hanse::peering {
 namespace {
 
 constexpr std::int64_t kNsPerMs = 1'000'000;
-constexpr std::uint64_t kInfoProtocol = 0x05;
-constexpr std::uint8_t kAskInfo = 1, kInfo = 2;
-constexpr std::size_t kInfoPeersMax = 512;
 constexpr std::size_t kRefusalsMax = 64;  // remembered for who dials
-constexpr std::int64_t kAskAgainNs = 300 * kNsPerMs;
 constexpr std::int64_t kPumpNs = 20 * kNsPerMs;
 constexpr std::int64_t kCallMs = 10'000;  // the mesh's thread answers within, or hangs
 
@@ -95,6 +92,7 @@ class MeshNode::Core final : public transport::Machine {
     for (const Known& k : o.known) TRY_OK(settings.trust.trust(k.peer));
     o.trust = settings.trust;
     o.papers = settings.papers;
+    if (settings.findable) with.agent_cert = o.papers.agent;
     if (!o.papers.agent.empty()) {
       TRY(own, identity::verify(o.papers, {.by = self, .now_ms = system_clock().wall_ms()}));
     }
@@ -102,6 +100,7 @@ class MeshNode::Core final : public transport::Machine {
     o.punch = settings.punch;
     TRY(reach, reach::Reach::create(std::move(o)));
     speeds.emplace(*reach, settings.speed_test);
+    checks.emplace(*reach, settings.known);
     TRY(forwards, Forwards::start({.api = settings.api,
                                    .everybody = settings.api_for_all,
                                    .allowed = settings.api_peers,
@@ -190,7 +189,7 @@ class MeshNode::Core final : public transport::Machine {
       if (!stopped.load()) overlay->handle(event, now_ns);  // else it would dial who was just left
       if (mixing && mixing->handle(event, now_ns)) continue;
       if (event.type != reach::PeerEvent::Type::kFrame) continue;
-      if (event.protocol == kInfoProtocol) on_info(event, now_ns);
+      checks->handle(event, now_ns);
       if (event.protocol == kForwardProtocol) forwards->handle(event.peer, event.frame_type, event.body);
       reach->consumed(std::move(event));
     }
@@ -206,6 +205,11 @@ class MeshNode::Core final : public transport::Machine {
     });
   }
 
+  // What was said leaves before what comes next.
+  void last_words() {
+    for (int i = 0; i < 16; ++i) (void)sockets->turn(0);
+  }
+
   void note_refusal(const reach::PeerEvent& event) {
     if (!event.error || !event.error->id().starts_with("identity.")) return;
     if (refusals.size() >= kRefusalsMax) refusals.erase(refusals.begin());
@@ -218,56 +222,6 @@ class MeshNode::Core final : public transport::Machine {
       const auto body = std::make_shared<const Bytes>(std::move(f.body));
       if (!reach->send(f.to, kForwardProtocol, f.type, body, sockets->now_ns())) forwards->down(f.to);
     });
-  }
-
-  // ---- info --------------------------------------------------------------------------------------------------------
-
-  bool is_known(const PeerId& peer) const {
-    return peer == reach->id() || std::ranges::any_of(settings.known, [&](const Known& k) { return k.peer == peer; });
-  }
-
-  void on_info(const reach::PeerEvent& event, std::int64_t now_ns) {
-    if (event.frame_type == kInfo) {
-      if (event.body.size() % PeerId::kSize != 0) return;
-      std::vector<PeerId>& peers = answers[event.peer];
-      peers.clear();
-      for (std::size_t at = 0; at < event.body.size(); at += PeerId::kSize)
-        PeerId::from(ByteView(event.body).subspan(at, PeerId::kSize), peers.emplace_back());
-      return;
-    }
-    if (event.frame_type != kAskInfo) return;
-    Bytes body;
-    for (const reach::LinkFacts& link : reach->links())
-      if ((is_known(link.peer) || link.peer == event.peer) && body.size() < kInfoPeersMax * PeerId::kSize)
-        append(body, link.peer.view());
-    (void)reach->send(event.peer, kInfoProtocol, kInfo, std::make_shared<const Bytes>(std::move(body)), now_ns);
-  }
-
-  void ask_all(std::int64_t now_ns) {
-    asked_ns = now_ns;
-    for (const Known& known : settings.known)
-      (void)reach->send(known.peer, kInfoProtocol, kAskInfo, std::make_shared<const Bytes>(), now_ns);
-  }
-
-  MeshCheck judge() const {
-    MeshCheck out;
-    std::map<PeerId, std::set<PeerId>> says;
-    for (const reach::LinkFacts& link : reach->links()) says[reach->id()].insert(link.peer);
-    for (const auto& [peer, peers] : answers) says[peer].insert(peers.begin(), peers.end());
-    std::vector<PeerId> all{reach->id()};
-    for (const Known& known : settings.known) all.push_back(known.peer);
-    std::ranges::sort(all);
-    for (const PeerId& peer : all) out.nodes.push_back({.peer = peer, .answered = says.contains(peer)});
-    for (std::size_t a = 0; a < all.size(); ++a)
-      for (std::size_t b = a + 1; b < all.size(); ++b) {
-        if (says[all[a]].contains(all[b]) && says[all[b]].contains(all[a])) {
-          ++out.nodes[a].links;
-          ++out.nodes[b].links;
-        } else {
-          out.missing.emplace_back(all[a], all[b]);
-        }
-      }
-    return out;
   }
 
   // ---- calls from other threads ------------------------------------------------------------------------------------
@@ -346,15 +300,15 @@ class MeshNode::Core final : public transport::Machine {
   std::optional<reach::UplinkWatch> uplinks;
   std::vector<Address> local;
   std::optional<SpeedTests> speeds;
+  std::optional<Checks> checks;
   std::unique_ptr<Forwards> forwards;
   std::unique_ptr<overlay::Overlay> overlay;
   std::unique_ptr<mixing::Mixing> mixing;
   std::vector<std::weak_ptr<Inbox>> inboxes;
-  std::map<PeerId, std::vector<PeerId>> answers;  // to the last question
   std::vector<Wait> waits;
   std::optional<identity::Who> own;  // of our papers
   std::map<PeerId, Error> refusals;  // of peers that may not be here
-  std::int64_t looked_ns = 0, begun_ns = 0, asked_ns = 0;
+  std::int64_t looked_ns = 0, begun_ns = 0;
   std::optional<Surroundings> surroundings;
   std::atomic<bool> stopped{false};
   std::thread thread;
@@ -388,12 +342,13 @@ void MeshNode::stop(std::int64_t drain_ms) {
   core_->sockets->stop();
   core_->thread.join();
   if (core_->surroundings) core_->surroundings->leave();
-  core_->overlay->stop();
+  core_->overlay->stop(core_->sockets->now_ns());
   if (core_->mixing) (void)core_->mixing->stop();  // keys that could not be put away are lost: it sits the epoch out
   for (const auto& inbox : core_->inboxes)
     if (const auto open = inbox.lock()) open->close();
+  core_->last_words();
   core_->reach->close_all(core_->sockets->now_ns());
-  for (int i = 0; i < 16; ++i) (void)core_->sockets->turn(0);  // the farewells
+  core_->last_words();
   core_->waits.clear();
 }
 
@@ -408,6 +363,7 @@ Result<Health> MeshNode::health() {
                .uptime_s = (now_ns - c->begun_ns) / 1'000'000'000,
                .counts = c->reach->counts(),
                .finder = c->overlay->finder(),
+               .agents = c->overlay->agents().counts(),
                .told = c->overlay->book().told(),
                .sockets = c->sockets->stats(),
                .flows = c->reach->meters().totals(),
@@ -474,6 +430,60 @@ Result<PathFacts> MeshNode::dial(const Dial& dial) {
               facts ? text("found {} through a relay alone after {} ms (last attempt: {}), expected a direct path",
                            peer, dial.wait_ms, facts->punch_plan.empty() ? "none" : facts->punch_plan)
                     : text("found no way to {} within {} ms", peer, dial.wait_ms));
+}
+
+Result<overlay::AgentPlaces> MeshNode::find_agent(const identity::AgentId& agent, std::int64_t wait_ms) {
+  std::uint32_t search = 0;
+  std::optional<overlay::AgentPlaces> ended;
+  TRY_OK(core_->wait(
+      [&, c = core_.get()](std::int64_t now_ns) -> Status {
+        TRY(search, c->overlay->agents().find(agent, now_ns));
+        return {};
+      },
+      [&, c = core_.get()](std::int64_t) {
+        ended = c->overlay->agents().ended(search);
+        return ended.has_value();
+      },
+      wait_ms));
+  if (!ended) {
+    (void)core_->call([&, c = core_.get()](std::int64_t) {
+      c->overlay->agents().forget(search);
+      return 0;
+    });
+    return fail(Kind::kTimeout, "peering.timeout", text("found no answer of the coordinators within {} ms", wait_ms));
+  }
+  if (!ended->places.empty()) return std::move(*ended);
+  return fail(Kind::kNotFound, "peering.no_agent",
+              text("found {} nowhere: {} of {} coordinators answered, {} of them falsely", identity::id_text(agent),
+                   ended->answered + ended->lied, ended->asked, ended->lied));
+}
+
+Result<PathFacts> MeshNode::dial_agent(const identity::AgentId& agent, Until until, std::int64_t wait_ms) {
+  const std::int64_t end_ns = core_->sockets->now_ns() + wait_ms * kNsPerMs;
+  TRY(const overlay::AgentPlaces found, find_agent(agent, wait_ms));
+  Result<PathFacts> last = fail(Kind::kInternal, "peering.no_agent", "no machine was tried");
+  for (std::size_t i = 0; i < found.places.size(); ++i) {
+    // Each has its share of what is left.
+    const auto share_ms = [&] {
+      const auto left = std::max<std::int64_t>(end_ns - core_->sockets->now_ns(), kNsPerMs);
+      return left / kNsPerMs / static_cast<std::int64_t>(found.places.size() - i) + 1;
+    };
+    const PeerId& machine = found.places[i].machine;
+    last = dial({.peer = machine, .until = until, .wait_ms = share_ms()});
+    if (!last) continue;
+    std::optional<PathFacts> facts;
+    const auto shown = [&, c = core_.get()](std::int64_t now_ns) {
+      facts = c->facts(machine, now_ns);
+      return !facts || facts->who || !facts->papers_error.empty();  // papers come with the first frames
+    };
+    TRY_OK(core_->wait([](std::int64_t) -> Status { return {}; }, shown, share_ms()));
+    if (facts && facts->who && facts->who->agent == agent) return std::move(*facts);
+    last = fail(Kind::kDenied, "peering.other_agent",
+                text("found {} at {}, expected {}",
+                     facts && facts->who ? identity::id_text(facts->who->agent) : "no papers that hold",
+                     codec::encode_id(machine.view()), identity::id_text(agent)));
+  }
+  return last;
 }
 
 Status MeshNode::forward(const PeerId& peer, const std::string& path) {
@@ -544,14 +554,11 @@ Result<MeshCheck> MeshNode::check(std::int64_t wait_ms) {
   MeshCheck out;
   TRY_OK(core_->wait(
       [c = core_.get()](std::int64_t now_ns) -> Status {
-        c->answers.clear();
-        c->ask_all(now_ns);
+        c->checks->ask(now_ns);
         return {};
       },
       [&out, c = core_.get()](std::int64_t now_ns) {
-        out = c->judge();
-        // A question may be lost with a connection, and links may be on their way.
-        if (now_ns - c->asked_ns > kAskAgainNs) c->ask_all(now_ns);
+        out = c->checks->judge(now_ns);
         return out.whole();
       },
       wait_ms));

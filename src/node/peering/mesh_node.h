@@ -1,8 +1,8 @@
 // MeshNode: the mesh of one process: sockets, Reach (mesh/reach) and what a node serves its peers beside the rooms that
 // use the mesh, on one thread.
-//   info   protocol 0x05: which of the nodes that both know is each connected with; what `hanse mesh check` asks
+//   info   protocol 0x05: which of the nodes that both know is each connected with (checks.h)
 //   forward  protocol 0x31: this node's API for peers that may use it (forwards.h)
-//   overlay  records of peers, finding them by id, topics (node/overlay)
+//   overlay  records of peers, finding them and agents by id, topics (node/overlay)
 //   mix    protocol 0x32: carries cells of the mix and answers pings through it (node/mixing); off unless given
 //   speed  protocol 0x24: how quickly, how evenly and how truly bytes arrive on one stream; off unless allowed
 // Threads: start, stop and ~MeshNode from one thread; the calls from any, and they wait for the mesh's thread.
@@ -10,8 +10,9 @@
 // Errors of start: peering.network (invalid), those of Sockets and Reach. Of calls: peering.stopped (unavailable),
 // peering.limit (exhausted), peering.timeout (timeout), peering.refused (denied: the peer takes no speed test),
 // peering.damaged (corrupt: other bytes arrived), peering.not_connected (unavailable), peering.no_mix
-// (unsupported: no mix here), those of Reach and of Mixing; dial
-// answers with the reason when the peer is reached but may not be here (mesh/identity).
+// (unsupported: no mix here), peering.no_agent (not_found: no coordinator knows where it is), peering.other_agent
+// (denied: the machine where it should be shows the papers of another), those of Reach, of overlay::Agents and of
+// Mixing; dial answers with the reason when the peer is reached but may not be here (mesh/identity).
 #pragma once
 
 #include <atomic>
@@ -23,6 +24,7 @@
 
 #include "mesh/reach/reach.h"
 #include "node/mixing/mixing.h"
+#include "node/overlay/agents.h"
 #include "node/peering/subscription.h"
 
 namespace hanse::peering {
@@ -54,6 +56,7 @@ struct MeshSettings {
   std::string folder{};                         // of what is kept over restarts; "": nothing
   identity::Trust trust{};                      // known peers are trusted as machines
   identity::Papers papers{};                    // ours; none when empty
+  bool findable = true;                         // the agent of our papers can be found by its id
   std::optional<mixing::MixingSettings> mix{};  // none: no node of the mix; its path and secret are set here
 };
 
@@ -69,6 +72,7 @@ struct Health {
   std::int64_t uptime_s = 0;
   reach::ReachCounts counts;
   overlay::FinderCounts finder;
+  overlay::AgentCounts agents;
   std::uint64_t told = 0;  // records of others that peers told, when asked whom they know
   transport::SocketStats sockets;
   peers::Flows flows;  // of all peers since the start
@@ -150,6 +154,10 @@ class MeshNode {
     std::int64_t wait_ms = 10'000;
   };
   Result<PathFacts> dial(const Dial& dial);
+  // Where the agent runs, that to be tried first stands first; one at least.
+  Result<overlay::AgentPlaces> find_agent(const identity::AgentId& agent, std::int64_t wait_ms);
+  // The first of these machines that is reached and shows this agent's papers.
+  Result<PathFacts> dial_agent(const identity::AgentId& agent, Until until, std::int64_t wait_ms);
   // Whoever connects to this new Unix socket speaks with the API of the peer, which is wanted from now on.
   Status forward(const PeerId& peer, const std::string& path);
   // Messages under the topic from now on, also those that this node publishes; ends with the answer's last owner.
