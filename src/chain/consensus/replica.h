@@ -61,13 +61,13 @@ struct Config {
   std::uint64_t attest_every = 8;    // slots; also when idle
   std::uint64_t checkpoint_every = 32;
   std::uint64_t slots_in_flight_max = 4;
-  std::uint64_t slots_ahead_max = 16;     // handed to execution and not executed
+  std::uint64_t slots_ahead_max = 16;          // handed to execution and not executed
   std::size_t execution_bytes_max = 8u << 20;  // likewise; one slot may go beyond
-  std::size_t lane_bytes_max = 8u << 20;  // of a lane's vertices that are not ordered
-  std::int64_t linger_ms = 100;           // for attests of the epoch's last block beyond Q
-  std::int64_t idle_attest_ms = 20;       // after the last executed slot
-  std::int64_t status_ms = 200;           // between status reports while work is pending; five times that when idle
-  std::int64_t fetch_ms = 20;             // before something missing is asked for, and again from another peer
+  std::size_t lane_bytes_max = 8u << 20;       // of a lane's vertices that are not ordered
+  std::int64_t linger_ms = 100;                // for attests of the epoch's last block beyond Q
+  std::int64_t idle_attest_ms = 20;            // after the last executed slot
+  std::int64_t status_ms = 200;  // between status reports while work is pending; five times that when idle
+  std::int64_t fetch_ms = 20;    // before something missing is asked for, and again from another peer
 };
 
 enum class RecordType : std::uint8_t {

@@ -197,10 +197,9 @@ void Replica::Core::accuse(const Evidence& evidence) {
   out.notices.push_back({.kind = NoticeKind::kEvidence,
                          .replica = fact->replica,
                          .number = fact->place,
-                         .text = evidence.claims.empty()
-                                     ? text("two signed statements of {} at {} in view {}", purpose_name(fact->purpose),
-                                            fact->place, fact->view)
-                                     : text("the view change {} conceals votes", fact->view)});
+                         .text = evidence.claims.empty() ? text("two signed statements of {} at {} in view {}",
+                                                                purpose_name(fact->purpose), fact->place, fact->view)
+                                                         : text("the view change {} conceals votes", fact->view)});
 }
 
 // To everybody, as somebody was told something else. A rate: hearsay costs its teller little.

@@ -42,9 +42,8 @@ void Replica::Core::keep_vertex(const VertexFrame& v, bool was_wanted) {
     case Lanes::Took::kKnown: {
       wanted.erase(v.id);
       // Its author asks for the Ack again.
-      const bool waits = unrooted.contains(v.id) || std::ranges::any_of(to_ack, [&](const auto& a) {
-                           return a.second.id == v.id;
-                         });
+      const bool waits =
+          unrooted.contains(v.id) || std::ranges::any_of(to_ack, [&](const auto& a) { return a.second.id == v.id; });
       if (!waits && v.vertex.lane != config.self && lanes->rooted(v.id)) to_ack.emplace_back(0, tip_of(v));
       return;
     }

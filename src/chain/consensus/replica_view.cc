@@ -79,8 +79,8 @@ void Replica::Core::start_view_change(View asked) {
 
 bool Replica::Core::valid(const ViewChange& vc) {
   if (vc.epoch != config.epoch || vc.replica >= power.count()) return false;
-  if (const auto known = changes.find(vc.replica); known != changes.end() && known->second.view == vc.view &&
-                                                   encode(known->second) == encode(vc))
+  if (const auto known = changes.find(vc.replica);
+      known != changes.end() && known->second.view == vc.view && encode(known->second) == encode(vc))
     return true;
   const auto in_range = [&](const Claim& c) {
     return c.seq > vc.checkpoint.seq && c.seq <= vc.checkpoint.seq + kSlotWindow && c.view < vc.view;

@@ -163,8 +163,7 @@ bool conceals(const ViewChange& vc, View view, std::uint64_t place, const Hash32
   if (id.is_zero() || view >= vc.view || seq <= vc.checkpoint.seq) return false;
   const auto about = [&](const Claim& c) { return c.seq == seq && vote_id(c.digest) == id && c.view >= view; };
   if (place == vote_place(seq, Phase::kPrepare)) return std::ranges::none_of(vc.prepares, about);
-  return std::ranges::none_of(
-      vc.prepared, [&](const Claim& c) { return about(c) || (c.seq == seq && c.view > view); });
+  return std::ranges::none_of(vc.prepared, [&](const Claim& c) { return about(c) || (c.seq == seq && c.view > view); });
 }
 
 Bytes encode(const Evidence& evidence) {
@@ -193,16 +192,17 @@ Result<Fact> concealment(const Evidence& evidence) {
   const Statement& votes = evidence.second;
   if (asked.purpose != Purpose::kViewChange || votes.purpose != Purpose::kVotes || asked.replica != votes.replica ||
       asked.epoch != votes.epoch)
-    return no_contradiction(text("found claims beside statements of {} by {} and of {} by {}, expected a view change "
-                                 "and votes of one signer and epoch",
-                                 purpose_name(asked.purpose), asked.replica, purpose_name(votes.purpose),
-                                 votes.replica));
+    return no_contradiction(
+        text("found claims beside statements of {} by {} and of {} by {}, expected a view change "
+             "and votes of one signer and epoch",
+             purpose_name(asked.purpose), asked.replica, purpose_name(votes.purpose), votes.replica));
   TRY(const ViewChange vc, decode_view_change_claims(evidence.claims));
   if (vc.epoch != asked.epoch || vc.replica != asked.replica || vc.view != asked.view ||
       statement_of(vc).ids != asked.ids)
-    return no_contradiction(text("found claims of replica {} for view {} in epoch {}, expected those behind the "
-                                 "signature of replica {} for view {} in epoch {}",
-                                 vc.replica, vc.view, vc.epoch, asked.replica, asked.view, asked.epoch));
+    return no_contradiction(
+        text("found claims of replica {} for view {} in epoch {}, expected those behind the "
+             "signature of replica {} for view {} in epoch {}",
+             vc.replica, vc.view, vc.epoch, asked.replica, asked.view, asked.epoch));
   for (std::size_t i = 0; i < votes.ids.size(); ++i)
     if (conceals(vc, votes.view, votes.first + i, votes.ids[i]))
       return Fact{.purpose = Purpose::kViewChange,
@@ -228,8 +228,7 @@ Result<Fact> contradiction(const Evidence& evidence) {
   const std::uint64_t from = std::max(a.first, b.first);
   const std::uint64_t end = std::min(a.first + a.ids.size(), b.first + b.ids.size());
   for (std::uint64_t place = from; place < end; ++place)
-    if (const Hash32 &x = a.ids[place - a.first], &y = b.ids[place - b.first];
-        x != y && !x.is_zero() && !y.is_zero())
+    if (const Hash32 &x = a.ids[place - a.first], &y = b.ids[place - b.first]; x != y && !x.is_zero() && !y.is_zero())
       return Fact{.purpose = a.purpose, .replica = a.replica, .epoch = a.epoch, .view = a.view, .place = place};
   return no_contradiction(text("found nothing that statements of {} from {} and {} on say differently",
                                purpose_name(a.purpose), a.first, b.first));

@@ -128,8 +128,8 @@ TEST(Contradiction, needs_one_signer_purpose_epoch_and_view_and_a_common_place) 
 }
 
 TEST(Contradiction, of_votes_is_where_both_voted) {
-  const auto fact = contradiction(evidence_of(votes(prepare(9), {id(1), id(1), {}, id(1)}),
-                                              votes(prepare(9), {id(1), {}, id(2), id(2)})));
+  const auto fact = contradiction(
+      evidence_of(votes(prepare(9), {id(1), id(1), {}, id(1)}), votes(prepare(9), {id(1), {}, id(2), id(2)})));
   ASSERT_TRUE(fact) << fact.error().str();
   EXPECT_EQ(fact->place, commit(10));
   EXPECT_FALSE(contradiction(evidence_of(votes(prepare(9), {id(1)}), votes(commit(9), {id(2)}))));
@@ -160,8 +160,7 @@ TEST(Concealment, is_proved_by_the_view_change_its_claims_and_the_sealed_votes) 
   EXPECT_EQ(*decode_evidence(encode(evidence)), evidence);
   const auto fact = contradiction(evidence);
   ASSERT_TRUE(fact) << fact.error().str();
-  EXPECT_EQ(*fact,
-            (Fact{.purpose = Purpose::kViewChange, .replica = 2, .epoch = 5, .view = 9, .place = kConcealed}));
+  EXPECT_EQ(*fact, (Fact{.purpose = Purpose::kViewChange, .replica = 2, .epoch = 5, .view = 9, .place = kConcealed}));
   const auto none = [](const Evidence& e) {
     const auto judged = contradiction(e);
     return !judged && judged.error().id() == "consensus.evidence";

@@ -47,10 +47,10 @@ class TestCluster {
     Hash32 root;
     std::map<Seq, Hash32> roots;
     bool up = true;
-    bool sync = true;    // records become durable at once
-    bool sign = true;    // attests are signed at once
+    bool sync = true;     // records become durable at once
+    bool sign = true;     // attests are signed at once
     bool execute = true;  // slots are executed at once
-    bool states = true;  // proposals, vertices and votes are signed at once; otherwise never
+    bool states = true;   // proposals, vertices and votes are signed at once; otherwise never
     std::map<Purpose, std::size_t> said;
     std::vector<Evidence> evidence;
     std::vector<SignAttest> unsigned_attests;

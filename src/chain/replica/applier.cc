@@ -8,9 +8,7 @@
 #include "chain/replica/dag.h"
 
 namespace hanse::replica {
-namespace {
-
-}  // namespace
+namespace {}  // namespace
 
 Applier::Applier(ledger::Ledger& ledger, Clock& clock, Options options, Callbacks callbacks)
     : ledger_(ledger), clock_(clock), options_(std::move(options)), callbacks_(std::move(callbacks)), thread_([this] {

@@ -45,9 +45,9 @@ struct Flat {
   std::vector<Hash32> tx_ids;           // of each
   std::vector<ledger::TxPlace> places;  // and where its bytes are in the frames of
   std::vector<Hash32> sources;          // these vertices
-  std::uint64_t bad_batches = 0;  // skipped whole
-  std::uint64_t bad_txs = 0;      // skipped: undecodable, or for an application that the network does not have
-  std::vector<Hash32> left_out;   // ids of decodable transactions beyond txs_max
+  std::uint64_t bad_batches = 0;        // skipped whole
+  std::uint64_t bad_txs = 0;            // skipped: undecodable, or for an application that the network does not have
+  std::vector<Hash32> left_out;         // ids of decodable transactions beyond txs_max
 };
 using HasApp = std::function<bool(std::uint8_t app)>;
 Flat flatten(std::span<const consensus::VertexFrame> vertices, const HasApp& has_app,

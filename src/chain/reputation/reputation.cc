@@ -305,8 +305,7 @@ Result<PunishedEvent> decode_punished(ByteView bytes) {
       case 5: {
         TRY(const std::string_view purpose, r.text("purpose", 32));
         for (const auto p : {consensus::Purpose::kAttest, consensus::Purpose::kViewChange,
-                             consensus::Purpose::kProposals, consensus::Purpose::kVertex,
-                             consensus::Purpose::kVotes})
+                             consensus::Purpose::kProposals, consensus::Purpose::kVertex, consensus::Purpose::kVotes})
           if (consensus::purpose_name(p) == purpose) e.fact->purpose = p;
         break;
       }

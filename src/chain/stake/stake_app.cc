@@ -62,7 +62,6 @@ Amount part_of(Amount whole, std::uint32_t bp) {
   return Amount{static_cast<std::uint64_t>(static_cast<unsigned __int128>(whole.value) * bp / 10'000)};
 }
 
-
 // Where the epoch began, and whether the set is to change.
 struct Epoch {
   std::uint64_t from = 0;

@@ -267,10 +267,10 @@ TEST_F(Judged, what_is_on_its_way_back_is_answered_with_too) {
 
 TEST_F(Judged, a_key_that_was_changed_still_answers_for_its_owner) {
   const auto fresh = TestNet::key(101);
-  EXPECT_EQ(outcome(call(2, Method::kRotateKey,
-                         encode(Rotation{.key = fresh.public_key(),
-                                         .proof = prove_key(fresh, net.network(), net.user(2))}))),
-            "");
+  EXPECT_EQ(
+      outcome(call(2, Method::kRotateKey,
+                   encode(Rotation{.key = fresh.public_key(), .proof = prove_key(fresh, net.network(), net.user(2))}))),
+      "");
   end_epoch();
   end_epoch();
   prove(8);  // two epochs later, the last in which it is taken

@@ -129,8 +129,7 @@ void Node::Core::push(Now now, const Push& p) {
 
 Frame Node::Core::frame_of(const Push& p, bool with_signature) {
   const bool flood = p.way == Push::Way::kBeside || p.way == Push::Way::kFetched;
-  if (last.message == p.message && last.hops == p.hops && last.flood == flood &&
-      last.with_signature == with_signature)
+  if (last.message == p.message && last.hops == p.hops && last.flood == flood && last.with_signature == with_signature)
     return last.frame;
   Gossip g = p.message->gossip;
   g.flood = flood ? 1 : 0;

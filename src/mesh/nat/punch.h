@@ -68,7 +68,7 @@ class PunchSession {
   PunchState state() const { return state_; }
   PunchPlan plan() const { return plan_; }
   bool initiator() const { return options_.initiator; }
-  std::uint16_t fresh_sockets() const { return fresh_; }  // probed from, in place of the node's own
+  std::uint16_t fresh_sockets() const { return fresh_; }          // probed from, in place of the node's own
   const std::optional<PunchPath>& path() const { return path_; }  // when kDone
   std::uint64_t probes() const { return probes_; }
 

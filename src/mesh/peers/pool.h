@@ -35,11 +35,11 @@ using transport::CloseCode;
 using transport::ConnectionId;
 using transport::PeerId;
 
-constexpr std::int64_t kRaceGapNs = 250'000'000;    // between two addresses of one peer
-constexpr std::int64_t kRaceNs = 3'000'000'000;     // that two who dial at once may be apart
-constexpr std::int64_t kDrainNs = 2'000'000'000;    // a connection that lost is read for so long
-constexpr std::size_t kAddressesMax = 16;           // of a peer
-constexpr std::size_t kDrainingMax = 4;             // of a peer; above, the oldest is closed at once
+constexpr std::int64_t kRaceGapNs = 250'000'000;  // between two addresses of one peer
+constexpr std::int64_t kRaceNs = 3'000'000'000;   // that two who dial at once may be apart
+constexpr std::int64_t kDrainNs = 2'000'000'000;  // a connection that lost is read for so long
+constexpr std::size_t kAddressesMax = 16;         // of a peer
+constexpr std::size_t kDrainingMax = 4;           // of a peer; above, the oldest is closed at once
 
 struct PoolLimits {
   std::size_t peers_max = 4096;  // wanted, dialed or connected
@@ -120,15 +120,15 @@ class Pool {
     std::vector<Address> addresses;
     bool wanted = false, trying = false;  // trying: a round of dials is under way
     std::size_t next_address = 0;
-    std::size_t asked = 0;               // dials without an answer of the endpoint
-    std::set<ConnectionId> attempts;     // handshakes under way
-    std::int64_t dial_ns = INT64_MAX;    // the next dial
-    std::int64_t wait_ms = 0;            // before the next round, undrawn
-    std::optional<Error> why;            // the last attempt failed
+    std::size_t asked = 0;             // dials without an answer of the endpoint
+    std::set<ConnectionId> attempts;   // handshakes under way
+    std::int64_t dial_ns = INT64_MAX;  // the next dial
+    std::int64_t wait_ms = 0;          // before the next round, undrawn
+    std::optional<Error> why;          // the last attempt failed
     std::optional<Link> active;
-    std::vector<Link> draining;          // the oldest first
+    std::vector<Link> draining;  // the oldest first
     std::int64_t score = 0, used_ns = 0;
-    std::int64_t due_ns = INT64_MAX;     // in due_
+    std::int64_t due_ns = INT64_MAX;  // in due_
   };
   using Peers = std::map<PeerId, Peer>;
 

@@ -20,9 +20,7 @@ PeerId id_of(std::uint8_t n) {
   id.data.fill(n);
   return id;
 }
-Address v4(std::uint8_t a, std::uint8_t d = 1) {
-  return *transport::parse_address(text("10.0.{}.{}:12000", a, d));
-}
+Address v4(std::uint8_t a, std::uint8_t d = 1) { return *transport::parse_address(text("10.0.{}.{}:12000", a, d)); }
 Address v6(int n) { return *transport::parse_address(text("[2001:db8:{}::1]:12000", n)); }
 Error reset() { return Error(Kind::kUnavailable, "transport.closed", "gone"); }
 
@@ -223,8 +221,9 @@ TEST(Pool, evicts_the_lowest_score_and_then_the_longest_unused_but_nobody_who_is
   EXPECT_EQ(a.actions(), "up 1, up 2, up 3, up 4, up 5");
   a.now += 2 * kMs;
   a.inbound(6, 6, v4(6));
-  EXPECT_EQ(a.actions(), "up 6, close 4 105, down peers.evicted, close 5 105, down peers.evicted, close 3 105, "
-                         "down peers.evicted");
+  EXPECT_EQ(a.actions(),
+            "up 6, close 4 105, down peers.evicted, close 5 105, down peers.evicted, close 3 105, "
+            "down peers.evicted");
   a.pool.down(4, reset(), a.now);  // its end is no news
   EXPECT_EQ(a.actions(), "");
   EXPECT_EQ(a.pool.connected(), (std::vector{id_of(1), id_of(2), id_of(6)}));
@@ -268,8 +267,7 @@ struct Net {
 
   Net(std::uint64_t seed, std::size_t n) : dice(seed, "net") {
     for (std::size_t i = 0; i < n; ++i)
-      nodes.push_back(std::make_unique<Node>(
-          Node{Pool({.self = id_at(i), .limits = {}, .random = &dice}), {}}));
+      nodes.push_back(std::make_unique<Node>(Node{Pool({.self = id_at(i), .limits = {}, .random = &dice}), {}}));
   }
   static PeerId id_at(std::size_t node) { return id_of(static_cast<std::uint8_t>(node + 1)); }
   static std::size_t node_of(const PeerId& peer) { return peer.data[0] - 1u; }
@@ -378,9 +376,8 @@ TEST(Pool, whatever_races_and_breaks_both_ends_agree_on_one_connection) {
     for (std::size_t i = 0; i < kNodes; ++i)
       for (std::size_t j = 0; j < kNodes; ++j)
         if (i != j && net.dice.below(100) < 80)
-          net.later(static_cast<std::int64_t>(net.dice.below(300)) * kMs, [&net, i, j] {
-            ASSERT_TRUE(net.nodes[i]->pool.want(Net::id_at(j), {v4(1), v4(2)}, net.now));
-          });
+          net.later(static_cast<std::int64_t>(net.dice.below(300)) * kMs,
+                    [&net, i, j] { ASSERT_TRUE(net.nodes[i]->pool.want(Net::id_at(j), {v4(1), v4(2)}, net.now)); });
     net.run(10 * kSecond);
     EXPECT_EQ(net.downs, 0u) << "a race costs nobody its connection";
     for (int n = 0; n < 40; ++n) {

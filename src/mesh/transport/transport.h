@@ -56,8 +56,8 @@ constexpr std::size_t kPacketLimit = 16384;      // and then at most
 constexpr std::size_t kBatchMax = 44;            // packets of one Batch: what one UDP_SEGMENT send can take; its bytes
                                                  // are at most as many as those of so many packets of kPacketMax
 constexpr std::int64_t kAckWaitMaxNs = 10'000'000;
-constexpr std::size_t kTokensMax = 1024;         // of earlier visits that we keep, one a peer
-constexpr std::size_t kPathsMax = 8;             // a connection knows at once
+constexpr std::size_t kTokensMax = 1024;  // of earlier visits that we keep, one a peer
+constexpr std::size_t kPathsMax = 8;      // a connection knows at once
 
 // Application codes of CONNECTION_CLOSE and RESET_STREAM.
 enum class CloseCode : std::uint64_t {
@@ -102,8 +102,8 @@ struct Limits {
   // Nothing is written because of what came, before so many packets or so long, when the application has nothing to
   // say: an acknowledgement of its own costs both ends a system call and a wake. 2 and 0: as RFC 9000, 13.2, advises.
   std::size_t ack_packets = 2;
-  std::int64_t ack_wait_ns = 0;                       // at most kAckWaitMaxNs
-  std::size_t events_max = 1u << 16;                  // not taken: nothing is read any more until some are
+  std::int64_t ack_wait_ns = 0;       // at most kAckWaitMaxNs
+  std::size_t events_max = 1u << 16;  // not taken: nothing is read any more until some are
   std::int64_t handshake_ms = 10'000;
   std::int64_t idle_ms = 30'000;
 };

@@ -187,8 +187,7 @@ class Process final : public Daemon, public api::Probe {
     settings.node.network = network_;
     crypto::blake3_xof("hanse/mesh-secret/1", {seeds_.signing.view()}, settings.node.secret.span());
     if (grpc_) settings.node.api = settings_.grpc.socket;
-    TRY(mesh_, MeshRole::start(std::move(settings), *mesh_key_,
-                               [] { return telemetry::registry().exposition(); }));
+    TRY(mesh_, MeshRole::start(std::move(settings), *mesh_key_, [] { return telemetry::registry().exposition(); }));
     return {};
   }
 

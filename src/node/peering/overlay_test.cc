@@ -100,9 +100,8 @@ struct Teller {
   }
   // Signed with the key of one number and said to be of another.
   static overlay::Give give(std::uint8_t of, std::uint8_t signer) {
-    const discovery::PeerRecord record{.seq = 1,
-                                       .not_after_ms = system_clock().wall_ms() + 3'600'000,
-                                       .network = settings().network};
+    const discovery::PeerRecord record{
+        .seq = 1, .not_after_ms = system_clock().wall_ms() + 3'600'000, .network = settings().network};
     overlay::Give out{.key = crypto::test_key(of).public_key(), .of_public = {}, .of_local = {}};
     out.of_public = discovery::sign_record(record, crypto::test_key(signer))->bytes;
     return out;

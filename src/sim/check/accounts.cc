@@ -64,8 +64,8 @@ void Accounts::delivered(Index self, Index from, Type type, const Frame& body, c
       const bool votes = s->purpose == Purpose::kVotes;
       const consensus::Seq first = votes ? s->first / 2 : s->first;
       const consensus::Seq end = votes ? (s->first + s->ids.size() + 1) / 2 : s->first + s->ids.size();
-      const bool fits = votes ? s->view == facts.view
-                              : s->purpose == Purpose::kAttest || s->replica == era->power->leader(s->view);
+      const bool fits =
+          votes ? s->view == facts.view : s->purpose == Purpose::kAttest || s->replica == era->power->leader(s->view);
       if (fits && first > facts.stable && end <= facts.stable + consensus::kSlotWindow && s->view <= facts.view)
         told(self, *s, facts.epoch);
       return;

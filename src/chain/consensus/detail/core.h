@@ -257,8 +257,8 @@ struct Replica::Core {
   bool wants_block = false;
   std::deque<Execute> in_execution;
   std::size_t execution_bytes = 0;  // of what is in it
-  Seq attested = 0;               // newest slot we asked a signature for
-  std::map<Seq, Hash32> signing;  // asked for, not answered
+  Seq attested = 0;                 // newest slot we asked a signature for
+  std::map<Seq, Hash32> signing;    // asked for, not answered
   std::int64_t idle_at_ns = kNever;
   std::map<Seq, Attest> own_attests;  // not yet below the stable checkpoint
   struct Attests {
@@ -286,15 +286,15 @@ struct Replica::Core {
 
   // Accountability.
   Witness witness;
-  Statement unsigned_run;                           // own proposals to be signed together
+  Statement unsigned_run;                                     // own proposals to be signed together
   std::map<std::pair<View, std::uint64_t>, Hash32> unsealed;  // own votes that left, by vote_place()
-  std::deque<std::pair<std::uint64_t, Tip>> marks;  // own vertices to be signed, by the token of their record
-  std::uint64_t unsigned_height = 0;                // own vertices up to it are not signed
-  std::map<Seq, Digest> awaited;                    // accepted from the leader of this view, its signature not seen
-  std::int64_t unsigned_due_ns = kNever;            // one of those is below the stable checkpoint: ask, or give up
-  Seq unsigned_asked = 0;                           // the slot last asked for
-  std::set<Hash32> in_check;                        // statements under way, by the hash of their encoding
-  std::map<Index, std::size_t> checking;            // signatures under way, by who sent them
+  std::deque<std::pair<std::uint64_t, Tip>> marks;            // own vertices to be signed, by the token of their record
+  std::uint64_t unsigned_height = 0;                          // own vertices up to it are not signed
+  std::map<Seq, Digest> awaited;          // accepted from the leader of this view, its signature not seen
+  std::int64_t unsigned_due_ns = kNever;  // one of those is below the stable checkpoint: ask, or give up
+  Seq unsigned_asked = 0;                 // the slot last asked for
+  std::set<Hash32> in_check;              // statements under way, by the hash of their encoding
+  std::map<Index, std::size_t> checking;  // signatures under way, by who sent them
   std::size_t shows_left = kShowsMax;
   std::set<std::pair<Seq, Index>> shown_attests, accused_attests;
 

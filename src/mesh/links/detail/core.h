@@ -23,8 +23,7 @@ namespace hanse::links {
 namespace detail {
 
 constexpr std::uint64_t kFirstProtocol = 0x40;  // votes; control and bulk follow
-constexpr std::uint8_t kMeetFrame = 0x41, kPingFrame = 0x43, kPongFrame = 0x45,
-                       kReadyFrame = 0x47;
+constexpr std::uint8_t kMeetFrame = 0x41, kPingFrame = 0x43, kPongFrame = 0x45, kReadyFrame = 0x47;
 constexpr std::size_t kTokenSize = 8;
 enum class Close : std::uint64_t { kWrongEpoch = 0x110, kTwin = 0x111, kSilent = 0x112 };  // beside transport's
 

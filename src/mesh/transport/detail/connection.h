@@ -184,7 +184,7 @@ class Connection final : private FrameSink {
   std::uint64_t packets_in_ = 0;  // that opened
   std::uint64_t unanswered_ = 0;  // since something was written
   ngtcp2_tstamp unanswered_ts_ = 0;
-  ngtcp2_tstamp heard_ts_ = 0;    // the last one
+  ngtcp2_tstamp heard_ts_ = 0;  // the last one
 
   std::map<StreamId, std::unique_ptr<Stream>> streams_;
   std::array<std::deque<Stream*>, kPriorities> ready_;
