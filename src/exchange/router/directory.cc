@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 
 #include "base/core/text.h"
 #include "base/crypto/hash.h"
@@ -57,9 +58,12 @@ Result<Drawn> draw_deep(const Directory& directory, const Destination& to, Rando
 
 Lane lane_of(std::uint8_t priority) { return priority >= kFlashPriorityMin ? Lane::kFlash : Lane::kDeep; }
 
-std::uint8_t stratum_of(const Hash32& beacon, const NodeId& node) {
-  const Hash32 hash = crypto::blake3("hanse/mix-stratum/1", {beacon.view(), node.view()});
-  return static_cast<std::uint8_t>(load_le<std::uint64_t>(hash.data.data()) % kStrata);
+void draw_strata(const Hash32& beacon, std::vector<MixNode>& nodes) {
+  std::map<Hash32, MixNode*> order;
+  for (MixNode& n : nodes)
+    if (n.stratum) order.emplace(crypto::blake3("hanse/mix-stratum/1", {beacon.view(), n.node.view()}), &n);
+  std::size_t place = 0;
+  for (auto& [hash, n] : order) n->stratum = static_cast<std::uint8_t>(place++ % kStrata);
 }
 
 const MixNode* Directory::find(const NodeId& node) const {

@@ -1,5 +1,6 @@
 // Who mixes in an epoch, and paths through them. Mixes stand in three strata, drawn for each epoch from the ledger's
 // beacon; a cell with k layers left is taken by stratum 4 - k, so its place on the way is public and hides nothing.
+// The draw orders the mixes by a hash and deals them out, so that no stratum has more than one mix more than another.
 //   Deep    one mix of each stratum, then the receiver: 4 layers, each mix holds the cell for an exponential time
 //   Flash   one mix, then the receiver: 2 layers, no delay. Hides who asks from the receiver and what is asked from the
 //           mix; who sees both links of the mix is not hindered
@@ -20,14 +21,16 @@ constexpr std::uint8_t kFlashPriorityMin = 128;
 enum class Lane : std::uint8_t { kFlash = 1, kDeep = 2 };
 Lane lane_of(std::uint8_t priority);
 
-std::uint8_t stratum_of(const Hash32& beacon, const NodeId& node);  // BLAKE3("hanse/mix-stratum/1", ...) mod 3
-
 struct MixNode {
   NodeId node;
   crypto::KemPublicKey key;
   std::optional<std::uint8_t> stratum;  // none: receives only
   double deep_per_s = 0;                // cells of the Deep lane that it published to see
+  bool exit = false;                    // answers calls (node/mixing/exit.h)
 };
+// Deals a stratum to each node that has one: its place by BLAKE3("hanse/mix-stratum/1", beacon || node), modulo 3.
+void draw_strata(const Hash32& beacon, std::vector<MixNode>& nodes);
+
 struct Directory {
   std::uint32_t epoch = 0;
   std::vector<MixNode> nodes;

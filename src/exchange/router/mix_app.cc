@@ -16,6 +16,9 @@ using ledger::StateReader;
 
 constexpr std::string_view kParamsKey = "router/params", kKeyPrefix = "router/k", kBeaconPrefix = "router/b";
 constexpr std::size_t kDirectoryBytesMax = 1 << 20;
+constexpr std::uint64_t kServesMix = 1, kServesExit = 2, kServesAll = kServesMix | kServesExit;
+
+std::uint64_t serves_of(const Publish& p) { return (p.mixes ? kServesMix : 0) | (p.exit ? kServesExit : 0); }
 
 Bytes epoch_key(std::string_view prefix, std::uint32_t epoch) {
   Bytes out = to_bytes(prefix);
@@ -30,45 +33,19 @@ Bytes node_key(std::uint32_t epoch, const NodeId& node) {
 
 const Geometry& geometry_of(Suite suite) { return suite == Suite::kXWing ? kXWingGeometry : kMlKemGeometry; }
 
-Result<MixParams> decode_params(ByteView bytes) {
-  codec::CborReader r(bytes);
-  MixParams out;
-  TRY_OK(r.enter_array("mix", 4));
-  TRY(const auto suite, r.u64("suite", 2));
-  TRY(out.epoch_ms, r.u64("epoch_ms", 86'400'000));
-  TRY(const auto nodes_max, r.u64("nodes_max", kNodesMax));
-  TRY_OK(r.enter_array("nodes", kNodesMax));
-  while (r.more()) {
-    NodeId node;
-    TRY_OK(r.fixed("node", node));
-    out.nodes.push_back(node);
-  }
-  TRY_OK(r.leave());
-  TRY_OK(r.leave());
-  TRY_OK(r.finish());
-  out.suite = static_cast<Suite>(suite);
-  out.nodes_max = static_cast<std::uint32_t>(nodes_max);
-  if (suite == 0 || out.epoch_ms < 1'000 || nodes_max == 0 ||
-      std::ranges::adjacent_find(out.nodes, std::greater_equal<>()) != out.nodes.end())
-    return fail(Kind::kInvalid, "ledger.genesis",
-                text("found suite {}, epochs of {} ms, {} nodes, expected suite 1 or 2, 1000 ms and more, 1 and more, "
-                     "ids ascending",
-                     suite, out.epoch_ms, nodes_max));
-  return out;
-}
-
 Result<Publish> decode_publish(ByteView bytes) {
   codec::CborReader r(bytes);
   Publish out;
   TRY_OK(r.enter_array("publish", 4));
   TRY(const auto epoch, r.u64("epoch", 0xffff'ffff));
-  TRY(const auto mixes, r.u64("mixes", 1));
+  TRY(const auto serves, r.u64("serves", kServesAll));
   TRY(const auto rate, r.u64("deep_per_1000s", 0xffff'ffff));
   TRY(const ByteView key, r.bytes("key", 2'048));
   TRY_OK(r.leave());
   TRY_OK(r.finish());
   out.epoch = static_cast<std::uint32_t>(epoch);
-  out.mixes = static_cast<std::uint8_t>(mixes);
+  out.mixes = (serves & kServesMix) != 0;
+  out.exit = (serves & kServesExit) != 0;
   out.deep_per_1000s = static_cast<std::uint32_t>(rate);
   out.key = to_bytes(key);
   return out;
@@ -79,7 +56,7 @@ std::unexpected<Error> bad_record(std::string_view what) { return fail(Kind::kCo
 Result<MixParams> params(const StateReader& state) {
   TRY(const auto bytes, state.get(as_bytes(kParamsKey)));
   if (!bytes) return bad_record("the parameters of the mix are missing");
-  return decode_params(*bytes);
+  return decode_mix_genesis(*bytes);
 }
 
 Result<std::uint32_t> epoch_at(const StateReader& state, std::int64_t time_ms) {
@@ -93,7 +70,7 @@ class MixApp final : public ledger::App {
   std::string_view name() const override { return "router"; }
 
   Status genesis(ByteView section, const NetworkId&, State& state) override {
-    TRY_OK(decode_params(section));
+    TRY_OK(decode_mix_genesis(section));
     state.put(as_bytes(kParamsKey), section);
     return {};
   }
@@ -180,7 +157,7 @@ class MixApp final : public ledger::App {
                   text("found {} keys of epoch {}, expected fewer", count, wanted.epoch));
     codec::CborWriter w;
     w.array(3);
-    w.u64(wanted.mixes);
+    w.u64(serves_of(wanted));
     w.u64(wanted.deep_per_1000s);
     w.bytes(wanted.key);
     state.put(key, w.take());
@@ -217,20 +194,56 @@ class MixApp final : public ledger::App {
 
 Bytes encode_mix_genesis(const MixParams& p) {
   codec::CborWriter w;
-  w.array(4);
+  w.array(7);
   w.u64(static_cast<std::uint64_t>(p.suite));
   w.u64(p.epoch_ms);
   w.u64(p.nodes_max);
+  w.u64(p.anonymity_bits);
+  w.u64(p.delay_min_ms);
+  w.u64(p.delay_max_ms);
   w.array(p.nodes.size());
   for (const NodeId& node : p.nodes) w.bytes(node.view());
   return w.take();
+}
+
+Result<MixParams> decode_mix_genesis(ByteView bytes) {
+  codec::CborReader r(bytes);
+  MixParams out;
+  TRY_OK(r.enter_array("mix", 7));
+  TRY(const auto suite, r.u64("suite", 2));
+  TRY(out.epoch_ms, r.u64("epoch_ms", 86'400'000));
+  TRY(const auto nodes_max, r.u64("nodes_max", kNodesMax));
+  TRY(const auto bits, r.u64("anonymity_bits", kAnonymityBitsMax));
+  TRY(const auto delay_min_ms, r.u64("delay_min_ms", kDelayMaxMs));
+  TRY(const auto delay_max_ms, r.u64("delay_max_ms", kDelayMaxMs));
+  TRY_OK(r.enter_array("nodes", kNodesMax));
+  while (r.more()) {
+    NodeId node;
+    TRY_OK(r.fixed("node", node));
+    out.nodes.push_back(node);
+  }
+  TRY_OK(r.leave());
+  TRY_OK(r.leave());
+  TRY_OK(r.finish());
+  out.suite = static_cast<Suite>(suite);
+  out.nodes_max = static_cast<std::uint32_t>(nodes_max);
+  out.anonymity_bits = static_cast<std::uint32_t>(bits);
+  out.delay_min_ms = static_cast<std::uint32_t>(delay_min_ms);
+  out.delay_max_ms = static_cast<std::uint32_t>(delay_max_ms);
+  if (suite == 0 || out.epoch_ms < 1'000 || nodes_max == 0 || delay_min_ms == 0 || delay_min_ms > delay_max_ms ||
+      std::ranges::adjacent_find(out.nodes, std::greater_equal<>()) != out.nodes.end())
+    return fail(Kind::kInvalid, "ledger.genesis",
+                text("found suite {}, epochs of {} ms, {} nodes, delays of {} to {} ms, expected suite 1 or 2, 1000 ms "
+                     "and more, 1 and more, 1 and more, ids ascending",
+                     suite, out.epoch_ms, nodes_max, delay_min_ms, delay_max_ms));
+  return out;
 }
 
 Bytes encode_publish(const Publish& p) {
   codec::CborWriter w;
   w.array(4);
   w.u64(p.epoch);
-  w.u64(p.mixes);
+  w.u64(serves_of(p));
   w.u64(p.deep_per_1000s);
   w.bytes(p.key);
   return w.take();
@@ -254,20 +267,22 @@ Result<Directory> decode_directory(ByteView bytes) {
     TRY_OK(r.enter_array("node", 2));
     TRY_OK(r.fixed("id", node.node));
     TRY_OK(r.enter_array("record", 3));
-    TRY(const auto mixes, r.u64("mixes", 1));
+    TRY(const auto serves, r.u64("serves", kServesAll));
     TRY(const auto rate, r.u64("deep_per_1000s", 0xffff'ffff));
     TRY(const ByteView key, r.bytes("key", 2'048));
     TRY_OK(r.leave());
     TRY_OK(r.leave());
     node.key = {g.kem, to_bytes(key)};
     node.deep_per_s = static_cast<double>(rate) / 1'000;
-    if (mixes == 1) node.stratum = stratum_of(beacon, node.node);
+    node.exit = (serves & kServesExit) != 0;
+    if ((serves & kServesMix) != 0) node.stratum = 0;
     out.nodes.push_back(std::move(node));
   }
   TRY_OK(r.leave());
   TRY_OK(r.leave());
   TRY_OK(r.finish());
   out.epoch = static_cast<std::uint32_t>(epoch);
+  draw_strata(beacon, out.nodes);
   return out;
 }
 

@@ -22,18 +22,30 @@ constexpr std::uint32_t kPublishAhead = 2;
 constexpr std::uint32_t kPublishAheadMax = 8;
 constexpr std::uint32_t kNodesMax = 256;
 constexpr std::size_t kPrunedPerBlock = 512;
+constexpr std::uint32_t kAnonymityBitsMax = 32;
 
 struct MixParams {
   Suite suite = Suite::kXWing;
   std::uint64_t epoch_ms = 600'000;     // 1,000 to 86,400,000
   std::uint32_t nodes_max = kNodesMax;  // 1 to kNodesMax
-  std::vector<NodeId> nodes;            // ascending; empty: everybody
+  // What every sender of the network wants of the Deep lane (entropy.h): who wanted less, or other delays, would stand
+  // out. bits 0 to kAnonymityBitsMax, delays in ms, 1 to kDelayMaxMs, the smaller mean first.
+  std::uint32_t anonymity_bits = 12, delay_min_ms = 500, delay_max_ms = 30'000;
+  std::vector<NodeId> nodes;  // ascending; empty: everybody
+
+  AnonymityWanted wanted() const {
+    return {.bits = static_cast<double>(anonymity_bits),
+            .mean_ms_min = static_cast<double>(delay_min_ms),
+            .mean_ms_max = static_cast<double>(delay_max_ms)};
+  }
 };
 Bytes encode_mix_genesis(const MixParams& params);
+Result<MixParams> decode_mix_genesis(ByteView section);  // ledger.genesis (invalid), those of the codec
 
 struct Publish {
   std::uint32_t epoch = 0;
-  std::uint8_t mixes = 1;            // 0: receives only
+  bool mixes = true;                 // or receives only
+  bool exit = false;                 // answers calls
   std::uint32_t deep_per_1000s = 0;  // cells of the Deep lane it measured lately
   Bytes key;
 };

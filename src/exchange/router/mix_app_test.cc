@@ -78,7 +78,8 @@ TEST_F(MixAppTest, cells_travel_by_the_directory_that_the_ledger_gives) {
   const std::uint32_t epoch = kFirst + 2;
   std::vector<ledger::Tx> txs;
   for (std::size_t user = 0; user < 8; ++user)
-    txs.push_back(publish(user, {.epoch = epoch, .mixes = user < 7, .deep_per_1000s = 500'000, .key = {}}));
+    txs.push_back(publish(
+        user, {.epoch = epoch, .mixes = user < 7, .exit = user % 2 == 1, .deep_per_1000s = 500'000, .key = {}}));
   for (const auto& result : run(kFirst, std::move(txs))) EXPECT_EQ(result.error_id, "");
   EXPECT_EQ(directory(epoch).error().id(), "router.no_directory");  // keys may still come
   run(kFirst + 1, {});
@@ -86,6 +87,7 @@ TEST_F(MixAppTest, cells_travel_by_the_directory_that_the_ledger_gives) {
   ASSERT_TRUE(got) << got.error().str();
   ASSERT_EQ(got->nodes.size(), 8U);
   EXPECT_EQ(got->find(net.user(7))->stratum, std::nullopt);
+  for (std::size_t user = 0; user < 8; ++user) EXPECT_EQ(got->find(net.user(user))->exit, user % 2 == 1);
   EXPECT_DOUBLE_EQ(got->find(net.user(0))->deep_per_s, 500);
   const auto path = deep_path(*got, {.receiver = net.user(7), .command = Command::kDeliver, .target = {}}, {},
                               Hides::kMessage, random);
@@ -162,7 +164,20 @@ TEST_F(MixAppTest, a_genesis_out_of_range_is_refused) {
   EXPECT_EQ(refused({.epoch_ms = 999, .nodes = {}}), "ledger.genesis");
   EXPECT_EQ(refused({.epoch_ms = 86'400'001, .nodes = {}}), "codec.type");
   EXPECT_EQ(refused({.nodes_max = 0, .nodes = {}}), "ledger.genesis");
+  EXPECT_EQ(refused({.anonymity_bits = 32, .nodes = {}}), "");
+  EXPECT_EQ(refused({.anonymity_bits = 33, .nodes = {}}), "codec.type");
+  EXPECT_EQ(refused({.delay_min_ms = 0, .nodes = {}}), "ledger.genesis");
+  EXPECT_EQ(refused({.delay_min_ms = 30'001, .nodes = {}}), "ledger.genesis");
+  EXPECT_EQ(refused({.delay_max_ms = 65'535, .nodes = {}}), "");
+  EXPECT_EQ(refused({.delay_max_ms = 65'536, .nodes = {}}), "codec.type");
   EXPECT_EQ(refused({.nodes = {net.user(0), net.user(0)}}), "ledger.genesis");
+  const auto back = decode_mix_genesis(
+      encode_mix_genesis({.anonymity_bits = 3, .delay_min_ms = 40, .delay_max_ms = 900, .nodes = {net.user(0)}}));
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->wanted().bits, 3);
+  EXPECT_EQ(back->wanted().mean_ms_min, 40);
+  EXPECT_EQ(back->wanted().mean_ms_max, 900);
+  EXPECT_EQ(back->nodes, std::vector{net.user(0)});
   ledger::MemState empty;
   EXPECT_EQ(app->query("directory", Bytes(4), empty).error().id(), "router.record");
 }

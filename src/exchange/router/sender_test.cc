@@ -144,20 +144,28 @@ TEST_F(SenderTest, near_its_end_an_epochs_cells_still_arrive_in_time_or_use_the_
   EXPECT_EQ(epoch_at(570'000), world_.epoch() + 1);
 }
 
-TEST(SenderStrata, are_drawn_evenly_and_anew_for_each_beacon) {
-  std::array<int, kStrata> count{};
-  int moved = 0;
-  for (std::uint16_t i = 0; i < 3'000; ++i) {
-    NodeId node;
-    store_le(node.data.data(), i);
-    Hash32 beacon, other;
-    other.data[0] = 1;
-    const std::uint8_t s = stratum_of(beacon, node);
-    ASSERT_LT(s, kStrata);
-    ++count[s];
-    moved += s != stratum_of(other, node);
+TEST(SenderStrata, are_dealt_evenly_anew_for_each_beacon_and_to_mixes_alone) {
+  const auto dealt = [](std::uint8_t beacon_byte, std::size_t count) {
+    std::vector<MixNode> nodes(count + 1);
+    for (std::size_t i = 0; i <= count; ++i) {
+      store_le(nodes[i].node.data.data(), static_cast<std::uint16_t>(i));
+      if (i < count) nodes[i].stratum = 0;
+    }
+    Hash32 beacon;
+    beacon.data[0] = beacon_byte;
+    draw_strata(beacon, nodes);
+    EXPECT_FALSE(nodes[count].stratum);
+    return nodes;
+  };
+  for (const std::size_t count : {0u, 1u, 2u, 3u, 6u, 7u, 3'001u}) {
+    std::array<std::size_t, kStrata> of{};
+    const auto nodes = dealt(0, count);
+    for (std::size_t i = 0; i < count; ++i) ++of.at(*nodes[i].stratum);
+    for (std::size_t s = 0; s < kStrata; ++s) EXPECT_EQ(of[s], (count + kStrata - 1 - s) / kStrata) << count;
   }
-  for (const int c : count) EXPECT_NEAR(c, 1'000, 130);
+  const auto a = dealt(0, 3'000), b = dealt(1, 3'000);
+  int moved = 0;
+  for (std::size_t i = 0; i < 3'000; ++i) moved += a[i].stratum != b[i].stratum ? 1 : 0;
   EXPECT_NEAR(moved, 2'000, 130);
 }
 
