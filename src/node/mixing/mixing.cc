@@ -10,7 +10,6 @@ namespace hanse::mixing {
 namespace {
 
 constexpr std::int64_t kLookNs = 1'000'000'000;
-constexpr std::uint8_t kPingKind = 1, kPongKind = 2;
 
 constexpr const router::Geometry& kGeometry = router::kXWingGeometry;
 
@@ -57,14 +56,19 @@ Counts results(const MixFacts& f) {
 }
 
 Result<Place> parse_place(std::string_view given) {
-  const auto slash = given.find('/');
-  const auto id = codec::decode_id(given.substr(0, slash));
+  constexpr std::string_view kExit = "/exit";
+  std::string_view rest = given;
   Place out;
+  out.exit = rest.ends_with(kExit);
+  if (out.exit) rest.remove_suffix(kExit.size());
+  const auto slash = rest.find('/');
+  const auto id = codec::decode_id(rest.substr(0, slash));
   const bool strange = !id || !PeerId::from(*id, out.node);
-  if (!strange && slash == given.npos) return out;
-  const std::string_view stratum = strange ? "" : given.substr(slash + 1);
+  if (!strange && slash == rest.npos) return out;
+  const std::string_view stratum = strange ? "" : rest.substr(slash + 1);
   if (stratum.size() != 1 || stratum[0] < '0' || stratum[0] > '2')
-    return bad_nodes(text("found \"{}\", expected ID/0, ID/1, ID/2, or ID alone", given.substr(0, 80)));
+    return bad_nodes(
+        text("found \"{}\", expected ID/0, ID/1, ID/2, or ID alone, and /exit behind it or not", given.substr(0, 80)));
   out.stratum = static_cast<std::uint8_t>(stratum[0] - '0');
   return out;
 }
@@ -74,7 +78,7 @@ Result<std::unique_ptr<Mixing>> Mixing::open(MixingSettings settings, reach::Rea
   for (const Place& place : settings.nodes)
     if (!nodes.insert(place.node).second) return bad_nodes(text("found {} twice", codec::encode_id(place.node.view())));
   if (nodes.size() > kNodesMax) return bad_nodes(text("found {} nodes, expected at most {}", nodes.size(), kNodesMax));
-  if (!nodes.contains(reach.id()))
+  if (!settings.ledger && !nodes.contains(reach.id()))
     return bad_nodes(text("found a list without this node, {}", codec::encode_id(reach.id().view())));
   crypto::Secret<32> seal;
   crypto::blake3_xof("hanse/mix-keys/1", {settings.secret.view()}, seal.span());
@@ -95,8 +99,10 @@ Mixing::Mixing(MixingSettings settings, reach::Reach& reach, router::KeyRing rin
       ring_(std::move(ring)),
       mix_(mix_config(settings_, self_), ring_, random_, at(now_ns)),
       sender_(sender_config(settings_, self_), random_, at(now_ns)),
-      book_(kGeometry) {
-  for (const Place& place : settings_.nodes) places_[place.node] = place.stratum;
+      book_(kGeometry),
+      calls_(kGeometry, random_),
+      exit_(kGeometry) {
+  for (const Place& place : settings_.nodes) places_[place.node] = place;
   turn(now_ns);
 }
 
@@ -122,7 +128,24 @@ void Mixing::turn(std::int64_t now_ns) {
   for (const PeerId& peer : greeted_) tell(peer, now_ns);
 }
 
+Mixing::ToPublish Mixing::to_publish(std::int64_t now_ns) {
+  return {
+      .epoch = ring_.epoch_of(clock_.wall_ms()), .keys = ring_.to_publish(), .deep_per_s = mix_.deep_per_s(at(now_ns))};
+}
+
+void Mixing::directory(router::Directory directory, std::int64_t now_ns) {
+  given_.insert_or_assign(directory.epoch, std::move(directory));
+  while (given_.size() > kDirectoriesMax) given_.erase(given_.begin());
+  make_directories(now_ns);
+}
+
+bool Mixing::listed(const PeerId& peer) const {
+  if (!settings_.ledger) return places_.contains(peer);
+  return std::ranges::any_of(given_, [&](const auto& one) { return one.second.find(peer) != nullptr; });
+}
+
 void Mixing::tell(const PeerId& to, std::int64_t now_ns) {
+  if (!places_.contains(to)) return;
   const Known& own = known_[self_];
   ToldKeys told{.deep_per_1000s = static_cast<std::uint32_t>(std::min(own.deep_per_s * 1'000, 4e9)), .keys = {}};
   for (const auto& [epoch, key] : own.keys)
@@ -143,26 +166,35 @@ void Mixing::on_keys(const PeerId& from, ByteView body, std::int64_t now_ns) {
   make_directories(now_ns);
 }
 
-router::Directory Mixing::directory(std::uint32_t epoch) const {
+router::Directory Mixing::told_directory(std::uint32_t epoch) const {
   router::Directory out{epoch, {}};
-  for (const auto& [node, stratum] : places_) {
+  for (const auto& [node, place] : places_) {
     const auto known = known_.find(node);
     if (known == known_.end()) continue;
     const auto key = known->second.keys.find(epoch);
-    if (key != known->second.keys.end()) out.nodes.push_back({node, key->second, stratum, known->second.deep_per_s});
+    if (key != known->second.keys.end())
+      out.nodes.push_back({node, key->second, place.stratum, known->second.deep_per_s, place.exit});
   }
   return out;
 }
 
-// Two: this epoch and the one before, whose keys take cells a while longer; near its end this one and the next.
+router::Directory Mixing::directory_of(std::uint32_t epoch) const {
+  if (!settings_.ledger) return told_directory(epoch);
+  const auto given = given_.find(epoch);
+  return given == given_.end() ? router::Directory{epoch, {}} : given->second;
+}
+
+// The mix's: this epoch and the one before, whose keys take cells a while longer; near its end this one and the next.
+// The sender's: this one and the next, as soon as it is known, for answers that come then.
 void Mixing::make_directories(std::int64_t) {
-  const std::uint32_t last = ring_.epoch_of(clock_.wall_ms() + settings_.grace_ms);
-  for (std::uint32_t epoch = last == 0 ? 0 : last - 1; epoch <= last; ++epoch) {
-    router::Directory all = directory(epoch);
-    mix_.directory(all);
+  const std::int64_t wall_ms = clock_.wall_ms();
+  const std::uint32_t epoch = ring_.epoch_of(wall_ms), last = ring_.epoch_of(wall_ms + settings_.grace_ms);
+  for (std::uint32_t e = last == 0 ? 0 : last - 1; e <= last; ++e) mix_.directory(directory_of(e));
+  for (const std::uint32_t e : {epoch, epoch + 1}) {
+    router::Directory all = directory_of(e);
     for (router::MixNode& node : all.nodes)
       if (node.node == self_) node.stratum.reset();  // paths of our own messages begin elsewhere
-    sender_.directory(std::move(all));
+    if (e == epoch || !all.nodes.empty()) sender_.directory(std::move(all));
   }
 }
 
@@ -172,7 +204,7 @@ bool Mixing::handle(reach::PeerEvent& event, std::int64_t now_ns) {
   using Type = reach::PeerEvent::Type;
   switch (event.type) {
     case Type::kHello:
-      if (!event.hello || (event.hello->facts.caps & kMixCap) == 0 || !places_.contains(event.peer)) return false;
+      if (!event.hello || (event.hello->facts.caps & kMixCap) == 0) return false;
       greeted_.insert(event.peer);
       tell(event.peer, now_ns);
       return false;
@@ -196,10 +228,10 @@ bool Mixing::handle(reach::PeerEvent& event, std::int64_t now_ns) {
     default: return false;
   }
   if (event.protocol != kMixProtocol) return false;
-  if (!places_.contains(event.peer)) {
+  if (!listed(event.peer)) {
     ++strangers_;
   } else if (event.frame_type == kKeys) {
-    on_keys(event.peer, event.body, now_ns);
+    if (!settings_.ledger) on_keys(event.peer, event.body, now_ns);
   } else if (event.frame_type == kCell) {
     const bool full = !unread_.empty() || !mix_.accepting(at(now_ns));
     if (full && unread_.size() < kUnreadMax) {
@@ -232,9 +264,11 @@ void Mixing::apply(router::MixEffects effects, std::int64_t now_ns) {
 
 void Mixing::apply(router::SenderEffects effects, std::int64_t now_ns) {
   for (router::CellSend& send : effects.sends) push(send.to, std::move(send.cell), false, now_ns);
-  for (router::SenderFailure& failure : effects.failed)
+  for (router::SenderFailure& failure : effects.failed) {
+    calls_.failed(failure.id, failure.error);
     if (const auto ping = pings_.find(failure.id); ping != pings_.end())
       ping->second.ended = std::unexpected(std::move(failure.error));
+  }
 }
 
 void Mixing::deliver(const router::CellDelivery& delivery, std::int64_t now_ns) {
@@ -249,7 +283,11 @@ void Mixing::deliver(const router::CellDelivery& delivery, std::int64_t now_ns) 
       ++loops_back_;
       return;
     }
-    if (message->kind == kPingKind && message->surbs.size() == 1) return answer(std::move(*message), now_ns);
+    if (message->kind == kPingKind && message->surbs.size() == 1) return pong(std::move(*message), now_ns);
+    if ((message->kind == kCallKind || message->kind == kMoreKind) && settings_.answer)
+      return apply(exit_.take(now_ns, std::move(*message)), now_ns);
+  } else if (message->kind == kAnswerKind || message->kind == kMissingKind) {
+    return send(calls_.take(now_ns, std::move(*message)), now_ns);
   } else if (const auto ping = pings_.find(message->id); message->kind == kPongKind && ping != pings_.end()) {
     Ping& p = ping->second;
     if (message->body == p.body)
@@ -261,19 +299,23 @@ void Mixing::deliver(const router::CellDelivery& delivery, std::int64_t now_ns) 
   ++undelivered_;
 }
 
-void Mixing::answer(router::Message message, std::int64_t now_ns) {
+void Mixing::pong(router::Message message, std::int64_t now_ns) {
   if (message.body.size() > kPingBytes) {
     ++undelivered_;
     return;
   }
-  const router::Message pong{.kind = kPongKind, .id = message.id, .surbs = {}, .body = std::move(message.body)};
-  auto reply = router::reply_cell(kGeometry, std::move(message.surbs.front()), pong, random_);
-  if (!reply) {
+  ++pings_answered_;
+  reply(std::move(message.surbs.front()),
+        {.kind = kPongKind, .id = message.id, .surbs = {}, .body = std::move(message.body)}, now_ns);
+}
+
+void Mixing::reply(router::Surb block, const router::Message& message, std::int64_t now_ns) {
+  auto made = router::reply_cell(kGeometry, std::move(block), message, random_);
+  if (!made) {
     ++undelivered_;
     return;
   }
-  ++pings_answered_;
-  push(reply->first, std::move(reply->cell), false, now_ns);
+  push(made->first, std::move(made->cell), false, now_ns);
 }
 
 // ---- what goes -----------------------------------------------------------------------------------------------------
@@ -331,55 +373,32 @@ void Mixing::pump(std::int64_t now_ns) {
     look_ns_ = now_ns + kLookNs;
     if (clock_.wall_ms() >= turn_ms_) turn(now_ns);
     read_on(now_ns);
+    exit_.expire(now_ns);
   }
   if (mix_.wake_ns() <= now_ns) {
     apply(mix_.tick(at(now_ns)), now_ns);
     read_on(now_ns);
   }
   if (sender_.wake_ns() <= now_ns) apply(sender_.tick(at(now_ns)), now_ns);
+  if (calls_.next_ns() <= now_ns) send(calls_.tick(now_ns), now_ns);
   flush(now_ns);
 }
 
-std::int64_t Mixing::next_ns() const { return std::min({mix_.wake_ns(), sender_.wake_ns(), look_ns_}); }
-
-// ---- calls ---------------------------------------------------------------------------------------------------------
-
-Result<router::MessageId> Mixing::ping(const PeerId& to, router::Lane lane, std::int64_t now_ns) {
-  if (pings_.size() >= kPingsMax)
-    return fail(Kind::kExhausted, "mixing.limit", text("found {} pings under way, expected fewer", pings_.size()));
-  const router::Now now = at(now_ns);
-  TRY(router::Path back, sender_.path(now, lane, {self_, router::Command::kSurbReply, {}}));
-  TRY(auto surb, router::make_surb(kGeometry, std::move(back), random_));
-  router::Message message{.kind = kPingKind, .id = {}, .surbs = {}, .body = Bytes(kPingBytes)};
-  random_.fill(message.id.span());
-  random_.fill(message.body);
-  const router::MessageId id = message.id;
-  Ping ping{.body = message.body, .begun_ns = now_ns, .ended = {}};
-  message.surbs.push_back(std::move(surb.block));
-  TRY_OK(book_.add(std::move(surb.secrets)));
-  TRY(auto effects, sender_.submit(now, lane, {to, router::Command::kDeliver, {}}, std::move(message)));
-  pings_.emplace(id, std::move(ping));
-  apply(std::move(effects), now_ns);
-  flush(now_ns);
-  return id;
+std::int64_t Mixing::next_ns() const {
+  return std::min({mix_.wake_ns(), sender_.wake_ns(), calls_.next_ns(), look_ns_});
 }
 
-std::optional<Result<std::int64_t>> Mixing::ended(const router::MessageId& id) {
-  const auto at = pings_.find(id);
-  if (at == pings_.end() || !at->second.ended) return std::nullopt;
-  auto out = std::move(at->second.ended);
-  pings_.erase(at);
-  return out;
-}
+// ---- facts ---------------------------------------------------------------------------------------------------------
 
 MixFacts Mixing::facts(std::int64_t now_ns) {
   const router::Now now = at(now_ns);
   const std::uint32_t epoch = ring_.epoch_of(now.wall_ms);
+  const std::vector<router::MixNode> nodes = directory_of(epoch).nodes;
   return {.epoch = epoch,
-          .mixes = places_.at(self_).has_value(),
+          .mixes = settings_.ledger ? settings_.mixes : places_.at(self_).stratum.has_value(),
           .takes = ring_.at(epoch).has_value(),
-          .nodes = directory(epoch).nodes.size(),
-          .listed = places_.size(),
+          .nodes = nodes.size(),
+          .listed = settings_.ledger ? nodes.size() : places_.size(),
           .held = mix_.held(),
           .waiting = sender_.waiting(),
           .unread = unread_.size(),
@@ -393,6 +412,15 @@ MixFacts Mixing::facts(std::int64_t now_ns) {
           .strangers = strangers_,
           .lost = lost_,
           .pings_answered = pings_answered_,
+          .exit = settings_.answer != nullptr,
+          .exits = exits().size(),
+          .calls = calls_.under_way(),
+          .calls_running = exit_.running(),
+          .calls_begun = calls_begun_,
+          .calls_repeated = calls_.repeats(),
+          .calls_rerouted = calls_.other_exits(),
+          .calls_answered = exit_.answered_count(),
+          .calls_refused = exit_.refused(),
           .undelivered = undelivered_,
           .key_error = key_error_};
 }

@@ -8,7 +8,9 @@
 #include "base/core/text.h"
 #include "mesh/reach/uplinks.h"
 #include "node/overlay/overlay.h"
+#include "node/peering/answers.h"
 #include "node/peering/checks.h"
+#include "node/peering/facts.h"
 #include "node/peering/forwards.h"
 #include "node/peering/speed.h"
 #include "node/peering/surroundings.h"
@@ -21,34 +23,8 @@ constexpr std::size_t kRefusalsMax = 64;  // remembered for who dials
 constexpr std::int64_t kPumpNs = 20 * kNsPerMs;
 constexpr std::int64_t kCallMs = 10'000;  // the mesh's thread answers within, or hangs
 
-std::vector<std::string> role_names(std::uint32_t roles) {
-  std::vector<std::string> out;
-  if ((roles & reach::kCoordinatorRole) != 0) out.push_back("coordinator");
-  if ((roles & reach::kReflectorRole) != 0) out.push_back("reflector");
-  if ((roles & reach::kRelayRole) != 0) out.push_back("relay");
-  return out;
-}
-
 std::unexpected<Error> no_mix() {
   return fail(Kind::kUnsupported, "peering.no_mix", "this node is none of the mix: it does not have the role router");
-}
-
-PathFacts facts_of(const reach::LinkFacts& link, const peers::Meters& meters, std::int64_t now_ns) {
-  PathFacts out{.peer = link.peer,
-                .direct = !link.path.remote.is_carried(),
-                .inbound = link.inbound,
-                .relay = link.relay,
-                .rtt_us = link.rtt_ns / 1000,
-                .up_ms = (now_ns - link.up_ns) / kNsPerMs,
-                .bytes_in = link.bytes_in,
-                .bytes_out = link.bytes_out,
-                .roles = link.roles,
-                .punch_plan = std::string(link.punch_plan),
-                .who = link.who,
-                .papers_error = link.papers_error};
-  if (const peers::Flows* flows = meters.flows(link.peer); flows != nullptr) out.flows = *flows;
-  if (out.direct) out.address = transport::address_text(link.path.remote);
-  return out;
 }
 
 }  // namespace
@@ -110,6 +86,14 @@ class MeshNode::Core final : public transport::Machine {
     if (settings.mix) {
       settings.mix->path = settings.folder + "/mix.keys";
       settings.mix->secret = settings.secret;
+      if (settings.mix_answer) {
+        TRY(exits, Answers::start(settings.mix_answer, [this](const router::MessageId& id, Bytes answer) {
+              answered(id, std::move(answer));
+            }));
+        settings.mix->answer = [this](const router::MessageId& id, Bytes question) {
+          exits->work(id, std::move(question));
+        };
+      }
       TRY(mixing, mixing::Mixing::open(*settings.mix, *reach, system_clock().mono_ns()));
     }
     TRY(sockets, transport::Sockets::open({.listen = settings.bind}, *this));
@@ -224,6 +208,18 @@ class MeshNode::Core final : public transport::Machine {
     });
   }
 
+  // From a thread of the answers'; what is posted after the end is gone with its call.
+  void answered(const router::MessageId& id, Bytes answer) {
+    (void)sockets->post(
+        [this, id, a = std::move(answer)]() mutable { mixing->answered(id, std::move(a), sockets->now_ns()); });
+  }
+
+  void directory(router::Directory given, std::int64_t now_ns) {
+    for (const router::MixNode& node : given.nodes)
+      if (node.node != reach->id()) (void)overlay->want(node.node, {}, now_ns);  // one too many: others connect to it
+    mixing->directory(std::move(given), now_ns);
+  }
+
   // ---- calls from other threads ------------------------------------------------------------------------------------
 
   std::unexpected<Error> stopped_error() const {
@@ -282,6 +278,39 @@ class MeshNode::Core final : public transport::Machine {
     return stopped_error();
   }
 
+  template <class F>
+  auto with_mix(F&& work) -> std::invoke_result_t<F, mixing::Mixing&, std::int64_t> {
+    using Out = std::invoke_result_t<F, mixing::Mixing&, std::int64_t>;
+    TRY(Out out, call([&](std::int64_t now_ns) -> Out {
+          if (!mixing) return no_mix();
+          return work(*mixing, now_ns);
+        }));
+    return out;
+  }
+
+  template <class T, class Begin, class Ended, class Forget>
+  Result<T> through_mix(Begin&& begin, Ended ended, Forget forget, std::int64_t wait_ms) {
+    router::MessageId id;
+    std::optional<Result<T>> end;
+    TRY_OK(wait(
+        [&](std::int64_t now_ns) -> Status {
+          if (!mixing) return no_mix();
+          TRY(id, begin(*mixing, now_ns));
+          return {};
+        },
+        [&](std::int64_t) {
+          end = std::invoke(ended, *mixing, id);
+          return end.has_value();
+        },
+        wait_ms));
+    if (end) return std::move(*end);
+    (void)call([&](std::int64_t) {
+      std::invoke(forget, *mixing, id);
+      return 0;
+    });
+    return fail(Kind::kTimeout, "peering.timeout", text("found no answer through the mix within {} ms", wait_ms));
+  }
+
   std::optional<PathFacts> facts(const PeerId& peer, std::int64_t now_ns) const {
     for (const reach::LinkFacts& link : reach->links())
       if (link.peer == peer) return facts_of(link, reach->meters(), now_ns);
@@ -304,6 +333,7 @@ class MeshNode::Core final : public transport::Machine {
   std::unique_ptr<Forwards> forwards;
   std::unique_ptr<overlay::Overlay> overlay;
   std::unique_ptr<mixing::Mixing> mixing;
+  std::unique_ptr<Answers> exits;
   std::vector<std::weak_ptr<Inbox>> inboxes;
   std::vector<Wait> waits;
   std::optional<identity::Who> own;  // of our papers
@@ -339,6 +369,7 @@ void MeshNode::stop(std::int64_t drain_ms) {
         drain_ms);
   core_->stopped.store(true);
   core_->forwards->stop();
+  core_->exits.reset();  // waits for what it works on
   core_->sockets->stop();
   core_->thread.join();
   if (core_->surroundings) core_->surroundings->leave();
@@ -521,33 +552,32 @@ Result<overlay::TopicCounts> MeshNode::topics() {
 }
 
 Result<mixing::MixFacts> MeshNode::mix() {
-  TRY(auto facts, core_->call([c = core_.get()](std::int64_t now_ns) -> Result<mixing::MixFacts> {
-    if (!c->mixing) return no_mix();
-    return c->mixing->facts(now_ns);
-  }));
-  return facts;
+  return core_->with_mix(
+      [](mixing::Mixing& m, std::int64_t now_ns) -> Result<mixing::MixFacts> { return m.facts(now_ns); });
 }
 
 Result<std::int64_t> MeshNode::mix_ping(const PeerId& peer, router::Lane lane, std::int64_t wait_ms) {
-  router::MessageId id;
-  std::optional<Result<std::int64_t>> ended;
-  TRY_OK(core_->wait(
-      [&, c = core_.get()](std::int64_t now_ns) -> Status {
-        if (!c->mixing) return no_mix();
-        TRY(id, c->mixing->ping(peer, lane, now_ns));
-        return {};
-      },
-      [&, c = core_.get()](std::int64_t) {
-        ended = c->mixing->ended(id);
-        return ended.has_value();
-      },
-      wait_ms));
-  if (ended) return std::move(*ended);
-  (void)core_->call([&, c = core_.get()](std::int64_t) {
-    c->mixing->forget(id);
-    return 0;
+  return core_->through_mix<std::int64_t>(
+      [&](mixing::Mixing& m, std::int64_t now_ns) { return m.ping(peer, lane, now_ns); }, &mixing::Mixing::ended,
+      &mixing::Mixing::forget, wait_ms);
+}
+
+Result<Bytes> MeshNode::mix_call(router::Lane lane, Bytes question, std::int64_t wait_ms) {
+  return core_->through_mix<Bytes>(
+      [&](mixing::Mixing& m, std::int64_t now_ns) { return m.call(lane, std::move(question), now_ns); },
+      &mixing::Mixing::call_ended, &mixing::Mixing::forget_call, wait_ms);
+}
+
+Result<mixing::Mixing::ToPublish> MeshNode::mix_to_publish() {
+  return core_->with_mix(
+      [](mixing::Mixing& m, std::int64_t now_ns) -> Result<mixing::Mixing::ToPublish> { return m.to_publish(now_ns); });
+}
+
+Status MeshNode::mix_directory(router::Directory directory) {
+  return core_->with_mix([&, c = core_.get()](mixing::Mixing&, std::int64_t now_ns) -> Status {
+    c->directory(std::move(directory), now_ns);
+    return {};
   });
-  return fail(Kind::kTimeout, "peering.timeout", text("found no answer through the mix within {} ms", wait_ms));
 }
 
 Result<MeshCheck> MeshNode::check(std::int64_t wait_ms) {

@@ -3,7 +3,7 @@
 //   info   protocol 0x05: which of the nodes that both know is each connected with (checks.h)
 //   forward  protocol 0x31: this node's API for peers that may use it (forwards.h)
 //   overlay  records of peers, finding them and agents by id, topics (node/overlay)
-//   mix    protocol 0x32: carries cells of the mix and answers pings through it (node/mixing); off unless given
+//   mix    protocol 0x32: carries cells of the mix, answers pings and, as an exit, calls (node/mixing); off unless given
 //   speed  protocol 0x24: how quickly, how evenly and how truly bytes arrive on one stream; off unless allowed
 // Threads: start, stop and ~MeshNode from one thread; the calls from any, and they wait for the mesh's thread.
 // Borrows the key. Limits: kSpeedsMax speed tests that arrive at once, kWaitsMax calls that wait.
@@ -57,7 +57,9 @@ struct MeshSettings {
   identity::Trust trust{};                      // known peers are trusted as machines
   identity::Papers papers{};                    // ours; none when empty
   bool findable = true;                         // the agent of our papers can be found by its id
-  std::optional<mixing::MixingSettings> mix{};  // none: no node of the mix; its path and secret are set here
+  std::optional<mixing::MixingSettings> mix{};  // none: no node of the mix; path, secret and answer are set here
+  // Makes this node an exit of the mix: called on threads of its own, where it may wait.
+  std::function<Bytes(ByteView question)> mix_answer{};
 };
 
 struct Health {
@@ -167,6 +169,11 @@ class MeshNode {
   Result<mixing::MixFacts> mix();
   // Through the mix and back; how long it took, in ns.
   Result<std::int64_t> mix_ping(const PeerId& peer, router::Lane lane, std::int64_t wait_ms);
+  // A question to an exit of the mix. The lane is taken as it is named, or the call fails.
+  Result<Bytes> mix_call(router::Lane lane, Bytes question, std::int64_t wait_ms);
+  // For who keeps the ledger and this node's mix in step.
+  Result<mixing::Mixing::ToPublish> mix_to_publish();
+  Status mix_directory(router::Directory directory);  // its nodes are wanted from now on
   // Asks until all are connected, or the time is over.
   Result<MeshCheck> check(std::int64_t wait_ms);
   // progress: bytes that were handed over, from the mesh's thread.

@@ -32,7 +32,14 @@ struct World {
     std::filesystem::create_directory(out.folder);
     out.mix.emplace();
     for (std::uint8_t n = 1; n <= kAll; ++n)
-      out.mix->nodes.push_back({id_of(n), n <= kMixes ? std::optional<std::uint8_t>((n - 1) % 3) : std::nullopt});
+      out.mix->nodes.push_back(
+          {id_of(n), n <= kMixes ? std::optional<std::uint8_t>((n - 1) % 3) : std::nullopt, n == kAll});
+    if (number == kAll) out.mix_answer = reversed;
+    if (ledger) {
+      out.mix->ledger = true;
+      out.mix->nodes.clear();
+      out.mix->mixes = number <= kMixes;
+    }
     out.mix->wanted = {.bits = 0, .mean_ms_min = 20, .mean_ms_max = 40};
     out.mix->sends_per_s = 20;
     out.mix->loops_per_s = 1;
@@ -41,9 +48,10 @@ struct World {
     for (const auto& one : nodes) out.known.push_back({one->id(), one->addresses()});
     return out;
   }
-  World() {
+  explicit World(bool by_ledger = false) : ledger(by_ledger) {
     for (std::uint8_t n = 1; n <= kAll; ++n) nodes.push_back(node(n, of(n)));
   }
+  static Bytes reversed(ByteView question) { return {question.rbegin(), question.rend()}; }
   mixing::MixFacts facts(std::uint8_t number) { return *nodes[number - 1u]->mix(); }
   bool all_know_all(std::uint32_t epoch) {
     return until([&] {
@@ -57,6 +65,7 @@ struct World {
     return all_know_all(5'001);
   }
 
+  const bool ledger;
   Folder folder;
   WallClock clock;
   std::vector<std::unique_ptr<MeshNode>> nodes;
@@ -118,6 +127,56 @@ TEST(Mix, too_little_traffic_for_what_is_wanted_is_refused_and_no_other_lane_tak
   ASSERT_TRUE(world.begin());
   EXPECT_EQ(world.nodes[7]->mix_ping(id_of(7), router::Lane::kDeep, 1'000).error().id(), "router.anon_set_too_small");
   EXPECT_TRUE(world.nodes[7]->mix_ping(id_of(7), router::Lane::kFlash, 20'000));
+}
+
+void calls_reach_the_exit(World& world) {
+  for (const router::Lane lane : {router::Lane::kFlash, router::Lane::kDeep})
+    for (const std::size_t size : {10u, 60'000u}) {  // one cell each way, and six
+      Bytes question(size);
+      system_random().fill(question);
+      const auto answer = world.nodes[6]->mix_call(lane, question, 60'000);
+      ASSERT_TRUE(answer) << answer.error().str();
+      EXPECT_EQ(*answer, World::reversed(question));
+    }
+  EXPECT_EQ(world.facts(8).calls_answered, 4u);
+  EXPECT_EQ(world.facts(7).calls, 0u);
+  EXPECT_EQ(world.nodes[7]->mix_call(router::Lane::kFlash, Bytes(1), 1'000).error().id(), "mixing.no_exit");
+}
+
+TEST(Mix, carries_calls_to_an_exit_and_their_answers_on_both_lanes) {
+  World world;
+  ASSERT_TRUE(world.begin());
+  calls_reach_the_exit(world);
+  world.nodes[7]->stop(0);
+  EXPECT_EQ(world.nodes[6]->mix_call(router::Lane::kFlash, Bytes(1), 1'000).error().id(), "peering.timeout");
+  EXPECT_EQ(world.facts(7).calls, 0u);
+}
+
+TEST(Mix, takes_its_nodes_from_a_ledger_and_each_node_s_keys_go_there) {
+  World world(true);
+  router::Directory directory{5'002, {}};
+  for (std::uint8_t n = 1; n <= World::kAll; ++n) {
+    const auto own = world.nodes[n - 1u]->mix_to_publish();
+    ASSERT_TRUE(own);
+    EXPECT_EQ(own->epoch, 5'000u);
+    ASSERT_EQ(own->keys.size(), 3u);
+    ASSERT_EQ(own->keys[1].epoch, 5'002u);
+    directory.nodes.push_back({.node = id_of(n), .key = own->keys[1].key, .stratum = {}, .exit = n == World::kAll});
+    if (n <= World::kMixes) directory.nodes.back().stratum = 0;
+  }
+  router::draw_strata({}, directory.nodes);
+  world.clock.advance_ms(kEpochMs);
+  EXPECT_EQ(world.nodes[6]->mix_call(router::Lane::kFlash, Bytes(1), 1'000).error().id(), "mixing.no_exit");
+  for (const auto& one : world.nodes) {
+    router::Directory given{directory.epoch, directory.nodes};
+    ASSERT_TRUE(one->mix_directory(std::move(given)));
+  }
+  EXPECT_EQ(world.facts(1).nodes, 0u);  // of this epoch
+  world.clock.advance_ms(kEpochMs);
+  ASSERT_TRUE(world.all_know_all(5'002));
+  EXPECT_TRUE(world.facts(1).mixes && !world.facts(7).mixes);
+  calls_reach_the_exit(world);
+  EXPECT_EQ(world.facts(1).strangers, 0u);
 }
 
 // A listed peer without the rest of a node: it hears the keys of the first mix and sends what the test makes.
@@ -265,12 +324,17 @@ TEST(Mix, full_of_held_cells_reads_no_further_one_and_loses_none) {
 
 TEST(Mix, a_list_names_each_node_once_and_strata_0_to_2) {
   const auto mixes = mixing::parse_place(id_text(1) + "/2"), receives = mixing::parse_place(id_text(1));
-  ASSERT_TRUE(mixes && receives);
+  const auto exit = mixing::parse_place(id_text(1) + "/0/exit"),
+             receiving_exit = mixing::parse_place(id_text(1) + "/exit");
+  ASSERT_TRUE(mixes && receives && exit && receiving_exit);
+  EXPECT_TRUE(exit->exit && exit->stratum == 0 && receiving_exit->exit && !receiving_exit->stratum);
+  EXPECT_FALSE(mixes->exit || receives->exit);
   EXPECT_EQ(mixes->node, id_of(1));
   EXPECT_EQ(mixes->stratum, 2);
   EXPECT_FALSE(receives->stratum);
   const std::string id = id_text(1);
-  for (const std::string& bad : {id + "/3", id + "/", id + "/00", std::string("/0"), std::string()})
+  for (const std::string& bad :
+       {id + "/3", id + "/", id + "/00", id + "/exit/0", id + "/0/exit/exit", std::string("/0"), std::string()})
     EXPECT_EQ(mixing::parse_place(bad).error().id(), "mixing.nodes") << bad;
   MeshSettings twice = settings();
   twice.mix.emplace();
