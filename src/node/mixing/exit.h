@@ -5,8 +5,8 @@
 //   answer     kAnswer, in fragments, as many as there are blocks; the caller asks for the others by number (kMore)
 //   kept       an answer for keep_ns, so that a lost cell costs a question, not the work. One that is forgotten is
 //              worked out again: whoever answers must give the same to the same question, or do no harm by doing it
-// Pure. Bytes of the bodies: proto/records/onion.md. Limits: ExitLimits and those of router::Assembly; what is over them
-// is passed over and counted, and the caller repeats it. One thread at a time. Errors: none.
+// Pure. Bytes of the bodies: proto/records/onion.md. Limits: ExitLimits and those of router::Assembly; what is over
+// them is passed over and counted, and the caller repeats it. One thread at a time. Errors: none.
 #pragma once
 
 #include "exchange/router/assembly.h"
