@@ -62,21 +62,6 @@ std::string_view cut(std::string_view words) {
   return words.substr(0, end);
 }
 
-Bytes encode_bad(const Error& error) {
-  codec::CborWriter w;
-  w.array(7);
-  w.u64(1);
-  w.text(kind_name(error.kind()));
-  w.text(error.id());
-  w.text(cut(error.message()));
-  w.u64(error.code());
-  w.text(cut(error.path()));
-  const std::size_t contexts = std::min(error.context().size(), kContextsMax);
-  w.array(contexts);
-  for (std::size_t i = 0; i < contexts; ++i) w.text(cut(error.context()[i]));
-  return w.take();
-}
-
 std::unexpected<Error> bad_reply(std::string_view why) {
   return fail(Kind::kCorrupt, "client.bad_reply", text("an answer that was carried: {}", why));
 }
@@ -316,9 +301,24 @@ class Carried final : public Client {
 
 std::unique_ptr<Client> make_carried(Carry carry) { return std::make_unique<Carried>(std::move(carry)); }
 
+Bytes refuse_carried(const Error& error) {
+  codec::CborWriter w;
+  w.array(7);
+  w.u64(1);
+  w.text(kind_name(error.kind()));
+  w.text(error.id());
+  w.text(cut(error.message()));
+  w.u64(error.code());
+  w.text(cut(error.path()));
+  const std::size_t contexts = std::min(error.context().size(), kContextsMax);
+  w.array(contexts);
+  for (std::size_t i = 0; i < contexts; ++i) w.text(cut(error.context()[i]));
+  return w.take();
+}
+
 Bytes answer_carried(Client& node, ByteView question) {
   const auto out = answer(node, question);
-  return out ? encode_good(*out) : encode_bad(out.error());
+  return out ? encode_good(*out) : refuse_carried(out.error());
 }
 
 }  // namespace hanse::client

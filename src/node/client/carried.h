@@ -2,6 +2,7 @@
 // (node/mixing/calls.h): who carries decides the way, and there is no other. Bytes: proto/records/carried.md.
 //   make_carried     the near end
 //   answer_carried   the far end: asks `node`, and says how it went; never fails itself
+//   refuse_carried   the far end has no node to ask
 // What asks for one answer is carried: info, submit, query, prove, put_blob, get_blob, has_blob. Each is safe to
 // repeat. Remote errors arrive as they were: kind, id, message, code, path and contexts. The genesis comes once.
 // Limits: kCarriedBlobMax a blob, kCarriedMax any question or answer.
@@ -21,5 +22,6 @@ constexpr std::size_t kCarriedMax = kCarriedBlobMax + 1'024;
 using Carry = std::function<Result<Bytes>(Bytes question)>;
 std::unique_ptr<Client> make_carried(Carry carry);
 Bytes answer_carried(Client& node, ByteView question);
+Bytes refuse_carried(const Error& why);
 
 }  // namespace hanse::client

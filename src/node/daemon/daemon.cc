@@ -12,6 +12,7 @@
 #include "base/crypto/hash.h"
 #include "base/crypto/keyfile.h"
 #include "base/telemetry/metrics.h"
+#include "exchange/router/mix_app.h"
 #include "node/api/http_server.h"
 #include "node/api/stream_server.h"
 #include "node/daemon/backup_role.h"
@@ -167,7 +168,9 @@ class Process final : public Daemon, public api::Probe {
   // A node of the mesh alone may know its network by name only.
   Status read_network() {
     network_ = settings_.mesh_role.node.network;
-    const bool by_name = network_ != NetworkId{} && !settings_.validator && !settings_.provider;
+    const auto& mix = settings_.mesh_role.node.mix;
+    const bool by_name =
+        network_ != NetworkId{} && !settings_.validator && !settings_.provider && !(mix && mix->ledger);
     if (by_name) return {};
     TRY(const Bytes genesis_bytes,
         with_context(read_file(real_fs(), settings_.genesis_file, light::kGenesisBytesMax), "read the genesis file"));
@@ -181,13 +184,28 @@ class Process final : public Daemon, public api::Probe {
 
   Status begin_mesh() {
     if (!settings_.mesh) return {};
-    TRY(auto key, crypto::SecretKey::from_seed(seeds_.alg, seeds_.signing.view()));
-    mesh_key_.emplace(std::move(key));
     MeshRoleSettings settings = settings_.mesh_role;
     settings.node.network = network_;
     crypto::blake3_xof("hanse/mesh-secret/1", {seeds_.signing.view()}, settings.node.secret.span());
     if (grpc_) settings.node.api = settings_.grpc.socket;
-    TRY(mesh_, MeshRole::start(std::move(settings), *mesh_key_, [] { return telemetry::registry().exposition(); }));
+    if (settings.node.mix && settings.node.mix->ledger) TRY_OK(read_mix(*settings.node.mix));
+    TRY(mesh_, MeshRole::start(std::move(settings), *identity_, [] { return telemetry::registry().exposition(); }));
+    return {};
+  }
+
+  // What the genesis says holds for every node of the network, whatever [router] says.
+  Status read_mix(mixing::MixingSettings& mix) const {
+    const auto section = genesis_.apps.find(router::kMixApp);
+    if (section == genesis_.apps.end())
+      return fail(Kind::kInvalid, "config.bad_value",
+                  text("router.nodes: found none, and no application {} in the genesis file, expected one of the two",
+                       std::uint64_t{router::kMixApp}));
+    TRY(const router::MixParams params, router::decode_mix_genesis(section->second));
+    if (params.suite != router::Suite::kXWing)
+      return fail(Kind::kUnsupported, "daemon.mix_suite", "found a mix of suite 2 in the genesis file, expected 1");
+    mix.epoch_ms = static_cast<std::int64_t>(params.epoch_ms);
+    mix.grace_ms = mix.epoch_ms / 10;
+    mix.wanted = params.wanted();
     return {};
   }
 
@@ -275,8 +293,7 @@ class Process final : public Daemon, public api::Probe {
   std::unique_ptr<api::HttpServer> http_, metrics_;
   std::unique_ptr<api::StreamServer> stream_;
   std::unique_ptr<ProviderRole> provider_;
-  std::optional<crypto::SecretKey> mesh_key_;
-  std::unique_ptr<MeshRole> mesh_;  // borrows the key
+  std::unique_ptr<MeshRole> mesh_;  // borrows the identity
 
   mutable std::mutex mutex_;
   std::function<void()> tell_;

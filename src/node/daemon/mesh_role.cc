@@ -6,6 +6,7 @@
 #include "base/core/text.h"
 #include "base/telemetry/metrics.h"
 #include "node/api/http_server.h"
+#include "node/daemon/mix_ledger.h"
 #include "node/daemon/version.h"
 #include "node/peering/control.h"
 
@@ -19,12 +20,21 @@ class Role final : public MeshRole {
   explicit Role(std::function<std::string()> metrics) : metrics_(std::move(metrics)) {}
   ~Role() override { stop(); }
 
-  Status begin(MeshRoleSettings settings, const crypto::SecretKey& key) {
+  Status begin(MeshRoleSettings settings, const crypto::Identity& identity) {
     if (!settings.papers.empty()) {
       TRY(const Bytes bytes, read_file(real_fs(), settings.papers, identity::kPapersBytesMax));
       TRY(settings.node.papers, with_context(identity::decode_papers(bytes), text("read {}", settings.papers)));
     }
-    TRY(node_, peering::MeshNode::start(std::move(settings.node), key));
+    const MixLedger::Options mix{.network = settings.node.network,
+                                 .epoch_ms = settings.node.mix ? settings.node.mix->epoch_ms : 0,
+                                 .mixes = settings.node.mix && settings.node.mix->mixes,
+                                 .exit = settings.mix_exit};
+    const bool by_ledger = settings.node.mix && settings.node.mix->ledger;
+    if (settings.node.mix && !settings.mix_node.empty()) mix_node_ = std::make_unique<NodeLink>(settings.mix_node);
+    if (settings.mix_exit)
+      settings.node.mix_answer = [link = mix_node_.get()](ByteView question) { return link->answer(question); };
+    TRY(node_, peering::MeshNode::start(std::move(settings.node), identity.mldsa()));
+    if (by_ledger) mix_ledger_ = std::make_unique<MixLedger>(identity, *node_, *mix_node_, mix);
     TRY(control_, peering::ControlServer::start(settings.socket, peering::mesh_handler(*node_)));
     if (settings.health.empty()) return {};
     TRY(http_,
@@ -91,6 +101,7 @@ class Role final : public MeshRole {
   }
 
   void stop() override {
+    mix_ledger_.reset();
     if (node_) node_->stop();  // still answers on its control socket and /health while it drains
     control_.reset();
     http_.reset();
@@ -121,17 +132,19 @@ class Role final : public MeshRole {
   }
 
   std::function<std::string()> metrics_;
-  std::unique_ptr<peering::MeshNode> node_;
+  std::unique_ptr<NodeLink> mix_node_;
+  std::unique_ptr<peering::MeshNode> node_;  // its exit borrows mix_node_
+  std::unique_ptr<MixLedger> mix_ledger_;
   std::unique_ptr<peering::ControlServer> control_;
   std::unique_ptr<api::HttpServer> http_;
 };
 
 }  // namespace
 
-Result<std::unique_ptr<MeshRole>> MeshRole::start(MeshRoleSettings settings, const crypto::SecretKey& key,
+Result<std::unique_ptr<MeshRole>> MeshRole::start(MeshRoleSettings settings, const crypto::Identity& identity,
                                                   std::function<std::string()> metrics) {
   auto role = std::make_unique<Role>(std::move(metrics));
-  TRY_OK(role->begin(std::move(settings), key));
+  TRY_OK(role->begin(std::move(settings), identity));
   return role;
 }
 

@@ -1,7 +1,7 @@
 // MeshRole: the mesh of a daemon (node/peering) with its control socket and its health over HTTP, as [mesh] in
-// node.toml says. /health: 200 with true counts, or 503 with "degraded" until a peer is connected (or the node stands
-// alone); /ready the same; /metrics. Threads: start and stop from one. Errors of start: those of MeshNode,
-// ControlServer and HttpServer.
+// node.toml says, and with [router] its part in the mix (mix_ledger.h). /health: 200 with true counts, or 503 with
+// "degraded" until a peer is connected (or the node stands alone); /ready the same; /metrics. Threads: start and stop
+// from one. Errors of start: those of MeshNode, ControlServer and HttpServer.
 #pragma once
 
 #include <functional>
@@ -15,8 +15,8 @@ namespace hanse::daemon {
 
 class MeshRole {
  public:
-  // The key is borrowed. metrics: what /metrics answers.
-  static Result<std::unique_ptr<MeshRole>> start(MeshRoleSettings settings, const crypto::SecretKey& key,
+  // The identity is borrowed. metrics: what /metrics answers.
+  static Result<std::unique_ptr<MeshRole>> start(MeshRoleSettings settings, const crypto::Identity& identity,
                                                  std::function<std::string()> metrics);
   virtual ~MeshRole() = default;
   virtual std::vector<std::string> addresses() const = 0;  // as bound

@@ -279,14 +279,20 @@ Status read_mesh(const Config& c, const std::string& base, MeshRoleSettings& out
   return {};
 }
 
-Status read_router(const Config& c, peering::MeshSettings& out) {
-  mixing::MixingSettings& mix = out.mix.emplace();
+Status read_router(const Config& c, const std::string& base, MeshRoleSettings& out) {
+  mixing::MixingSettings& mix = out.node.mix.emplace();
   for (const std::string& one : c.list("router.nodes")) {
     const auto place = mixing::parse_place(one);
     if (!place) return c.refuse("router.nodes", place.error().message());
     mix.nodes.push_back(*place);
   }
-  if (mix.nodes.empty()) return c.refuse("router.nodes", "all nodes of the mix, this one too");
+  TRY(out.mix_node, address_of(c, "router.node", base));
+  out.mix_exit = c.flag("router.exit");
+  mix.mixes = c.flag("router.mixes");
+  mix.ledger = mix.nodes.empty();
+  if (mix.ledger && out.mix_node.empty())
+    return c.refuse("router.nodes", "all nodes of the mix, this one too, or router.node, whose ledger names them");
+  if (out.mix_exit && out.mix_node.empty()) return c.refuse("router.exit", "router.node with it, whom an exit asks");
   const auto per_s = [&](std::string_view key) { return static_cast<double>(c.number(key)) / 60; };
   mix.sends_per_s = per_s("router.sends_per_min");
   mix.loops_per_s = per_s("router.loops_per_min");
@@ -334,7 +340,7 @@ Result<Settings> settings_of(const Config& c, const std::string& base) {
     return c.refuse("backup.target", "nothing without the role validator: there is no ledger");
   TRY_OK(read_mesh(c, base, out.mesh_role));
   out.mesh_role.node.folder = out.dir;
-  if (out.router) TRY_OK(read_router(c, out.mesh_role.node));
+  if (out.router) TRY_OK(read_router(c, base, out.mesh_role));
   TRY_OK(read_logging(c, base, out.log));
   return out;
 }

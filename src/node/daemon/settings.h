@@ -66,6 +66,8 @@ struct MeshRoleSettings {
   std::string socket;          // for `hanse mesh`
   std::string health;          // "" = none
   std::string papers;          // file; "" = none
+  std::string mix_node;        // whose ledger has the mix, and which an exit asks; "" = none
+  bool mix_exit = false;
 };
 
 struct Settings {

@@ -64,10 +64,18 @@ TEST(Settings, read_the_list_of_the_mix_for_the_role_router_alone) {
   EXPECT_EQ(mix->grace_ms, 2'000);
   EXPECT_EQ(mix->sends_per_s, 0.5);
   EXPECT_EQ(mix->wanted.bits, 12);
+  EXPECT_FALSE(mix->ledger);
   EXPECT_FALSE(settings({"roles.enabled=mesh", nodes})->mesh_role.node.mix);
+  const auto ledger = settings({roles, "router.node=unix:v0/api.sock", "router.exit=true", "router.mixes=false"});
+  ASSERT_TRUE(ledger) << ledger.error().str();
+  EXPECT_TRUE(ledger->mesh_role.node.mix->ledger && ledger->mesh_role.mix_exit);
+  EXPECT_FALSE(ledger->mesh_role.node.mix->mixes);
+  EXPECT_EQ(ledger->mesh_role.mix_node, "unix:/srv/net/v0/api.sock");
   for (const std::vector<std::string>& bad : {std::vector<std::string>{roles},
                                               {"roles.enabled=router", nodes},
                                               {roles, "router.nodes=" + id + "/3"},
+                                              {roles, nodes, "router.exit=true"},
+                                              {roles, "router.node=10.0.0.1:50051"},
                                               {roles, nodes, "router.delay_min_ms=2000", "router.delay_max_ms=1000"}})
     EXPECT_EQ(settings(bad).error().id(), "config.bad_value") << bad.back();
 }

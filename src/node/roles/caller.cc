@@ -24,7 +24,7 @@ Error error_of(const ledger::TxResult& result) {
   return error;
 }
 
-Result<client::Applied> Caller::call(std::uint16_t method, Bytes args) {
+Result<client::Applied> Caller::call(std::uint8_t app, std::uint16_t method, Bytes args) {
   const std::lock_guard lock(mutex_);
   for (int attempt = 1;; ++attempt) {
     if (nonce_ == 0) {
@@ -38,14 +38,15 @@ Result<client::Applied> Caller::call(std::uint16_t method, Bytes args) {
     }
     ledger::SignedCall call;
     call.network = network_;
-    call.app = market::kMarketApp;
+    call.app = app;
     call.nonce = ++nonce_;
     call.expires = seen_.plus(kExpiresBlocks);
     call.method = method;
     call.args = args;
     ledger::sign_call(call, identity_.mldsa());
-    auto applied = submit(
-        {.app = market::kMarketApp, .body = market::encode_body(market::BodyKind::kCall, ledger::encode_call(call))});
+    ledger::Tx tx = ledger::call_tx(call);
+    if (app == market::kMarketApp) tx.body = market::encode_body(market::BodyKind::kCall, tx.body);
+    auto applied = submit(tx);
     const bool reused = applied ? applied->result.error_id == kNonceReused : applied.error().id() == kNonceReused;
     if (!applied || applied->result.code != 0) nonce_ = 0;  // whether it was used is for the ledger to say
     // The chain went on without this account: the newest height is asked for again.

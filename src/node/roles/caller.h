@@ -1,9 +1,9 @@
-// Caller: one account's signed calls to the market, through a node. It knows the account's next nonce, signs, submits
-// and turns a refused transaction into an Error. A call whose outcome is unknown is repeated with the same bytes, which
-// the ledger answers once; a nonce that another program of the same account has used meanwhile, or a height that the
-// chain has left far behind, is read again and the call signed anew. Threads: any; calls are made one after another,
-// because nonces must rise in the order of the ledger. Errors: the id that the ledger or the application gave, as
-// Kind::kConflict, and those of the client.
+// Caller: one account's signed calls to the market and other applications, through a node. It knows the account's next
+// nonce, signs, submits and turns a refused transaction into an Error. A call whose outcome is unknown is repeated with
+// the same bytes, which the ledger answers once; a nonce that another program of the same account has used meanwhile,
+// or a height that the chain has left far behind, is read again and the call signed anew. Threads: any; calls are made
+// one after another, because nonces must rise in the order of the ledger. Errors: the id that the ledger or the
+// application gave, as Kind::kConflict, and those of the client.
 #pragma once
 
 #include <mutex>
@@ -22,12 +22,12 @@ class Caller {
 
   template <class Args>
   Result<client::Applied> call(market::Method method, const Args& args) {
-    return call(static_cast<std::uint16_t>(method), market::encode(args));
+    return call(market::kMarketApp, static_cast<std::uint16_t>(method), market::encode(args));
   }
+  Result<client::Applied> call(std::uint8_t app, std::uint16_t method, Bytes args);
   const AccountId& account() const { return identity_.id(); }
 
  private:
-  Result<client::Applied> call(std::uint16_t method, Bytes args);
   Result<client::Applied> submit(const ledger::Tx& tx);
 
   client::Client& client_;
