@@ -64,6 +64,7 @@ enum class Metric : std::uint8_t {
   kMixHeld,
   kMixEntropy,
   kMixNodes,
+  kMixCalls,
   kBackupLastSuccess,
   kBackupDuration,
   kBackupSize,

@@ -306,16 +306,22 @@ std::string counted(const Json& json, std::string_view name) {
 Result<Answer> mix_status(const VerbArgs& args, plugin::Talk&) {
   TRY(Json s, ask(args, request("mix_status")));
   const bool alarm = is_true(s, "alarm"), takes = is_true(s, "takes_cells");
+  const auto lane = [&](std::string_view name) {
+    const std::string why = word(s, name);
+    return why.empty() ? text("{} exits can be asked", count(s, "exits")) : why;
+  };
   std::string out = text(
       "epoch     {}{}\nrole      {}\nnodes     {} of {} told their key\nheld      {} cells, {} messages wait, {} cells "
       "unread\nentropy   {:.2f} bits at {:.2f} cells of the Deep lane a second\nloops     {} of {} came back{}\ncells  "
       "   "
-      "{}\nrefused   {}",
+      "{}\nrefused   {}\ncalls     {}\nflash     {}\ndeep      {}",
       count(s, "epoch"), takes ? "" : ": no key here takes cells before the next one",
-      is_true(s, "mixes") ? "mix" : "receiver", count(s, "nodes"), count(s, "listed"), count(s, "held"),
-      count(s, "waiting"), count(s, "unread"), static_cast<double>(count(s, "entropy_millibits")) / 1'000,
+      text("{}{}", is_true(s, "mixes") ? "mix" : "receiver", is_true(s, "exit") ? " and exit" : ""), count(s, "nodes"),
+      count(s, "listed"), count(s, "held"), count(s, "waiting"), count(s, "unread"),
+      static_cast<double>(count(s, "entropy_millibits")) / 1'000,
       static_cast<double>(count(s, "deep_per_1000s")) / 1'000, count(s, "loops_back"), count(s, "loops_sent"),
-      alarm ? ": ALARM, a mix drops or delays" : "", counted(s, "results"), counted(s, "refused"));
+      alarm ? ": ALARM, a mix drops or delays" : "", counted(s, "results"), counted(s, "refused"), counted(s, "calls"),
+      lane("flash_error"), lane("deep_error"));
   if (const std::string why = word(s, "key_error"); !why.empty()) out += text("\nkeys      {}", why);
   return Answer{.json = std::move(s), .text = std::move(out), .exit = takes && !alarm ? 0 : 1};
 }

@@ -10,9 +10,10 @@ namespace hanse::cli {
 namespace {
 
 Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk&) {
-  TRY(Session session, open_session(args));
+  TRY(const Way way, asking_way(args));
+  TRY(Session session, open_session(args, way));
   TRY(const JobId id, parse_job_id(args.get("JOB")));
-  TRY(const auto seeds, open_wallet(args, wallet_path(args, session.dir)));
+  TRY(const auto seeds, open_wallet(args, wallet_path(args, session.dir.empty() ? network_dir(args) : session.dir)));
   TRY(const crypto::Identity payer, seeds.identity());
   roles::Caller caller(*session.client, payer, session.info.network);
   TRY(const client::Applied applied, caller.call(market::Method::kJobCancel, market::JobCancel{.id = id}));
@@ -33,7 +34,9 @@ plugin::Verb cancel_verb() {
                       dir_option(),
                       node_option(),
                       wallet_option(),
-                      passphrase_option()},
+                      passphrase_option(),
+                      lane_option(),
+                      mix_option()},
           .run = run};
 }
 

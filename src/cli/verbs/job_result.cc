@@ -1,5 +1,7 @@
 #include "cli/verbs/job_result.h"
 
+#include <poll.h>
+
 #include "base/core/clock.h"
 #include "base/core/fs.h"
 #include "base/core/text.h"
@@ -11,10 +13,32 @@
 
 namespace hanse::cli {
 
+namespace {
+
+// A stream of events does not go through the mix: the job is asked for now and then.
+Result<market::Job> ask_until_ended(Session& session, const JobId& id, std::int64_t wait_ms, plugin::Talk& talk) {
+  constexpr int kFlashPauseMs = 200, kDeepPauseMs = 1'000;
+  const std::int64_t start_ns = system_clock().mono_ns();
+  for (;;) {
+    TRY(market::Job job, read_job(session, id));
+    if (job.ended()) return job;
+    const std::int64_t waited_ms = (system_clock().mono_ns() - start_ns) / 1'000'000;
+    const std::string_view state = market::job_state_name(job.state);
+    talk.progress(text("job {}: {} ({} s)", id, state, waited_ms / 1'000));
+    if (waited_ms > wait_ms)
+      return fail(Kind::kTimeout, "cli.wait",
+                  text("job {} is still {} after {} ms; it goes on: hanse status {}", id, state, waited_ms, id));
+    ::poll(nullptr, 0, session.way == Way::kDeep ? kDeepPauseMs : kFlashPauseMs);
+  }
+}
+
+}  // namespace
+
 Result<market::Job> wait_for_job(Session& session, const JobId& id, Height from, std::int64_t wait_ms,
                                  plugin::Talk& talk) {
   const std::int64_t start_ns = system_clock().mono_ns();
   const auto waited_ms = [&] { return (system_clock().mono_ns() - start_ns) / 1'000'000; };
+  if (session.way != Way::kDirect) return ask_until_ended(session, id, wait_ms, talk);
   bool ended = false;
   std::string state = "matched";
   Status watched = session.client->watch(

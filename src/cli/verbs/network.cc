@@ -18,7 +18,9 @@
 #include "chain/reputation/reputation.h"
 #include "chain/stake/stake.h"
 #include "chain/light/genesis.h"
+#include "cli/verbs/session.h"
 #include "exchange/market/calls.h"
+#include "exchange/router/mix_app.h"
 
 namespace hanse::cli {
 
@@ -154,6 +156,29 @@ std::string provider_toml(const std::string& dir, std::size_t number, const Netw
       precision_list(options.precisions));
 }
 
+struct MixPlan {
+  std::string name, id, address;  // folder, shown form, of its mesh
+};
+
+// Four cells of the Deep lane a second each: cover of the wallet's node, loops of the mixes.
+std::string mix_toml(const std::string& dir, const std::vector<MixPlan>& all, std::size_t number, bool mixes) {
+  const MixPlan& own = all[number];
+  std::string peers;
+  for (std::size_t i = 0; i < all.size(); ++i)
+    if (i != number) peers += text("{}\"{}@{}\"", peers.empty() ? "" : ",\n               ", all[i].id, all[i].address);
+  return text(
+      "# {} of the development network in this folder.\n"
+      "[identity]\nkey = \"{}/{}/key.json\"\nallow_unencrypted = true\n\n"
+      "[network]\ngenesis = \"{}/genesis.cbor\"\n\n"
+      "[roles]\nenabled = [\"mesh\", \"router\"]\n\n"
+      "[storage]\npath = \"{}/{}/data\"\n\n"
+      "[mesh]\nbind_address = \"{}\"\nsocket = \"{}/{}/mesh.sock\"\nhealth_address = \"\"\nreserve = false\n"
+      "punch = false\ngossip = false\nknown_peers = [{}]\n\n"
+      "[router]\nnode = \"unix:{}/validator-0/api.sock\"\nmixes = {}\nexit = {}\nsends_per_min = {}\n",
+      mixes ? text("Mix and exit {}", number) : std::string("The wallet's node of the mix"), dir, own.name, dir, dir,
+      own.name, own.address, dir, own.name, peers, dir, mixes, mixes, mixes ? 60 : 1'200);
+}
+
 Status write_text(const std::string& path, std::string_view content) {
   return replace_file(real_fs(), path, as_bytes(content));
 }
@@ -196,7 +221,8 @@ Result<Network> make_network(const std::string& wanted, const NetworkOptions& op
   TRY(const auto payer_seeds, make_key(dir + "/wallet.json"));
   TRY(const auto payer, payer_seeds.identity());
   Network network{.dir = dir, .nodes = {}};
-  TRY(const auto addresses, free_addresses(options.validators));
+  const std::size_t mix_nodes = options.routers == 0 ? 0 : options.routers + 1;
+  TRY(const auto addresses, free_addresses(options.validators + mix_nodes));
   std::vector<ValidatorPlan> validators;
   for (std::size_t i = 0; i < options.validators; ++i) {
     const std::string name = text("validator-{}", i);
@@ -217,6 +243,17 @@ Result<Network> make_network(const std::string& wanted, const NetworkOptions& op
     network.nodes.push_back({name, "provider", codec::encode_id(identity.id().view())});
     TRY_OK(write_text(text("{}/{}/node.toml", dir, name), provider_toml(dir, i, options)));
   }
+  std::vector<MixPlan> mix;
+  for (std::size_t i = 0; i < mix_nodes; ++i) {
+    const std::string name = i < options.routers ? text("router-{}", i) : std::string(kWalletNode);
+    TRY_OK(real_fs().mkdir(dir + "/" + name));
+    TRY(const auto seeds, make_key(dir + "/" + name + "/key.json"));
+    TRY(const auto identity, seeds.identity());
+    mix.push_back({name, codec::encode_id(identity.id().view()), addresses[options.validators + i]});
+    network.nodes.push_back({name, i < options.routers ? "router" : "wallet", mix.back().id});
+  }
+  for (std::size_t i = 0; i < mix_nodes; ++i)
+    TRY_OK(write_text(text("{}/{}/node.toml", dir, mix[i].name), mix_toml(dir, mix, i, i < options.routers)));
   if (options.stakes)
     for (const ValidatorPlan& v : validators) funds.emplace_back(v.id, 2 * kStakeUt);
   light::Genesis genesis;
@@ -228,6 +265,12 @@ Result<Network> make_network(const std::string& wanted, const NetworkOptions& op
   genesis.apps[market::kMarketApp] = market::encode_params(market_params(options));
   genesis.apps[reputation::kReputationApp] = reputation::encode_reputation_genesis();
   if (options.stakes) genesis.apps[stake::kStakeApp] = stakes_section(validators);
+  if (mix_nodes > 0)
+    genesis.apps[router::kMixApp] = router::encode_mix_genesis({.epoch_ms = kToyMix.epoch_ms,
+                                                                .anonymity_bits = kToyMix.anonymity_bits,
+                                                                .delay_min_ms = kToyMix.delay_min_ms,
+                                                                .delay_max_ms = kToyMix.delay_max_ms,
+                                                                .nodes = {}});
   if (options.load_app) genesis.apps[ledger::kLoadApp] = ledger::encode_load_genesis(ledger::kLoadBodyMax);
   TRY_OK(light::validate(genesis));
   TRY_OK(replace_file(real_fs(), dir + "/genesis.cbor", light::encode(genesis)));

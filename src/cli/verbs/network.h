@@ -1,7 +1,11 @@
 // A development network in a folder: made once, started, found running, stopped.
 //   genesis.cbor  network.json  wallet.json (the payer, funded in the genesis)
 //   validator-0/ ...  provider-0/ ...   each with key.json, node.toml, data/, node.log, and run.json while it runs
+//   router-0/ ...  with --routers: they mix, and answer calls by validator-0; wallet-0/, a node of the mix that neither
+//                  mixes nor answers and sends what the wallet asks: node.toml as above, mesh.sock
 //   receipts/     outputs/          what `hanse submit --wait` fetches
+// A network of a few nodes on one machine hides nobody, and the constants of its mix, which are in its genesis, say so:
+// kToyMix. They are printed when it is made.
 // Keys are stored unencrypted and marked so. Everything binds to loopback or to a Unix socket in a 0700 folder.
 // Errors: cli.network_folder (conflict, corrupt), cli.start_failed (unavailable), cli.not_started (unavailable), and
 // those of core/fs.h, crypto/keyfile.h and the client.
@@ -18,10 +22,11 @@ namespace hanse::cli {
 
 constexpr std::size_t kValidatorsMax = 31;
 constexpr std::size_t kProvidersMax = 32;
+constexpr std::size_t kRoutersMin = 4, kRoutersMax = 32;  // an exit needs another mix in its stratum for the Deep lane
 
 struct NetworkNode {
   std::string name;     // "provider-0": its folder
-  std::string role;     // "validator" or "provider"
+  std::string role;     // "validator", "provider", "router" or "wallet"
   std::string account;  // shown form
 };
 
@@ -33,6 +38,7 @@ struct Network {
 struct NetworkOptions {
   std::size_t validators = 4;  // of equal power
   std::size_t providers = 2;
+  std::size_t routers = 0;
   std::string http = "127.0.0.1:0";                  // of the API of validator-0
   std::uint8_t precisions = market::kPrecisionsAll;  // that jobs of this network may ask for
   bool load_app = false;
@@ -40,11 +46,19 @@ struct NetworkOptions {
                         // hanse-bench: anybody may fill the ledger
 };
 
+// What is wanted of the Deep lane here, of router::MixParams.
+struct ToyMix {
+  std::uint64_t epoch_ms = 4'000;
+  std::uint32_t anonymity_bits = 3, delay_min_ms = 50, delay_max_ms = 1'000;
+};
+constexpr ToyMix kToyMix;
+
 Result<Network> make_network(const std::string& dir, const NetworkOptions& options);
 Result<Network> read_network(const std::string& dir);
 
 Result<Process> node_process(const Network& network, const NetworkNode& node);  // cli.not_started when it does not run
-// Starts what does not run and waits until every validator answers and every provider stands on the market.
+// Starts what does not run and waits until every validator answers, every provider stands on the market and both lanes
+// of the mix, if there is one, are open.
 Status start_network(const Network& network, plugin::Talk& talk);
 // Ends what runs, providers first; those that do not end within wait_ms are killed. Gives the number ended.
 Result<std::size_t> stop_network(const Network& network, std::int64_t wait_ms, plugin::Talk& talk);

@@ -9,12 +9,13 @@
 #include "exchange/market/calls.h"
 #include "exchange/market/view.h"
 #include "node/client/client.h"
+#include "node/peering/control.h"
 
 namespace hanse::cli {
 
 namespace {
 
-constexpr std::int64_t kStartWaitMs = 60'000;
+constexpr std::int64_t kStartWaitMs = 90'000;
 
 std::string run_path(const Network& network, const NetworkNode& node) {
   return text("{}/{}/run.json", network.dir, node.name);
@@ -55,6 +56,20 @@ Result<std::size_t> standing_providers(client::Client& client) {
   return standing;
 }
 
+// Why a lane is not open to the wallet; "" when both are.
+std::string closed_lane(const std::string& socket) {
+  codec::Json request = codec::Json::object();
+  request.set("do", "mix_status");
+  const auto status = peering::ask({.path = socket, .request = std::move(request), .wait_ms = 1'000});
+  if (!status) return status.error().str();
+  for (const char* name : {"flash_error", "deep_error"}) {
+    const codec::Json* why = status->find(name);
+    const auto words = why != nullptr ? why->as_text(name) : Result<std::string_view>("no answer");
+    if (!words || !words->empty()) return words ? std::string(*words) : words.error().str();
+  }
+  return "";
+}
+
 template <class Ready>
 Status wait_until(const Network& network, std::string_view what, plugin::Talk& talk, Ready ready) {
   const std::int64_t start_ns = system_clock().mono_ns();
@@ -68,6 +83,23 @@ Status wait_until(const Network& network, std::string_view what, plugin::Talk& t
     talk.progress(text("waiting for {} ({} ms)", what, waited_ms));
     pause_ms(20);
   }
+}
+
+// Keys are of use two epochs after they are published, and traffic must be measured before the Deep lane is open.
+Status wait_for_mix(const Network& network, plugin::Talk& talk) {
+  for (const auto& node : network.nodes) {
+    if (node.role != "wallet") continue;
+    std::string why, told;
+    TRY_OK(with_context(wait_until(network, "both lanes of the mix", talk,
+                                   [&] {
+                                     why = closed_lane(text("{}/{}/mesh.sock", network.dir, node.name));
+                                     if (why != told && !why.empty()) talk.say(text("the mix is not open: {}", why));
+                                     told = why;
+                                     return why.empty();
+                                   }),
+                        why));
+  }
+  return {};
 }
 
 }  // namespace
@@ -105,16 +137,17 @@ Status start_network(const Network& network, plugin::Talk& talk) {
       return true;
     }));
   }
-  return wait_until(network, "the providers", talk, [&] {
+  TRY_OK(wait_until(network, "the providers", talk, [&] {
     auto standing = standing_providers(*client);
     return standing && *standing >= providers;
-  });
+  }));
+  return wait_for_mix(network, talk);
 }
 
 Result<std::size_t> stop_network(const Network& network, std::int64_t wait_ms, plugin::Talk& talk) {
   std::size_t ended = 0;
   // Providers first: they withdraw their asks through the validator.
-  for (const char* role : {"provider", "validator"}) {
+  for (const char* role : {"provider", "wallet", "router", "validator"}) {
     std::vector<std::pair<const NetworkNode*, Process>> running;
     for (const auto& node : network.nodes) {
       if (node.role != role) continue;

@@ -11,7 +11,8 @@ namespace hanse::cli {
 namespace {
 
 Result<plugin::Answer> get(const plugin::VerbArgs& args, plugin::Talk&) {
-  TRY(Session session, open_session(args));
+  TRY(const Way way, asking_way(args));
+  TRY(Session session, open_session(args, way));
   TRY(const JobId id, parse_job_id(args.get("JOB")));
   TRY(const market::Job job, read_job(session, id));
   TRY(const FetchedReceipt fetched, fetch_receipt(session, job, {}));
@@ -72,7 +73,9 @@ plugin::Verb receipt_get_verb() {
       .options = {{.name = "JOB", .value = "JOB", .help = "job id", .fallback = {}, .required = true},
                   {.name = "--out", .value = "FILE", .help = "where to write it (default JOB.receipt)", .fallback = {}},
                   dir_option(),
-                  node_option()},
+                  node_option(),
+                  lane_option(),
+                  mix_option()},
       .run = get};
 }
 

@@ -7,6 +7,8 @@
 #include "base/core/text.h"
 #include "exchange/gxf/job_file.h"
 #include "exchange/market/calls.h"
+#include "node/client/carried.h"
+#include "node/peering/control.h"
 
 namespace hanse::cli {
 
@@ -24,16 +26,92 @@ plugin::VerbOption node_option() {
           .fallback = {}};
 }
 
+plugin::VerbOption mix_option() {
+  return {.name = "--mix",
+          .value = "FILE",
+          .help = "mesh.sock of your own node of the mix (default: that of the network's folder)",
+          .fallback = {}};
+}
+
+plugin::VerbOption lane_option() {
+  return {.name = "--lane",
+          .value = "LANE",
+          .help = "through the mix: flash or deep; direct: in the open; auto: flash where there is a mix",
+          .fallback = "auto"};
+}
+
+std::string_view way_name(Way way) { return way == Way::kDirect ? "direct" : way == Way::kFlash ? "flash" : "deep"; }
+
+namespace {
+
+constexpr std::int64_t kFlashWaitMs = 60'000, kDeepWaitMs = 900'000, kSlackMs = 15'000;
+
+// "" when there is none.
+std::string mix_socket(const plugin::VerbArgs& args) {
+  if (args.has("mix")) return std::string(args.get("mix"));
+  if (args.has("node")) return "";
+  const std::string folder = text("{}/{}", network_dir(args), kWalletNode);
+  return real_fs().exists(folder + "/node.toml").value_or(false) ? folder + "/mesh.sock" : "";
+}
+
+std::unexpected<Error> no_mix(const plugin::VerbArgs& args, Way way) {
+  return fail(
+      Kind::kUnavailable, "cli.no_mix",
+      text("found no node of the mix in {}, expected one to send by the {} lane: hanse up --routers N, or --mix "
+           "FILE; nothing was sent another way",
+           network_dir(args), way_name(way)));
+}
+
+Result<Bytes> carry(const std::string& socket, Way way, Bytes question) {
+  const std::int64_t wait_ms = way == Way::kDeep ? kDeepWaitMs : kFlashWaitMs;
+  codec::Json request = codec::Json::object();
+  request.set("do", "mix_call").set("deep", way == Way::kDeep).set("wait_ms", wait_ms);
+  request.set("hex", codec::to_hex(question));
+  TRY(const codec::Json answer,
+      peering::ask({.path = socket, .request = std::move(request), .wait_ms = wait_ms + kSlackMs}));
+  const codec::Json* hex = answer.find("hex");
+  if (hex == nullptr) return fail(Kind::kCorrupt, "peering.answer", "found no answer in what the node said");
+  TRY(const std::string_view digits, hex->as_text("hex"));
+  return codec::from_hex(digits);
+}
+
+}  // namespace
+
+Result<Way> asking_way(const plugin::VerbArgs& args) {
+  const std::string_view lane = args.get("lane", "auto");
+  if (lane == "direct") return Way::kDirect;
+  if (lane != "auto" && lane != "flash" && lane != "deep")
+    return fail(Kind::kInvalid, "cli.usage", text("found lane '{}', expected auto, flash, deep or direct", lane));
+  const Way way = lane == "deep" ? Way::kDeep : Way::kFlash;
+  if (!mix_socket(args).empty()) return way;
+  if (lane == "auto") return Way::kDirect;
+  return no_mix(args, way);
+}
+
+Result<Way> job_way(const plugin::VerbArgs& args, gxf::Lane lane) {
+  const Way way = lane == gxf::Lane::kDeep ? Way::kDeep : Way::kFlash;
+  if (args.get("lane") == "direct") {
+    if (way == Way::kFlash) return Way::kDirect;
+    return fail(Kind::kInvalid, "cli.usage",
+                "found a job of the deep lane and --lane direct, expected one of the flash lane");
+  }
+  if (!mix_socket(args).empty()) return way;
+  const bool told = args.has("lane") && args.get("lane") != "auto";
+  if (!told && way == Way::kFlash) return Way::kDirect;
+  return no_mix(args, way);
+}
+
 std::string network_dir(const plugin::VerbArgs& args) {
   if (args.has("dir")) return std::string(args.get("dir"));
   const char* from_environment = std::getenv("HANSE_DIR");
   return from_environment != nullptr && *from_environment != '\0' ? from_environment : "hanse-net";
 }
 
-Result<Session> open_session(const plugin::VerbArgs& args) {
+Result<Session> open_session(const plugin::VerbArgs& args, Way way) {
   Session session;
+  session.way = way;
   std::string address(args.get("node"));
-  if (address.empty()) {
+  if (address.empty() && (way == Way::kDirect || !args.has("mix"))) {
     session.dir = network_dir(args);
     if (!real_fs().exists(session.dir + "/network.json").value_or(false))
       return fail(Kind::kUnavailable, "cli.not_started",
@@ -41,12 +119,19 @@ Result<Session> open_session(const plugin::VerbArgs& args) {
     address = text("unix:{}/validator-0/api.sock", session.dir);
   }
   const auto reach = [&]() -> Status {
-    TRY(session.client, client::Client::connect(address, {}));
+    if (way == Way::kDirect) {
+      TRY(session.client, client::Client::connect(address, {}));
+    } else {
+      session.client = client::make_carried(
+          [socket = mix_socket(args), way](Bytes question) { return carry(socket, way, std::move(question)); });
+    }
     TRY(session.info, session.client->info());
     return {};
   };
   Status reached = reach();
-  if (!reached && reached.error().kind() == Kind::kUnavailable && !session.dir.empty())
+  const bool gone = !reached && (reached.error().id() == "peering.no_node" ||
+                                 (way == Way::kDirect && reached.error().kind() == Kind::kUnavailable));
+  if (gone && !session.dir.empty())
     return fail(Kind::kUnavailable, "cli.not_started",
                 text("the network in {} does not answer; start it with: hanse up --dir {}", session.dir, session.dir));
   TRY_OK(std::move(reached));

@@ -99,7 +99,8 @@ Result<plugin::Answer> network(Session& session, const plugin::VerbArgs& args) {
 }
 
 Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk&) {
-  TRY(Session session, open_session(args));
+  TRY(const Way way, asking_way(args));
+  TRY(Session session, open_session(args, way));
   if (args.has("JOB")) return one_job(session, args.get("JOB"));
   return network(session, args);
 }
@@ -116,7 +117,9 @@ plugin::Verb status_verb() {
                        .fallback = {}},
                       dir_option(),
                       node_option(),
-                      wallet_option()},
+                      wallet_option(),
+                      lane_option(),
+                      mix_option()},
           .run = run};
 }
 

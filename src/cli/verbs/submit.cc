@@ -33,9 +33,10 @@ Status apply_options(const plugin::VerbArgs& args, gxf::Job& job) {
   job.limit_total = Amount{limit};
   if (args.has("lane")) {
     const std::string_view lane = args.get("lane");
-    if (lane != "auto" && lane != "flash" && lane != "deep")
-      return fail(Kind::kInvalid, "cli.usage", text("found lane '{}', expected auto, flash or deep", lane));
-    job.lane = lane == "flash" ? gxf::Lane::kFlash : lane == "deep" ? gxf::Lane::kDeep : gxf::Lane::kAuto;
+    if (lane != "auto" && lane != "flash" && lane != "deep" && lane != "direct")
+      return fail(Kind::kInvalid, "cli.usage", text("found lane '{}', expected auto, flash, deep or direct", lane));
+    if (lane != "direct")
+      job.lane = lane == "flash" ? gxf::Lane::kFlash : lane == "deep" ? gxf::Lane::kDeep : gxf::Lane::kAuto;
   }
   if (args.has("regions")) {
     job.region_mask = 0;
@@ -106,13 +107,18 @@ Result<client::Applied> send(Session& session, const Prepared& prepared) {
 
 std::string_view lane_name(const gxf::Job& job) { return job.effective_lane() == gxf::Lane::kFlash ? "flash" : "deep"; }
 
+std::string sent_by(const Session& session) {
+  return session.way == Way::kDirect ? std::string("directly: the node that took it knows who asked")
+                                     : text("through the mix by the {} lane", way_name(session.way));
+}
+
 Result<plugin::Answer> submitted_answer(Session& session, const Prepared& prepared, const client::Applied& applied) {
   TRY(const market::Job job, read_job(session, prepared.job.job_id));
   codec::Json json = job_json(job);
-  json.set("lane", lane_name(prepared.job)).set("height", applied.height.value);
+  json.set("lane", lane_name(prepared.job)).set("way", way_name(session.way)).set("height", applied.height.value);
   return plugin::Answer{.json = std::move(json),
-                        .text = text("job {} goes to {} for {} ut", job.bid.job_id,
-                                     codec::encode_id(job.provider.view()), job.price.value)};
+                        .text = text("job {} goes to {} for {} ut\nsent {}", job.bid.job_id,
+                                     codec::encode_id(job.provider.view()), job.price.value, sent_by(session))};
 }
 
 Result<plugin::Answer> ended_answer(Session& session, const Prepared& prepared, const market::Job& job,
@@ -123,6 +129,7 @@ Result<plugin::Answer> ended_answer(Session& session, const Prepared& prepared, 
   json.set("job_id", id)
       .set("provider", provider)
       .set("lane", lane_name(prepared.job))
+      .set("way", way_name(session.way))
       .set("price_ut", job.price.value);
   if (!job.result) {
     const std::string_view reason = market::close_reason_name(job.reason);
@@ -148,8 +155,9 @@ Result<plugin::Answer> ended_answer(Session& session, const Prepared& prepared, 
   codec::Json all = codec::Json::array();
   for (const auto& path : outputs) all.push(path);
   json.set("outputs", std::move(all));
-  std::string shown = text("job       {}\nstatus    {}\nprovider  {}\nprice     {} ut\ngas       {}\ntime      {} ms",
-                           id, status, provider, job.price.value, job.result->gas, duration_ms);
+  std::string shown =
+      text("job       {}\nstatus    {}\nprovider  {}\nprice     {} ut\ngas       {}\ntime      {} ms\nsent      {}", id,
+           status, provider, job.price.value, job.result->gas, duration_ms, sent_by(session));
   for (const auto& path : outputs) shown += "\noutput    " + path;
   shown += "\nreceipt   " + receipt_path;
   return plugin::Answer{
@@ -165,6 +173,8 @@ Result<Prepared> read_gxf(const std::string& path) {
     prepared.job = std::move(*job);
   } else if (job.error().code() == static_cast<std::uint32_t>(gxf::GxfCode::kTooLarge)) {
     return std::unexpected(std::move(job).error());
+  } else {
+    prepared.job.lane = gxf::Lane::kFlash;  // it names none that could be read
   }
   return prepared;
 }
@@ -197,15 +207,18 @@ Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk& talk) {
     TRY(draft, gxf::read_job_file(real_fs(), path));
     TRY_OK(apply_options(args, draft.job));
   }
-  TRY(Session session, open_session(args));
+  Prepared given;  // of a file of bytes
+  if (as_bytes_file) {
+    TRY(given, read_gxf(path));
+  }
+  TRY(const Way way, job_way(args, (as_bytes_file ? given.job : draft.job).effective_lane()));
+  TRY(Session session, open_session(args, way));
   TRY(const std::uint64_t wait_s, args.number("timeout", 300, 86'400));
   const std::int64_t start_ns = system_clock().mono_ns();
 
   if (args.has("dry-run")) {
-    Prepared prepared;
-    if (as_bytes_file) {
-      TRY(prepared, read_gxf(path));
-    } else {
+    Prepared prepared = std::move(given);
+    if (!as_bytes_file) {
       TRY(const auto seeds,
           open_wallet(args, wallet_path(args, session.dir.empty() ? network_dir(args) : session.dir)));
       TRY(const crypto::Identity payer, seeds.identity());
@@ -216,7 +229,7 @@ Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk& talk) {
   }
   Sent sent;
   if (as_bytes_file) {
-    TRY(sent.prepared, read_gxf(path));
+    sent.prepared = std::move(given);
     TRY(sent.applied, send(session, sent.prepared));
   } else {
     TRY(sent, sign_and_send(session, args, draft, talk));
@@ -247,7 +260,12 @@ plugin::Verb submit_verb() {
                   {.name = "--wait", .value = {}, .help = "until the job is settled", .fallback = {}},
                   {.name = "--timeout", .value = "SECONDS", .help = "of --wait; the job goes on", .fallback = "300"},
                   {.name = "--dry-run", .value = {}, .help = "say who would take it and for how much", .fallback = {}},
-                  {.name = "--lane", .value = "LANE", .help = "auto, flash or deep", .fallback = {}},
+                  {.name = "--lane",
+                   .value = "LANE",
+                   .help = "flash or deep: through the mix or not at all; auto: by priority, where there is no mix "
+                           "flash jobs go directly; direct: in the open, flash jobs only",
+                   .fallback = {}},
+                  mix_option(),
                   {.name = "--priority", .value = "N", .help = "0 to 255", .fallback = {}},
                   {.name = "--limit", .value = "UT", .help = "highest price in micro-tokens", .fallback = {}},
                   {.name = "--regions", .value = "LIST", .help = "such as EU,US", .fallback = {}}},

@@ -8,6 +8,7 @@
 #include "cli/verbs/render.h"
 #include "cli/verbs/session.h"
 #include "cli/verbs/verbs.h"
+#include "exchange/router/mix_app.h"
 
 namespace hanse::cli {
 
@@ -52,6 +53,10 @@ Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk& talk) {
   TRY(const std::uint64_t providers, args.number("providers", 2, kProvidersMax));
   TRY(const std::uint64_t validators, args.number("validators", 4, kValidatorsMax));
   if (validators == 0) return fail(Kind::kInvalid, "cli.number", "--validators: found 0, expected at least 1");
+  TRY(const std::uint64_t routers, args.number("routers", 0, kRoutersMax));
+  if (routers != 0 && routers < kRoutersMin)
+    return fail(Kind::kInvalid, "cli.number",
+                text("--routers: found {}, expected 0 or {} to {}", routers, kRoutersMin, kRoutersMax));
   std::optional<Ends> ends;
   if (!args.has("detach")) ends.emplace();
   Network network;
@@ -60,8 +65,14 @@ Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk& talk) {
     talk.say(text("found a network in {}; its own numbers of validators and providers are kept", dir));
   } else {
     talk.say(text("making a development network in {} (keys are stored unencrypted)", dir));
+    if (routers > 0)
+      talk.say(text(
+          "its mix is a toy, as its genesis says: {} bits of anonymity where others want {}, delays of {} ms "
+          "and more, epochs of {} ms; {} nodes on one machine hide nobody",
+          kToyMix.anonymity_bits, router::MixParams{}.anonymity_bits, kToyMix.delay_min_ms, kToyMix.epoch_ms, routers));
     TRY(network, make_network(dir, {.validators = validators,
                                     .providers = providers,
+                                    .routers = routers,
                                     .http = std::string(args.get("http")),
                                     .precisions = precisions,
                                     .load_app = args.has("load-app"),
@@ -96,7 +107,7 @@ Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk& talk) {
 
 plugin::Verb up_verb() {
   return {.name = "up",
-          .summary = "start a development network on this machine: validators and providers",
+          .summary = "start a development network on this machine: validators, providers and, if wanted, routers",
           .details =
               "The folder is made at the first start and keeps genesis, keys, ledger and blobs. Four equal validators "
               "go on when one of them ends;\neconomic finality needs all four, or four of five.\n"
@@ -104,6 +115,10 @@ plugin::Verb up_verb() {
           .options = {dir_option(),
                       {.name = "--validators", .value = "N", .help = "at the first start", .fallback = "4"},
                       {.name = "--providers", .value = "N", .help = "at the first start", .fallback = "2"},
+                      {.name = "--routers",
+                       .value = "N",
+                       .help = "at the first start: so many mixes that answer calls, and a node of the wallet's",
+                       .fallback = "0"},
                       {.name = "--http",
                        .value = "ADDRESS",
                        .help = "loopback address of the HTTP API at the first "

@@ -11,7 +11,6 @@ namespace hanse::router {
 namespace {
 
 constexpr double kTwoDelaysBits = 2.275;
-constexpr std::int64_t kWindowNs = 10'000'000'000;
 
 double entropy_of_bit(double p) { return p <= 0 || p >= 1 ? 0 : -p * std::log2(p) - (1 - p) * std::log2(1 - p); }
 
@@ -27,7 +26,7 @@ void EntropyMeter::departed() {
 }
 
 void RateMeter::roll(std::int64_t now_ns) {
-  const std::int64_t window = now_ns / kWindowNs;
+  const std::int64_t window = now_ns / window_ns_;
   if (window_ < 0) first_ = window_ = window;
   if (window <= window_) return;
   before_ = window == window_ + 1 ? last_ : 0;
@@ -46,7 +45,7 @@ double RateMeter::per_second(std::int64_t now_ns) {
   roll(now_ns);
   const std::int64_t whole = std::min<std::int64_t>(window_ - first_ - 1, 2);
   if (whole <= 0) return 0;
-  return (last_ + (whole == 2 ? before_ : 0)) / (static_cast<double>(whole) * 10);
+  return (last_ + (whole == 2 ? before_ : 0)) / (static_cast<double>(whole * window_ns_) / 1e9);
 }
 
 double mix_bits(double arrivals_per_s, double delay_mean_s) {

@@ -5,7 +5,7 @@
 //                  H(t) = h(k/(k+l)) + k/(k+l) log2 k + l/(k+l) H(t-1), h the entropy of one bit. For Poisson arrivals
 //                  of rate r and exponential delays of mean d it stays about log2(e r d) (Danezis, "The Traffic
 //                  Analysis of Continuous-Time Mixes", 2004)
-//   RateMeter      arrivals a second over the last whole windows of 10 s: what a mix publishes
+//   RateMeter      arrivals a second over the last two whole windows, of 10 s as a rule: what a mix publishes
 //   mean_delay     the smallest mean delay a hop with which two honest hops give the target of bits. Two bounds hold at
 //                  once: the sum of log2(e r d) over the two hops that see the least traffic (exchange.md 5.1), and, as
 //                  hops share their traffic and cannot hide a cell among more than the whole mix carries meanwhile,
@@ -41,11 +41,14 @@ class EntropyMeter {
 
 class RateMeter {
  public:
+  static constexpr std::int64_t kWindowNs = 10'000'000'000;
+  explicit RateMeter(std::int64_t window_ns = kWindowNs) : window_ns_(window_ns) {}
   void arrived(std::int64_t now_ns);
   double per_second(std::int64_t now_ns);  // 0 before the first whole window
 
  private:
   void roll(std::int64_t now_ns);
+  std::int64_t window_ns_;
   std::int64_t window_ = -1;  // number of the window being filled
   std::int64_t first_ = -1;
   double count_ = 0, last_ = 0, before_ = 0;

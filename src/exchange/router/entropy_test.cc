@@ -67,6 +67,9 @@ TEST(Entropy, rate_is_that_of_the_last_whole_windows) {
   EXPECT_DOUBLE_EQ(meter.per_second(now), 10);
   EXPECT_DOUBLE_EQ(meter.per_second(now + 10'000'000'000), 5);
   EXPECT_DOUBLE_EQ(meter.per_second(now + 20'000'000'000), 0);
+  RateMeter quick(1'000'000'000);
+  for (now = 500'000'000; now < 2'100'000'000; now += 10'000'000) quick.arrived(now);
+  EXPECT_DOUBLE_EQ(quick.per_second(now), 100);
 }
 
 TEST(Entropy, delays_are_exponential_up_to_what_a_cell_holds) {

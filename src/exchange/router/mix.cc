@@ -12,7 +12,11 @@ constexpr std::uint8_t kFlashLayers = 2;
 }  // namespace
 
 Mix::Mix(MixConfig config, KeyRing& ring, Random& random, Now now)
-    : config_(config), ring_(ring), random_(random), loop_ns_(next_event_ns(now.mono_ns, config.loops_per_s, random)) {}
+    : config_(config),
+      ring_(ring),
+      random_(random),
+      rate_(config.rate_window_ns),
+      loop_ns_(next_event_ns(now.mono_ns, config.loops_per_s, random)) {}
 
 void Mix::directory(Directory directory) {
   directories_.insert_or_assign(directory.epoch, std::move(directory));

@@ -42,6 +42,7 @@ struct MixConfig {
   double loops_per_s = 10;
   AnonymityWanted wanted = {};          // of its loops, as senders want it
   std::int64_t loop_slack_ms = 10'000;  // beyond the delays of its hops
+  std::int64_t rate_window_ns = RateMeter::kWindowNs;
 };
 
 struct CellSend {

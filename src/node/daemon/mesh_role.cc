@@ -96,6 +96,7 @@ class Role final : public MeshRole {
     registry.counter(Metric::kMixLoops, {"sent"}).raise_to(f->mix.loops_sent + f->sent.loops);
     registry.counter(Metric::kMixLoops, {"back"}).raise_to(f->mix.loops_back + f->loops_back);
     for (const auto& [name, count] : mixing::results(*f)) registry.counter(Metric::kMixCells, {name}).raise_to(count);
+    for (const auto& [name, count] : mixing::calls(*f)) registry.counter(Metric::kMixCalls, {name}).raise_to(count);
     for (const auto& [name, count] : mixing::refusals(*f))
       registry.counter(Metric::kMixRefused, {name}).raise_to(count);
   }

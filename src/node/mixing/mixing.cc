@@ -9,7 +9,7 @@
 namespace hanse::mixing {
 namespace {
 
-constexpr std::int64_t kLookNs = 1'000'000'000;
+constexpr std::int64_t kLookNsMin = 50'000'000, kLookNs = 1'000'000'000;
 
 constexpr const router::Geometry& kGeometry = router::kXWingGeometry;
 
@@ -20,8 +20,9 @@ router::MixConfig mix_config(const MixingSettings& s, const PeerId& self) {
   out.peer_cells_per_s = s.peer_cells_per_s;
   out.held_max = s.held_max;
   out.peer_burst = 2 * s.peer_cells_per_s;
-  out.loops_per_s = s.mix_loops_per_s;
+  out.loops_per_s = s.ledger && !s.mixes ? 0 : s.mix_loops_per_s;
   out.wanted = s.wanted;
+  out.rate_window_ns = std::min(router::RateMeter::kWindowNs, s.epoch_ms * 1'000'000);
   return out;
 }
 router::SenderConfig sender_config(const MixingSettings& s, const PeerId& self) {
@@ -53,6 +54,14 @@ Counts refusals(const MixFacts& f) {
 Counts results(const MixFacts& f) {
   const router::MixCounters& c = f.mix;
   return {{"flash", c.flash}, {"deep", c.deep}, {"delivered", c.delivered}, {"cover", c.cover}, {"loop", c.loops_back}};
+}
+
+Counts calls(const MixFacts& f) {
+  return {{"begun", f.calls_begun},
+          {"repeated", f.calls_repeated},
+          {"rerouted", f.calls_rerouted},
+          {"answered", f.calls_answered},
+          {"refused", f.calls_refused}};
 }
 
 Result<Place> parse_place(std::string_view given) {
@@ -370,7 +379,7 @@ void Mixing::flush(const PeerId& to, std::int64_t now_ns) {
 
 void Mixing::pump(std::int64_t now_ns) {
   if (look_ns_ <= now_ns) {
-    look_ns_ = now_ns + kLookNs;
+    look_ns_ = now_ns + std::clamp(settings_.grace_ms * 1'000'000 / 4, kLookNsMin, kLookNs);
     if (clock_.wall_ms() >= turn_ms_) turn(now_ns);
     read_on(now_ns);
     exit_.expire(now_ns);
@@ -413,7 +422,9 @@ MixFacts Mixing::facts(std::int64_t now_ns) {
           .lost = lost_,
           .pings_answered = pings_answered_,
           .exit = settings_.answer != nullptr,
-          .exits = exits().size(),
+          .exits = directory_exits().size(),
+          .flash_error = lane_error(router::Lane::kFlash, now_ns),
+          .deep_error = lane_error(router::Lane::kDeep, now_ns),
           .calls = calls_.under_way(),
           .calls_running = exit_.running(),
           .calls_begun = calls_begun_,

@@ -79,13 +79,14 @@ struct MixFacts {
   bool mix_alarm = false, own_alarm = false;
   router::MixCounters mix;
   router::SenderCounters sent;
-  std::uint64_t loops_back = 0;                                           // of the sender's
-  std::uint64_t strangers = 0;                                            // cells of nodes outside the list
-  std::uint64_t lost = 0;                                                 // for who was not connected, or over a limit
-  std::uint64_t pings_answered = 0;                                       // of others
-  bool exit = false;                                                      // answers calls
-  std::size_t exits = 0;                                                  // of the directory, others
-  std::size_t calls = 0, calls_running = 0;                               // own ones; of others, worked on
+  std::uint64_t loops_back = 0;              // of the sender's
+  std::uint64_t strangers = 0;               // cells of nodes outside the list
+  std::uint64_t lost = 0;                    // for who was not connected, or over a limit
+  std::uint64_t pings_answered = 0;          // of others
+  bool exit = false;                         // answers calls
+  std::size_t exits = 0;                     // of the directory, others
+  std::string flash_error, deep_error;       // why no call can begin on the lane; "" when one can
+  std::size_t calls = 0, calls_running = 0;  // own ones; of others, worked on
   std::uint64_t calls_begun = 0, calls_repeated = 0, calls_rerouted = 0;  // own: messages, questions to other exits
   std::uint64_t calls_answered = 0, calls_refused = 0;                    // as an exit
   std::uint64_t undelivered = 0;  // messages that came whole and nothing here takes, or that were altered
@@ -96,6 +97,7 @@ struct MixFacts {
 using Counts = std::vector<std::pair<std::string_view, std::uint64_t>>;
 Counts refusals(const MixFacts& facts);
 Counts results(const MixFacts& facts);
+Counts calls(const MixFacts& facts);  // own ones, their repeats, and others' as an exit
 
 class Mixing {
  public:
@@ -162,7 +164,9 @@ class Mixing {
   router::Directory told_directory(std::uint32_t epoch) const;
   router::Directory directory_of(std::uint32_t epoch) const;
   bool listed(const PeerId& peer) const;
-  std::vector<PeerId> exits() const;  // of this epoch, others
+  std::vector<PeerId> directory_exits() const;  // of this epoch, others
+  Result<std::vector<PeerId>> exits(router::Lane lane, std::int64_t now_ns);
+  std::string lane_error(router::Lane lane, std::int64_t now_ns);
   void read_on(std::int64_t now_ns);
   void send(Calls::Sends sends, std::int64_t now_ns);
   Status send(Calls::Send one, std::int64_t now_ns);

@@ -46,16 +46,37 @@ std::optional<Result<std::int64_t>> Mixing::ended(const router::MessageId& id) {
   return out;
 }
 
-std::vector<PeerId> Mixing::exits() const {
+std::vector<PeerId> Mixing::directory_exits() const {
   std::vector<PeerId> out;
   for (const router::MixNode& node : directory_of(ring_.epoch_of(clock_.wall_ms())).nodes)
     if (node.exit && node.node != self_) out.push_back(node.node);
   return out;
 }
 
+// Those that have a path by the lane, in random order: one that is its stratum's only mix has none by the Deep lane.
+Result<std::vector<PeerId>> Mixing::exits(router::Lane lane, std::int64_t now_ns) {
+  std::vector<PeerId> all = directory_exits(), out;
+  std::optional<Error> why;
+  for (const PeerId& exit : all)
+    if (auto path = sender_.path(at(now_ns), lane, {exit, router::Command::kDeliver, {}}))
+      out.push_back(exit);
+    else
+      why = std::move(path).error();
+  if (out.empty() && why) return std::unexpected(std::move(*why));
+  for (std::size_t i = out.size(); i > 1; --i) std::swap(out[i - 1], out[random_.below(i)]);
+  return out;
+}
+
+std::string Mixing::lane_error(router::Lane lane, std::int64_t now_ns) {
+  const auto there = exits(lane, now_ns);
+  if (!there) return there.error().str();
+  if (there->empty()) return "mixing.no_exit: found no node of this epoch that answers calls";
+  const auto back = sender_.path(at(now_ns), lane, {self_, router::Command::kSurbReply, {}});
+  return back ? "" : back.error().str();
+}
+
 Result<router::MessageId> Mixing::call(router::Lane lane, Bytes question, std::int64_t now_ns) {
-  std::vector<PeerId> whom = exits();
-  for (std::size_t i = whom.size(); i > 1; --i) std::swap(whom[i - 1], whom[random_.below(i)]);
+  TRY(std::vector<PeerId> whom, exits(lane, now_ns));
   TRY(Calls::Begun begun, calls_.begin(now_ns, lane, std::move(whom), std::move(question)));
   for (Calls::Send& one : begun.sends)
     if (Status sent = send(std::move(one), now_ns); !sent) {

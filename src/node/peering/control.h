@@ -19,7 +19,7 @@
 namespace hanse::peering {
 
 constexpr std::size_t kConnectionsMax = 16;
-constexpr std::size_t kRequestBytesMax = 64u << 10, kAnswerBytesMax = 4u << 20;
+constexpr std::size_t kRequestBytesMax = 3u << 20, kAnswerBytesMax = 4u << 20;  // a call through the mix, in hex
 
 using Progress = std::function<void(codec::Json)>;
 // Says a line; false when the caller has gone or the server stops. Null says nothing and only looks.
@@ -43,7 +43,7 @@ struct Ask {
 Result<codec::Json> ask(const Ask& ask);
 
 // What the mesh answers: status, paths, nat, dial (a peer or an agent), find (an agent), forward, check, speed,
-// publish, subscribe (a progress line a message), mix_status, mix_ping.
+// publish, subscribe (a progress line a message), mix_status, mix_ping, mix_call (its question and answer in hex).
 Handler mesh_handler(MeshNode& node);
 
 // How a protocol is named in what people read: "0x02", "datagrams".

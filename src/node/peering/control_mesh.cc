@@ -273,21 +273,39 @@ Result<Json> mix_status(MeshNode& node) {
   out.set("results", counts_json(mixing::results(f))).set("refused", counts_json(mixing::refusals(f)));
   out.set("sent_flash", f.sent.flash).set("sent_deep", f.sent.deep).set("sent_cover", f.sent.cover);
   out.set("pings_answered", f.pings_answered).set("key_error", f.key_error);
+  out.set("exit", f.exit).set("exits", std::uint64_t{f.exits});
+  out.set("flash_error", f.flash_error).set("deep_error", f.deep_error);
+  out.set("calls", counts_json(mixing::calls(f)));
   return out;
+}
+
+Result<router::Lane> lane_of(const Json& request) {
+  const Json* wanted = request.find("deep");
+  if (wanted == nullptr) return router::Lane::kFlash;
+  TRY(const bool deep, wanted->as_bool("deep"));
+  return deep ? router::Lane::kDeep : router::Lane::kFlash;
 }
 
 Result<Json> mix_ping(MeshNode& node, const Json& request) {
   TRY(const auto given, words(request, "peer"));
   TRY(const PeerId peer, parse_id(given));
-  bool deep = false;
-  if (const Json* wanted = request.find("deep"); wanted != nullptr) {
-    TRY(deep, wanted->as_bool("deep"));
-  }
+  TRY(const router::Lane lane, lane_of(request));
   TRY(const std::uint64_t wait_ms, number(request, "wait_ms", 10'000, kWaitMsMax));
-  TRY(const std::int64_t ns,
-      node.mix_ping(peer, deep ? router::Lane::kDeep : router::Lane::kFlash, static_cast<std::int64_t>(wait_ms)));
+  TRY(const std::int64_t ns, node.mix_ping(peer, lane, static_cast<std::int64_t>(wait_ms)));
   Json out = Json::object();
-  out.set("peer", id_text(peer)).set("lane", deep ? "deep" : "flash").set("us", ns / 1'000);
+  out.set("peer", id_text(peer)).set("lane", lane == router::Lane::kDeep ? "deep" : "flash").set("us", ns / 1'000);
+  return out;
+}
+
+Result<Json> mix_call(MeshNode& node, const Json& request) {
+  TRY(const router::Lane lane, lane_of(request));
+  TRY(const auto hex, words(request, "hex"));
+  auto question = codec::from_hex(hex);
+  if (!question) return fail(Kind::kInvalid, "peering.request", question.error().message());
+  TRY(const std::uint64_t wait_ms, number(request, "wait_ms", 60'000, kWaitMsMax));
+  TRY(const Bytes answer, node.mix_call(lane, std::move(*question), static_cast<std::int64_t>(wait_ms)));
+  Json out = Json::object();
+  out.set("hex", codec::to_hex(answer));
   return out;
 }
 
@@ -354,9 +372,10 @@ Handler mesh_handler(MeshNode& node) {
     if (what == "subscribe") return subscribe(node, request, tell);
     if (what == "mix_status") return mix_status(node);
     if (what == "mix_ping") return mix_ping(node, request);
+    if (what == "mix_call") return mix_call(node, request);
     return fail(Kind::kInvalid, "peering.request",
                 text("found request \"{}\", expected status, paths, nat, dial, find, forward, check, speed, publish, "
-                     "subscribe, mix_status or mix_ping",
+                     "subscribe, mix_status, mix_ping or mix_call",
                      what.substr(0, 40)));
   };
 }
