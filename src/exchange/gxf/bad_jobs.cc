@@ -288,7 +288,7 @@ Job good_job(const crypto::Identity& payer, NetworkId network, Height height) {
   Job job;
   job.network = network;
   job.nonce = 1;
-  job.priority = 64;
+  job.priority = 192;
   job.not_before = Height{height.value == 0 ? 0 : height.value - 1};
   job.expires = Height{job.not_before.value + kWindowBlocks};
   job.region_mask = 0b11;
