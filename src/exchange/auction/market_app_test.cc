@@ -230,18 +230,22 @@ TEST(Market, a_receipt_fits_its_job) {
   EXPECT_EQ(w.call(kP1, Method::kJobReceipt, w.receipt_of(id, market::RunStatus::kOk, 1'000'000)).code, 0u);
 }
 
-TEST(Market, deep_and_audited_jobs_are_refused_and_never_downgraded) {
+TEST(Market, audited_jobs_are_refused_and_never_downgraded) {
   OneProvider w;
-  gxf::Job deep = w.plain_job(kPayer);
-  deep.lane = gxf::Lane::kDeep;
-  const ledger::Tx tx = w.job_tx(kPayer, deep);
-  EXPECT_EQ(w.apply(tx).error_id, "market.lane_unsupported");
+  gxf::Job audited = w.plain_job(kPayer);
+  audited.audit = gxf::Audit::kSampled;
+  const ledger::Tx tx = w.job_tx(kPayer, audited);
+  EXPECT_EQ(w.apply(tx).error_id, "market.audit_unsupported");
   const auto checked = w.app->check(tx, w.context(), w.state);
   ASSERT_FALSE(checked);
   EXPECT_EQ(checked.error().kind(), Kind::kUnsupported);
-  gxf::Job audited = w.plain_job(kPayer);
-  audited.audit = gxf::Audit::kSampled;
-  EXPECT_EQ(w.submit(kPayer, audited).error_id, "market.audit_unsupported");
+}
+
+TEST(Market, a_deep_job_is_matched_like_a_flash_one) {
+  OneProvider w;
+  gxf::Job deep = w.plain_job(kPayer);
+  deep.lane = gxf::Lane::kDeep;
+  EXPECT_EQ(w.submit(kPayer, deep).error_id, "");
 }
 
 TEST(Market, refuses_malformed_bodies_and_unknown_methods) {

@@ -31,10 +31,6 @@ constexpr std::uint32_t bit(market::Constraint c) { return 1u << static_cast<uns
 }  // namespace
 
 Result<market::Bid> bid_of(const gxf::Job& job, const market::Params& params) {
-  if (job.effective_lane() == gxf::Lane::kDeep) {
-    return fail(Kind::kUnsupported, "market.lane_unsupported",
-                "the job asks for the deep lane, which needs a router; only flash orders are taken");
-  }
   if (job.audit != gxf::Audit::kReceipts) {
     return fail(
         Kind::kUnsupported, "market.audit_unsupported",
