@@ -107,8 +107,13 @@ class MainJob(Lab):
         self.assertIn("limit", error["message"])
         self.assertEqual(self.ok("hanse", "status", "--dir", self.net)["balance_ut"], before)
 
-    def test_the_deep_lane_is_refused_not_downgraded(self):
-        self.refused(1, "market.lane_unsupported", "hanse", "submit", WORDFREQ, "--dir", self.net, "--lane", "deep")
+    def test_without_a_mix_a_lane_that_is_named_is_refused_not_downgraded(self):
+        for lane in ("deep", "flash"):
+            self.refused(3, "cli.no_mix", "hanse", "submit", WORDFREQ, "--dir", self.net, "--lane", lane)
+            self.refused(3, "cli.no_mix", "hanse", "status", "--dir", self.net, "--lane", lane)
+        self.refused(3, "cli.no_mix", "hanse", "submit", WORDFREQ, "--dir", self.net, "--priority", 127)  # deep by it
+        self.refused(2, "cli.usage", "hanse", "submit", WORDFREQ, "--dir", self.net, "--lane", "direct", "--priority", 1)
+        self.assertEqual(self.ok("hanse", "submit", WORDFREQ, "--dir", self.net)["way"], "direct")
 
     def test_what_is_paid_is_what_the_balance_lost(self):
         before = self.ok("hanse", "status", "--dir", self.net)["balance_ut"]

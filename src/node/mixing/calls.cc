@@ -30,6 +30,7 @@ Status Calls::start(std::int64_t now_ns, Named& named, Sends& out) {
   random_.fill(call.id.span());
   call.asked.clear();
   call.silences = 0;
+  call.moves = false;
   TRY(call.fragments, router::fragments_of(geometry_, router::Carries::kRequest, router::surbs_max(geometry_),
                                            {.kind = kCallKind, .id = call.id, .surbs = {}, .body = call.question}));
   for (std::size_t i = 0; i < call.fragments.size(); ++i) send(now_ns, named, static_cast<std::uint16_t>(i), out);
@@ -72,7 +73,7 @@ void Calls::wait(std::int64_t now_ns, Call& call) { call.due_ns = now_ns + (kSla
 
 void Calls::expect(const MessageId& call, std::int64_t at_ns) {
   const auto known = calls_.find(call);
-  if (known == calls_.end()) return;
+  if (known == calls_.end() || known->second.moves) return;
   known->second.due_ns = std::max(known->second.due_ns, at_ns + (kSlackNs << known->second.silences));
 }
 
@@ -100,6 +101,7 @@ Calls::Sends Calls::take(std::int64_t now_ns, router::Message m) {
       m.fragment == 0 && m.fragments == 2 ? wait(now_ns, call) : ask_more(now_ns, *named, out);
   }
   call.silences = 0;
+  call.no_paths = 0;
   return out;
 }
 
@@ -109,7 +111,7 @@ Calls::Sends Calls::tick(std::int64_t now_ns) {
     Call& call = named.second;
     if (call.ended || call.due_ns > now_ns) continue;
     ++repeats_;
-    if (++call.silences > kPollsMax) {
+    if (call.moves || ++call.silences > kPollsMax) {
       call.exit = (call.exit + 1) % call.exits.size();
       ++other_exits_;
       if (const Status started = start(now_ns, named, out); !started)
@@ -139,9 +141,16 @@ bool Calls::knows(const MessageId& message) const {
   return std::ranges::any_of(calls_, [&](const Named& c) { return c.second.id == message; });
 }
 
-void Calls::failed(const MessageId& message, const Error& error) {
-  if (Named* named = find(message); named != nullptr && !named->second.ended)
-    named->second.ended = std::unexpected(error.clone());
+void Calls::failed(std::int64_t now_ns, const MessageId& message, const Error& error) {
+  Named* named = find(message);
+  if (named == nullptr || named->second.ended || named->second.moves) return;
+  Call& call = named->second;
+  if (error.id() != "router.no_path" || ++call.no_paths >= call.exits.size()) {
+    call.ended = std::unexpected(error.clone());
+    return;
+  }
+  call.moves = true;
+  call.due_ns = now_ns;
 }
 
 std::optional<Result<Bytes>> Calls::ended(const MessageId& call) {

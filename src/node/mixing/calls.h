@@ -2,7 +2,7 @@
 //   begin    the question is cut into fragments; the first one carries reply blocks
 //   silence  nothing came until an answer could be here (expect()): the first fragment is sent again with new blocks,
 //            and the exit says what it lacks or answers once more; after kPollsMax silences another exit is asked,
-//            under another id, so that nothing ties the two to each other
+//            under another id, so that nothing ties the two to each other; so too when there is no path to it any more
 //   answer   fragments beyond the first two are asked for, kWindow messages at a time
 // What is asked must be safe to repeat: a question may be worked out twice, also by two exits.
 // Pure: what is to be sent comes out without reply blocks; the driver makes them (`surbs` of them) and sends.
@@ -44,8 +44,9 @@ class Calls {
   Sends take(std::int64_t now_ns, router::Message message);        // kAnswer or kMissing
   Sends tick(std::int64_t now_ns);                                 // at or after next_ns()
   std::int64_t next_ns() const;
-  // Of a message of tick's, take's or begin's that could not be sent.
-  void failed(const router::MessageId& message, const Error& error);
+  // Of a message that could not be sent. Without a path to this exit (router.no_path: strata change with the epoch) the
+  // next one is asked, and once each has none, or for any other reason, the call ends.
+  void failed(std::int64_t now_ns, const router::MessageId& message, const Error& error);
 
   bool knows(const router::MessageId& message) const;
   std::optional<Result<Bytes>> ended(const router::MessageId& call);  // nothing while it goes on; forgotten with it
@@ -64,6 +65,8 @@ class Calls {
     std::vector<router::Message> fragments;  // of the question
     std::set<std::uint16_t> asked;           // fragments of the answer
     int silences = 0;
+    std::size_t no_paths = 0;  // exits in a row
+    bool moves = false;        // to the next exit, with the next tick
     std::int64_t due_ns = 0;
     std::optional<Result<Bytes>> ended;
   };

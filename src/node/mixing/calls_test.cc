@@ -125,8 +125,9 @@ TEST(MixCalls, only_lost_fragments_are_sent_again) {
   ASSERT_EQ(begun->sends.size(), 10u);
   Exit& exit = line.exits.at(node(1));
   for (const Calls::Send& s : begun->sends)  // all but 3 and 7
-    if (s.message.fragment != 3 && s.message.fragment != 7)
+    if (s.message.fragment != 3 && s.message.fragment != 7) {
       EXPECT_TRUE(exit.take(0, copy(s.message, s.surbs)).replies.empty());
+    }
   line.calls.expect(begun->call, 50'000 * kMs);
   EXPECT_TRUE(line.calls.tick(50'000 * kMs + kSlackNs - 1).empty());
   const auto poll = line.calls.tick(50'000 * kMs + kSlackNs);
@@ -166,10 +167,26 @@ TEST(MixCalls, one_call_past_the_limit_no_exit_and_a_question_too_long_are_refus
 
 TEST(MixCalls, what_cannot_be_sent_ends_its_call_with_the_reason) {
   Line line(1);
-  const auto begun = line.calls.begin(0, router::Lane::kDeep, {node(1)}, Bytes(1));
-  line.calls.failed(begun->sends[0].message.id, Error(Kind::kUnavailable, "router.anon_set_too_small", "few"));
+  const auto begun = line.calls.begin(0, router::Lane::kDeep, {node(1), node(2)}, Bytes(1));
+  line.calls.failed(0, begun->sends[0].message.id, Error(Kind::kUnavailable, "router.anon_set_too_small", "few"));
   EXPECT_EQ(line.calls.ended(begun->call)->error().id(), "router.anon_set_too_small");
   EXPECT_EQ(line.calls.under_way(), 0u);
+}
+
+TEST(MixCalls, an_exit_without_a_path_is_left_at_once_and_when_none_has_one_the_call_ends) {
+  Line line(1);
+  const Error none(Kind::kUnavailable, "router.no_path", "a stratum has no mix");
+  const auto begun = line.calls.begin(0, router::Lane::kDeep, {node(1), node(2)}, Bytes(20'000));
+  ASSERT_EQ(begun->sends.size(), 3u);
+  for (const Calls::Send& s : begun->sends) line.calls.failed(5, s.message.id, none);  // one exit, three fragments
+  EXPECT_FALSE(line.calls.ended(begun->call));
+  EXPECT_EQ(line.calls.next_ns(), 5);
+  const auto second = line.calls.tick(5);
+  ASSERT_EQ(second.size(), 3u);
+  EXPECT_EQ(second[0].exit, node(2));
+  EXPECT_NE(second[0].message.id, begun->sends[0].message.id);
+  line.calls.failed(6, second[0].message.id, none);
+  EXPECT_EQ(line.calls.ended(begun->call)->error().id(), "router.no_path");
 }
 
 // ---- an exit alone -------------------------------------------------------------------------------------------------

@@ -274,7 +274,7 @@ void Mixing::apply(router::MixEffects effects, std::int64_t now_ns) {
 void Mixing::apply(router::SenderEffects effects, std::int64_t now_ns) {
   for (router::CellSend& send : effects.sends) push(send.to, std::move(send.cell), false, now_ns);
   for (router::SenderFailure& failure : effects.failed) {
-    calls_.failed(failure.id, failure.error);
+    calls_.failed(now_ns, failure.id, failure.error);
     if (const auto ping = pings_.find(failure.id); ping != pings_.end())
       ping->second.ended = std::unexpected(std::move(failure.error));
   }

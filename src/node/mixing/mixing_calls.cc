@@ -78,19 +78,19 @@ std::string Mixing::lane_error(router::Lane lane, std::int64_t now_ns) {
 Result<router::MessageId> Mixing::call(router::Lane lane, Bytes question, std::int64_t now_ns) {
   TRY(std::vector<PeerId> whom, exits(lane, now_ns));
   TRY(Calls::Begun begun, calls_.begin(now_ns, lane, std::move(whom), std::move(question)));
-  for (Calls::Send& one : begun.sends)
-    if (Status sent = send(std::move(one), now_ns); !sent) {
-      calls_.forget(begun.call);
-      return std::unexpected(std::move(sent).error());
-    }
+  send(std::move(begun.sends), now_ns);
+  if (auto ended = calls_.ended(begun.call)) return std::unexpected(std::move(*ended).error());  // nothing was sent
   ++calls_begun_;
   flush(now_ns);
   return begun.call;
 }
 
-// One that cannot be sent now is repeated like one that was lost.
+// What is lost is repeated; what could not be sent ends its call, or moves it to another exit.
 void Mixing::send(Calls::Sends sends, std::int64_t now_ns) {
-  for (Calls::Send& one : sends) (void)send(std::move(one), now_ns);
+  for (Calls::Send& one : sends) {
+    const router::MessageId message = one.message.id;
+    if (const Status sent = send(std::move(one), now_ns); !sent) calls_.failed(now_ns, message, sent.error());
+  }
 }
 
 Status Mixing::send(Calls::Send one, std::int64_t now_ns) {
