@@ -112,7 +112,8 @@ class MainJob(Lab):
             self.refused(3, "cli.no_mix", "hanse", "submit", WORDFREQ, "--dir", self.net, "--lane", lane)
             self.refused(3, "cli.no_mix", "hanse", "status", "--dir", self.net, "--lane", lane)
         self.refused(3, "cli.no_mix", "hanse", "submit", WORDFREQ, "--dir", self.net, "--priority", 127)  # deep by it
-        self.refused(2, "cli.usage", "hanse", "submit", WORDFREQ, "--dir", self.net, "--lane", "direct", "--priority", 1)
+        self.refused(2, "cli.usage", "hanse", "submit", WORDFREQ, "--dir", self.net, "--lane", "direct",
+                     "--priority", 1)
         self.assertEqual(self.ok("hanse", "submit", WORDFREQ, "--dir", self.net)["way"], "direct")
 
     def test_what_is_paid_is_what_the_balance_lost(self):
