@@ -1,5 +1,7 @@
 #include "node/peering/checks.h"
 
+#include "node/peering/facts.h"
+
 #include <algorithm>
 
 namespace hanse::peering {
@@ -44,25 +46,13 @@ void Checks::ask_all(std::int64_t now_ns) {
 }
 
 MeshCheck Checks::judge(std::int64_t now_ns) {
-  MeshCheck out;
   std::map<PeerId, std::set<PeerId>> says;
   for (const reach::LinkFacts& link : reach_.links()) says[reach_.id()].insert(link.peer);
   for (const auto& [peer, peers] : answers_) says[peer].insert(peers.begin(), peers.end());
   std::vector<PeerId> all{reach_.id()};
   for (const Known& known : known_) all.push_back(known.peer);
-  std::ranges::sort(all);
-  for (const PeerId& peer : all) out.nodes.push_back({.peer = peer, .answered = says.contains(peer)});
-  for (std::size_t a = 0; a < all.size(); ++a)
-    for (std::size_t b = a + 1; b < all.size(); ++b) {
-      if (says[all[a]].contains(all[b]) && says[all[b]].contains(all[a])) {
-        ++out.nodes[a].links;
-        ++out.nodes[b].links;
-      } else {
-        out.missing.emplace_back(all[a], all[b]);
-      }
-    }
   if (now_ns - asked_ns_ > kAskAgainNs) ask_all(now_ns);
-  return out;
+  return judge_links(std::move(all), says);
 }
 
 }  // namespace hanse::peering

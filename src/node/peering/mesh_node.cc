@@ -9,6 +9,7 @@
 #include "mesh/reach/uplinks.h"
 #include "node/overlay/overlay.h"
 #include "node/peering/answers.h"
+#include "node/peering/calls.h"
 #include "node/peering/checks.h"
 #include "node/peering/facts.h"
 #include "node/peering/forwards.h"
@@ -20,8 +21,6 @@ namespace {
 
 constexpr std::int64_t kNsPerMs = 1'000'000;
 constexpr std::size_t kRefusalsMax = 64;  // remembered for who dials
-constexpr std::int64_t kPumpNs = 20 * kNsPerMs;
-constexpr std::int64_t kCallMs = 10'000;  // the mesh's thread answers within, or hangs
 
 std::unexpected<Error> no_mix() {
   return fail(Kind::kUnsupported, "peering.no_mix", "this node is none of the mix: it does not have the role router");
@@ -97,6 +96,7 @@ class MeshNode::Core final : public transport::Machine {
       TRY(mixing, mixing::Mixing::open(*settings.mix, *reach, system_clock().mono_ns()));
     }
     TRY(sockets, transport::Sockets::open({.listen = settings.bind}, *this));
+    calls.attach(*sockets);
     TRY(auto watch, reach::UplinkWatch::open());
     uplinks.emplace(std::move(watch));
     TRY_OK(sockets->watch(uplinks->fd(), [this] {
@@ -159,18 +159,16 @@ class MeshNode::Core final : public transport::Machine {
     std::int64_t next = std::min(reach->next_deadline_ns(), overlay->next_ns());
     if (surroundings) next = std::min(next, surroundings->next_ns());
     if (mixing) next = std::min(next, mixing->next_ns());
-    for (const Wait& wait : waits) next = std::min({next, wait.until_ns, looked_ns + kPumpNs});
-    return next;
+    return calls.next_ns(next);
   }
   void deliver(std::int64_t now_ns) override {
-    looked_ns = now_ns;
     reach->deliver(now_ns);
     reach::PeerEvent event;
     while (reach->next_event(event)) {
       speeds->handle(event, now_ns);
       if (event.type == reach::PeerEvent::Type::kDown) forwards->down(event.peer);
       note_refusal(event);
-      if (!stopped.load()) overlay->handle(event, now_ns);  // else it would dial who was just left
+      if (!calls.stopped.load()) overlay->handle(event, now_ns);  // else it would dial who was just left
       if (mixing && mixing->handle(event, now_ns)) continue;
       if (event.type != reach::PeerEvent::Type::kFrame) continue;
       checks->handle(event, now_ns);
@@ -179,14 +177,8 @@ class MeshNode::Core final : public transport::Machine {
     }
     speeds->pump(now_ns);
     if (mixing) mixing->pump(now_ns);
-    if (!stopped.load()) overlay->pump(now_ns);
-    std::erase_if(waits, [&](Wait& wait) {
-      const SharedTicket ticket = wait.ticket;
-      const std::lock_guard lock(ticket->mutex);
-      if (!ticket->abandoned && !wait.done(now_ns) && now_ns < wait.until_ns) return false;
-      wait.end.set_value();
-      return true;
-    });
+    if (!calls.stopped.load()) overlay->pump(now_ns);
+    calls.look(now_ns);
   }
 
   // What was said leaves before what comes next.
@@ -222,60 +214,13 @@ class MeshNode::Core final : public transport::Machine {
 
   // ---- calls from other threads ------------------------------------------------------------------------------------
 
-  std::unexpected<Error> stopped_error() const {
-    return fail(Kind::kUnavailable, "peering.stopped", "the mesh of this node has stopped");
-  }
-
-  // What a call left on the mesh's thread looks at its caller's variables only while the caller is there.
-  struct Ticket {
-    std::mutex mutex;
-    bool abandoned = false;  // under mutex
-    void abandon() {
-      const std::lock_guard lock(mutex);
-      abandoned = true;
-    }
-  };
-  using SharedTicket = std::shared_ptr<Ticket>;
-
   template <class F>
-  auto call(F&& work, const SharedTicket& ticket = std::make_shared<Ticket>())
-      -> Result<std::invoke_result_t<F, std::int64_t>> {
-    auto promise = std::make_shared<std::promise<std::invoke_result_t<F, std::int64_t>>>();
-    auto answer = promise->get_future();
-    if (stopped.load()) return stopped_error();
-    TRY_OK(sockets->post([this, ticket, promise, work = std::forward<F>(work)]() mutable {
-      const std::lock_guard lock(ticket->mutex);
-      if (!ticket->abandoned) promise->set_value(work(sockets->now_ns()));
-    }));
-    if (answer.wait_for(std::chrono::milliseconds(kCallMs)) != std::future_status::ready) {
-      ticket->abandon();
-      return stopped_error();
-    }
-    return answer.get();
+  auto call(F&& work) {
+    return calls.call(std::forward<F>(work));
   }
-
-  // Waits until done() on the mesh's thread, or the time is over; begin() runs first.
   Status wait(std::function<Status(std::int64_t now_ns)> begin, std::function<bool(std::int64_t now_ns)> done,
               std::int64_t wait_ms) {
-    const auto ticket = std::make_shared<Ticket>();
-    std::future<void> ended;
-    TRY(Status begun,
-        call(
-            [&, this](std::int64_t now_ns) -> Status {
-              if (waits.size() >= kWaitsMax)
-                return fail(Kind::kExhausted, "peering.limit",
-                            text("found {} calls that wait, expected fewer", waits.size()));
-              TRY_OK(begin(now_ns));
-              waits.push_back(
-                  {.ticket = ticket, .done = std::move(done), .until_ns = now_ns + wait_ms * kNsPerMs, .end = {}});
-              ended = waits.back().end.get_future();
-              return {};
-            },
-            ticket));
-    TRY_OK(std::move(begun));
-    if (ended.wait_for(std::chrono::milliseconds(wait_ms + kCallMs)) == std::future_status::ready) return {};
-    ticket->abandon();
-    return stopped_error();
+    return calls.wait(std::move(begin), std::move(done), wait_ms);
   }
 
   template <class F>
@@ -317,12 +262,6 @@ class MeshNode::Core final : public transport::Machine {
     return std::nullopt;
   }
 
-  struct Wait {
-    SharedTicket ticket;
-    std::function<bool(std::int64_t now_ns)> done;
-    std::int64_t until_ns = 0;
-    std::promise<void> end;
-  };
   MeshSettings settings;
   std::unique_ptr<reach::Reach> reach;
   std::unique_ptr<transport::Sockets> sockets;
@@ -335,12 +274,11 @@ class MeshNode::Core final : public transport::Machine {
   std::unique_ptr<mixing::Mixing> mixing;
   std::unique_ptr<Answers> exits;
   std::vector<std::weak_ptr<Inbox>> inboxes;
-  std::vector<Wait> waits;
   std::optional<identity::Who> own;  // of our papers
   std::map<PeerId, Error> refusals;  // of peers that may not be here
-  std::int64_t looked_ns = 0, begun_ns = 0;
+  std::int64_t begun_ns = 0;
   std::optional<Surroundings> surroundings;
-  std::atomic<bool> stopped{false};
+  Calls calls;
   std::thread thread;
 };
 
@@ -355,7 +293,7 @@ Result<std::unique_ptr<MeshNode>> MeshNode::start(MeshSettings settings, const c
 }
 
 void MeshNode::stop(std::int64_t drain_ms) {
-  if (core_ == nullptr || core_->stopped.load()) return;
+  if (core_ == nullptr || core_->calls.stopped.load()) return;
   if (drain_ms > 0)
     (void)core_->wait(
         [this](std::int64_t) -> Status {
@@ -367,7 +305,7 @@ void MeshNode::stop(std::int64_t drain_ms) {
           return relay == nullptr || relay->circuits() == 0;
         },
         drain_ms);
-  core_->stopped.store(true);
+  core_->calls.stopped.store(true);
   core_->forwards->stop();
   core_->exits.reset();  // waits for what it works on
   core_->sockets->stop();
@@ -380,7 +318,7 @@ void MeshNode::stop(std::int64_t drain_ms) {
   core_->last_words();
   core_->reach->close_all(core_->sockets->now_ns());
   core_->last_words();
-  core_->waits.clear();
+  core_->calls.clear();
 }
 
 const PeerId& MeshNode::id() const { return core_->reach->id(); }

@@ -3,7 +3,7 @@
 //   info   protocol 0x05: which of the nodes that both know is each connected with (checks.h)
 //   forward  protocol 0x31: this node's API for peers that may use it (forwards.h)
 //   overlay  records of peers, finding them and agents by id, topics (node/overlay)
-//   mix    protocol 0x32: carries cells of the mix, answers pings and, as an exit, calls (node/mixing); off unless given
+//   mix    protocol 0x32: carries cells of the mix, answers pings and, as an exit, calls (node/mixing); off by default
 //   speed  protocol 0x24: how quickly, how evenly and how truly bytes arrive on one stream; off unless allowed
 // Threads: start, stop and ~MeshNode from one thread; the calls from any, and they wait for the mesh's thread.
 // Borrows the key. Limits: kSpeedsMax speed tests that arrive at once, kWaitsMax calls that wait.

@@ -4,6 +4,7 @@
 // The row is half of what a ping took longer than the question beside it. Meanwhile another node sends a fifth of the
 // pings a second that the mix carried at most just before.
 #include <algorithm>
+#include <future>
 #include <atomic>
 #include <cstdio>
 #include <filesystem>
@@ -115,13 +116,14 @@ int main() {
   {
     World world(folder);
     const double most = world.most();
-    std::atomic<bool> over{false};
+    std::promise<void> end;
+    const std::shared_future<void> over = end.get_future().share();
     std::atomic<std::uint64_t> beside{0};
     std::thread other([&] {  // one after another, at the pace wanted: each waits for its time
       const auto every_ns = static_cast<std::int64_t>(5e9 / most);
-      for (std::int64_t at = world.clock.mono_ns(); !over.load(); at += every_ns) {
-        const std::int64_t left = at - world.clock.mono_ns();
-        if (left > 0) std::this_thread::sleep_for(std::chrono::nanoseconds(left));
+      for (std::int64_t at = world.clock.mono_ns();; at += every_ns) {
+        const std::int64_t left = std::max<std::int64_t>(at - world.clock.mono_ns(), 0);
+        if (over.wait_for(std::chrono::nanoseconds(left)) == std::future_status::ready) return;
         (void)world.ping(kOther);
         ++beside;
       }
@@ -134,7 +136,7 @@ int main() {
       added.push_back((flash.back() - direct.back()) / 2);
     }
     const double seconds = static_cast<double>(world.clock.mono_ns() - begun) / 1e9;
-    over.store(true);
+    end.set_value();
     other.join();
     for (auto* all : {&flash, &direct, &added}) std::ranges::sort(*all);
     line("pings a second at most", most, "1/s", 0, "");
