@@ -59,7 +59,8 @@ void bench_match() {
     offers[i].provider.used = static_cast<std::uint32_t>(kScanMax - i);
     offers[i].provider.bond = Amount{1'000'000};
   }
-  const MatchContext context{.height = Height{1}, .beacon = {}, .bond_ppm = market::kPpm, .excluded = std::nullopt};
+  const MatchContext context{
+      .height = Height{1}, .beacon = {}, .bond = {.audit_ppm = market::kPpm}, .excluded = std::nullopt};
   constexpr int kTimes = 20'000;
   const double match = ns_each(kTimes, [&](int) {
     Matcher matcher(bid, context);
@@ -95,6 +96,8 @@ market::Round some_round(std::size_t bids) {
     a.ask.unit_price = Amount{500 + random.below(1000)};
     a.ask.capacity_cu = 400'000 + random.below(400'000);
     a.ask.valid_until = Height{1};
+    a.bond = Amount{1ull << 40};
+    a.free_slots = 1000;
     round.asks.push_back(a);
   }
   for (std::size_t i = 0; i < bids; ++i) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <map>
 #include <unordered_map>
 
 #include "base/core/check.h"
@@ -19,11 +20,19 @@ __extension__ using u128 = unsigned __int128;
 constexpr std::uint32_t kNone = ~std::uint32_t{0};
 constexpr std::size_t kLevels = market::kLevelMax + 1, kLists = 5u * market::kRegionsMax, kCells = kLists * kLevels;
 
+// What all asks of a provider share.
+struct Stand {
+  std::uint32_t slots;
+  Amount bond;
+};
+
 struct AskSlot {
   const market::RoundAsk* in;
   Hash32 tie;
   std::uint64_t price;  // ut per kCU
   std::uint64_t left;   // compute units
+  Stand* stand;
+  bool has_rest() const { return left != 0 && stand->slots != 0; }
 };
 
 struct BidSlot {
@@ -32,6 +41,7 @@ struct BidSlot {
   std::uint64_t value;  // v, ut per kCU
   std::size_t precision;
   std::uint64_t regions;
+  std::optional<Amount> bond;  // for the limit; none is enough when it is beyond 64 bits
   std::uint32_t ask = kNone;
   BidEnd end = BidEnd::kNoFit;  // while there is no trade
 };
@@ -78,7 +88,7 @@ std::optional<AskEnd> fault(const market::RoundAsk& a, const market::Round& roun
   if (a.ask.valid_until < round.height) return AskEnd::kExpired;
   if (a.bond < round.bond_min) return AskEnd::kUnbonded;
   if (a.ask.unit_price.value == 0) return AskEnd::kImmediate;
-  if (a.ask.used_cu == a.ask.capacity_cu) return AskEnd::kExhausted;
+  if (a.ask.used_cu == a.ask.capacity_cu || a.free_slots == 0) return AskEnd::kExhausted;
   return std::nullopt;
 }
 
@@ -112,10 +122,12 @@ class Clearing {
       if (const auto end = fault(a, round_)) {
         out_.dropped.push_back({.provider = a.ask.provider, .id = a.ask.id, .end = *end});
       } else {
+        Stand& stand = stands_.try_emplace(a.ask.provider, Stand{a.free_slots, a.bond}).first->second;
         asks_.push_back({.in = &a,
                          .tie = tie(a.ask.provider, a.seq),
                          .price = a.ask.unit_price.value,
-                         .left = a.ask.capacity_cu - a.ask.used_cu});
+                         .left = a.ask.capacity_cu - a.ask.used_cu,
+                         .stand = &stand});
       }
     }
     std::ranges::sort(asks_, [](const AskSlot& a, const AskSlot& b) {
@@ -129,6 +141,7 @@ class Clearing {
       }
     }
     live_ = all_;
+    for (std::uint32_t i = 0; i < asks_.size(); ++i) asks_of_[asks_[i].stand].push_back(i);
   }
 
   void take_bids() {
@@ -149,12 +162,15 @@ class Clearing {
         out_.unmatched.push_back({.seq = b.seq, .end = BidEnd::kTwice});
         continue;
       }
+      Amount bond;
+      const bool fits = bond_for(b.bid.limit_total, round_.bond, bond);
       const std::uint64_t resident = b.bid.residency == 0 ? ~std::uint64_t{0} : 1ull << (b.bid.residency - 1);
       bids_.push_back({.in = in,
                        .tie = tie(b.bid.payer, b.seq),
                        .value = value_of(b.bid),
                        .precision = static_cast<std::size_t>(std::countr_zero(b.bid.precisions)),
-                       .regions = b.bid.region_mask & resident});
+                       .regions = b.bid.region_mask & resident,
+                       .bond = fits ? std::optional(bond) : std::nullopt});
     }
     std::ranges::sort(bids_, [](const BidSlot& a, const BidSlot& b) {
       return std::tie(b.value, a.tie, a.in->seq) < std::tie(a.value, b.tie, b.in->seq);
@@ -173,7 +189,8 @@ class Clearing {
           cut = true;
           break;
         }
-        if (bid.in->bid.cu > ask.left || fixed_violations(bid.in->bid, ask.in->ask) != 0) continue;
+        if (bid.in->bid.cu > ask.left || !bid.bond || *bid.bond > ask.stand->bond) continue;
+        if (fixed_violations(bid.in->bid, ask.in->ask) != 0) continue;
         bid.ask = entries[n];
         break;
       }
@@ -184,17 +201,23 @@ class Clearing {
     }
     AskSlot& ask = asks_[bid.ask];
     ask.left -= bid.in->bid.cu;
-    if (ask.left == 0) take_out(bid.ask);
+    check(Amount::sub(ask.stand->bond, *bid.bond, ask.stand->bond), "the bond was looked at");
+    if (--ask.stand->slots == 0) {
+      for (const std::uint32_t each : asks_of_.at(ask.stand)) take_out(each);
+    } else if (ask.left == 0) {
+      take_out(bid.ask);
+    }
     cells_[cell_index(bid.precision, ask.in->ask)].trades.push_back(index);
   }
 
-  // An ask that is used up no longer counts towards the scan cap.
+  // An ask that is used up, or whose provider is, no longer counts towards the scan cap.
   void take_out(std::uint32_t ask) {
     const market::Ask& a = asks_[ask].in->ask;
     for (std::size_t p = 1; p <= 4; ++p) {
       if ((a.precisions >> p & 1) == 0) continue;
       auto& entries = live_[list(p, a.region)];
-      entries.erase(std::ranges::lower_bound(entries, ask));
+      const auto at = std::ranges::lower_bound(entries, ask);
+      if (at != entries.end() && *at == ask) entries.erase(at);
     }
   }
 
@@ -209,6 +232,7 @@ class Clearing {
     while (cell.trades.size() > keep) {
       BidSlot& bid = bids_[cell.trades.back()];
       asks_[bid.ask].left += bid.in->bid.cu;
+      ++asks_[bid.ask].stand->slots;
       bid.ask = kNone;
       bid.end = BidEnd::kCrossed;
       cell.trades.pop_back();
@@ -236,7 +260,7 @@ class Clearing {
     if (cell.trades.empty()) return;
     cell.spare = bids_[cell.trades.back()].value;
     for (const std::uint32_t i : all_[index / kLevels]) {
-      if (asks_[i].in->ask.level_max != index % kLevels || asks_[i].left == 0) continue;
+      if (asks_[i].in->ask.level_max != index % kLevels || !asks_[i].has_rest()) continue;
       cell.spare = asks_[i].price;
       return;
     }
@@ -301,6 +325,8 @@ class Clearing {
 
   const market::Round& round_;
   Hash32 root_;
+  std::map<AccountId, Stand> stands_;
+  std::map<const Stand*, std::vector<std::uint32_t>> asks_of_;  // only looked up
   std::vector<AskSlot> asks_;                                   // in order; their index is their rank
   std::vector<BidSlot> bids_;                                   // in order
   std::vector<std::vector<std::uint32_t>> all_{kLists}, live_;  // ranks by list, ascending

@@ -228,6 +228,34 @@ TEST(Clear, says_why_a_bid_found_nothing) {
   EXPECT_EQ(end_of(out, 3), BidEnd::kNoFit);
 }
 
+// Two asks of one provider with room for one job: the second best bid goes to the dearer provider.
+TEST(Clear, does_not_sell_a_slot_twice) {
+  for (const std::uint32_t slots : {1u, 2u}) {
+    market::Round round = empty_round();
+    for (const std::uint64_t price : {10, 10, 30, 40}) add_ask(round, price);
+    round.asks[1].ask.provider = round.asks[0].ask.provider;
+    round.asks[0].free_slots = round.asks[1].free_slots = slots;
+    for (const std::uint64_t v : {90, 80, 25}) add_bid(round, v);
+    const auto out = cleared(round);
+    ASSERT_EQ(out.matches.size(), 2u);
+    EXPECT_EQ(std::ranges::count(out.matches, round.asks[0].ask.provider, &market::RoundMatch::provider), slots);
+  }
+}
+
+// At audits of half the jobs the bond is twice the limit: 340 serve the limits 90 and 80, 339 only the first.
+TEST(Clear, does_not_sell_a_bond_twice) {
+  for (const std::uint64_t bond : {340, 339}) {
+    market::Round round = empty_round();
+    add_ask(round, 10, 5).bond = Amount{bond};
+    add_ask(round, 30, 5);
+    for (const std::uint64_t v : {90, 80}) add_bid(round, v);
+    const auto out = cleared(round);
+    ASSERT_EQ(out.cells.size(), 1u);
+    EXPECT_EQ(out.cells[0].trades, 2u);
+    EXPECT_EQ(out.cells[0].seller_price, bond == 340 ? 10u : 30u) << "the marginal ask";
+  }
+}
+
 // 64 cheap asks that do not fit stand before one that does; the 64th place is looked at, the 65th is not.
 TEST(Clear, leaves_a_list_after_the_scan_cap) {
   for (const std::size_t before : {kScanMax - 1, kScanMax}) {

@@ -303,7 +303,7 @@ Status Escrow::leave(const market::Job& before, const EscrowStep& step) {
 // The second and last attempt, with another provider. False when no ask fits or the payer cannot pay a higher price.
 Result<bool> Escrow::requeue(const market::Job& before, const EscrowStep& step, Amount penalty) {
   const MatchContext match_context{
-      .height = context_.height, .beacon = context_.beacon, .bond_ppm = params_.bond_ppm, .excluded = before.provider};
+      .height = context_.height, .beacon = context_.beacon, .bond = params_.bond, .excluded = before.provider};
   TRY(const auto found, match_in(state_, before.bid, match_context));
   const auto* match = std::get_if<Match>(&found);
   if (match == nullptr) return false;

@@ -97,7 +97,7 @@ Result<Order> run_job(ByteView gxf_bytes, const market::Params& params, const Bl
   if (job.nonce <= account.nonce) return nonce_reused(job, account);
   TRY_OK(ledger::use_nonce(state, job.payer, job.nonce));
   const MatchContext match_context{
-      .height = context.height, .beacon = context.beacon, .bond_ppm = params.bond_ppm, .excluded = std::nullopt};
+      .height = context.height, .beacon = context.beacon, .bond = params.bond, .excluded = std::nullopt};
   TRY(const auto found, match_in(state, bid, match_context));
   if (const auto* unmatched = std::get_if<market::Unmatched>(&found))
     return Order{.data = market::encode_unmatched(*unmatched), .unmatched = *unmatched};

@@ -43,7 +43,7 @@ TEST(Market, a_job_runs_from_match_to_payment) {
   EXPECT_EQ(quote->price.value, kPrice);
   EXPECT_EQ(w.balance(kPayer).value, 100'000'000 - kPrice);
   EXPECT_EQ(w.provider(kP1).used, 1u);
-  EXPECT_EQ(w.provider(kP1).bond_locked.value, kPrice);
+  EXPECT_EQ(w.provider(kP1).bond_locked.value, 2 * kPrice);
   EXPECT_EQ(w.job(id).gxf_hash, crypto::blob_id(gxf::encode(order)));
   EXPECT_TRUE(w.next_block().wants_block);
   ASSERT_EQ(w.call(kP1, Method::kJobStart, market::JobStart{id}).code, 0u);

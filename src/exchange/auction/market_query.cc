@@ -80,8 +80,7 @@ Result<Bytes> quote(ByteView argument, const ledger::StateReader& state) {
   TRY(const gxf::Job job, gxf::decode(query.gxf));
   TRY(const market::Params params, read_params(state));
   TRY(const market::Bid bid, bid_of(job, params));
-  const MatchContext context{
-      .height = query.height, .beacon = {}, .bond_ppm = params.bond_ppm, .excluded = std::nullopt};
+  const MatchContext context{.height = query.height, .beacon = {}, .bond = params.bond, .excluded = std::nullopt};
   TRY(const auto found, match_in(state, bid, context));
   if (const auto* unmatched = std::get_if<market::Unmatched>(&found))
     return fail(Kind::kConflict, "market.unmatched", unmatched->str());

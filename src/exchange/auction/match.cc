@@ -96,7 +96,7 @@ std::uint32_t violations(const market::Bid& bid, const Offer& offer, const Match
   if (affordable) {
     Amount unlocked, bond;
     const bool bonded = Amount::sub(provider.bond, provider.bond_locked, unlocked) &&
-                        share_up(*price, context.bond_ppm, bond) && bond <= unlocked;
+                        bond_for(*price, context.bond, bond) && bond <= unlocked;
     require(bonded, kBond);
     terms = Terms{.price = *price, .bond = bond};
   }

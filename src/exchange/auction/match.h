@@ -31,7 +31,7 @@ struct Offer {
 struct MatchContext {
   Height height;
   Hash32 beacon;
-  std::uint64_t bond_ppm = 0;
+  market::BondRule bond;
   std::optional<AccountId> excluded;  // the provider that failed the job before
 };
 

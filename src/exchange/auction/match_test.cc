@@ -51,7 +51,8 @@ Offer fitting_offer(std::uint8_t number = 1) {
   return offer;
 }
 
-const MatchContext kContext{.height = Height{10}, .beacon = {}, .bond_ppm = market::kPpm, .excluded = std::nullopt};
+const MatchContext kContext{
+    .height = Height{10}, .beacon = {}, .bond = {.audit_ppm = market::kPpm}, .excluded = std::nullopt};
 
 std::uint32_t broken(const market::Bid& bid, const Offer& offer, const MatchContext& context = kContext) {
   Terms terms;

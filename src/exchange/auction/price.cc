@@ -80,6 +80,16 @@ bool share_up(Amount amount, std::uint64_t ppm, Amount& out) { return share(amou
 
 bool share_down(Amount amount, std::uint64_t ppm, Amount& out) { return share(amount, ppm, 0, out); }
 
+bool bond_for(Amount price, const market::BondRule& rule, Amount& out) {
+  // Below 2^64 * 2^27 * 2^20.
+  const u128 scaled = u128{price.value} * rule.gain_ppm * (market::kPpm - rule.audit_ppm);
+  const u128 whole = u128{market::kPpm} * rule.audit_ppm;
+  const u128 bond = (scaled + whole - 1) / whole + price.value;
+  if (bond > kU64Max) return false;
+  out = Amount{static_cast<std::uint64_t>(bond)};
+  return true;
+}
+
 Amount pro_rata(Amount price, std::uint64_t part, std::uint64_t whole) {
   if (whole == 0) return Amount{};
   const u128 scaled = u128{price.value} * std::min(part, whole);

@@ -36,6 +36,8 @@ Result<Amount> posted_price(Amount base, const market::Work& work, const Slots& 
 // ceil and floor of amount * ppm / 1e6; false when the result does not fit.
 [[nodiscard]] bool share_up(Amount amount, std::uint64_t ppm, Amount& out);
 [[nodiscard]] bool share_down(Amount amount, std::uint64_t ppm, Amount& out);
+// The bond of a job of this price by the rule; false when it does not fit.
+[[nodiscard]] bool bond_for(Amount price, const market::BondRule& rule, Amount& out);
 // floor(price * part / whole) with part cut at whole; 0 when whole is 0.
 Amount pro_rata(Amount price, std::uint64_t part, std::uint64_t whole);
 

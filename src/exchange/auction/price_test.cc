@@ -95,5 +95,24 @@ TEST(Price, shares_round_as_named) {
   EXPECT_EQ(pro_rata(Amount{100}, 1, 0).value, 0u);
 }
 
+TEST(Price, bond_makes_cheating_not_pay) {
+  Amount bond;
+  const auto of = [&](std::uint64_t price, const market::BondRule& rule) {
+    return bond_for(Amount{price}, rule, bond) ? bond.value : 0;
+  };
+  EXPECT_EQ(of(1000, {.audit_ppm = 1'000'000}), 1000u);
+  EXPECT_EQ(of(1000, {.audit_ppm = 500'000}), 2000u);
+  EXPECT_EQ(of(1000, {.audit_ppm = 100'000}), 10'000u);
+  EXPECT_EQ(of(1000, {.audit_ppm = 100'000, .gain_ppm = 0}), 1000u);
+  EXPECT_EQ(of(1, {.audit_ppm = 999'999}), 2u) << "rounded up";
+  EXPECT_EQ(of(~0ull, {.audit_ppm = 1'000'000}), ~0ull);
+  EXPECT_FALSE(bond_for(Amount{~0ull}, {.audit_ppm = 999'999}, bond));
+  // Whoever cheats wins g with the odds of not being seen, and loses bond and price with those of being seen.
+  for (const std::uint64_t q : {1'000ull, 333'333ull, 900'000ull}) {
+    const std::uint64_t gain = 2000, at_stake = of(1000, {.audit_ppm = q, .gain_ppm = 2'000'000}) - 1000;
+    EXPECT_LE(gain * (1'000'000 - q), at_stake * q) << q;
+  }
+}
+
 }  // namespace
 }  // namespace hanse::auction

@@ -25,6 +25,17 @@ RoundRecord plain_record() {
   return {std::move(round), std::move(outcome)};
 }
 
+// All asks become one provider's, who has so many slots and so much bond; each match at 40 needs a bond of 80.
+void one_provider(market::Round& round, market::RoundOutcome& out, std::uint32_t slots, std::uint64_t bond) {
+  const AccountId provider = round.asks[0].ask.provider;
+  for (auto& a : round.asks) {
+    a.ask.provider = provider;
+    a.free_slots = slots;
+    a.bond = Amount{bond};
+  }
+  for (auto& m : out.matches) m.provider = provider;
+}
+
 std::set<std::string> broken_checks(const RoundRecord& record) {
   std::set<std::string> out;
   const auto report = market::check_record(record);
@@ -63,6 +74,9 @@ TEST(RoundCheck, finds_each_tampering_and_names_it) {
                        m = {m.job_id, o.matches[0].provider, o.matches[0].ask_id, m.cell, m.pays, m.gets};
                    }),
                    "capacity"));
+  EXPECT_TRUE(says(with([](auto& r, auto& o) { one_provider(r, o, 2, 1'000'000); }), "capacity"));
+  EXPECT_TRUE(says(with([](auto& r, auto& o) { one_provider(r, o, 9, 239); }), "capacity"));
+  EXPECT_FALSE(says(with([](auto& r, auto& o) { one_provider(r, o, 9, 240); }), "capacity"));
   EXPECT_TRUE(says(with([](auto& r, auto&) { r.asks[2].ask.max_batch = 0; }), "constraints"));
   EXPECT_TRUE(says(with([](auto& r, auto&) { r.asks[2].bond = Amount{0}; }), "constraints"));
   EXPECT_TRUE(says(with([](auto&, auto& o) { o.matches[0].cell.level = 2; }), "constraints"));
@@ -100,6 +114,16 @@ TEST(RoundCheck, survives_a_match_of_nothing) {
 TEST(RoundCheck, refuses_a_round_that_is_none) {
   RoundRecord record = plain_record();
   record.round.bids[0].seq = 9;
+  EXPECT_EQ(market::check_record(record).error().id(), "market.round");
+  for (const bool bond : {true, false}) {  // one provider has one bond and one number of slots
+    RoundRecord differing = plain_record();
+    one_provider(differing.round, differing.outcome, 5, 500);
+    EXPECT_TRUE(market::check_record(differing));
+    bond ? differing.round.asks[1].bond.value += 1 : differing.round.asks[1].free_slots += 1;
+    EXPECT_EQ(market::check_record(differing).error().id(), "market.round");
+  }
+  record = plain_record();
+  record.round.bond.audit_ppm = 0;
   EXPECT_EQ(market::check_record(record).error().id(), "market.round");
 }
 

@@ -39,7 +39,8 @@ inline market::RoundAsk& add_ask(market::Round& round, std::uint64_t unit_price,
   a.ask.unit_price = Amount{unit_price};
   a.ask.capacity_cu = kilo_units * kOneKilo;
   a.ask.valid_until = round.height;
-  a.bond = round.bond_min;
+  a.bond = Amount{1'000'000};
+  a.free_slots = 1000;
   return round.asks.emplace_back(a);
 }
 
@@ -109,6 +110,15 @@ inline market::Round random_round(std::uint64_t seed) {
     a.ask.capacity_cu += random.below(3000);
     a.ask.used_cu = random.below(a.ask.capacity_cu + 1);
     if (kinds == 1 && random.below(10) == 0) a.bond = Amount{random.below(200)};
+    if (kinds >= 2) a.free_slots = static_cast<std::uint32_t>(random.below(5));
+    if (kinds == 3) a.bond = Amount{100 + random.below(400)};
+    // A provider of several asks: they share its slots and its bond.
+    if (kinds == 3 && i > 0 && random.below(3) == 0) {
+      const market::RoundAsk& before = round.asks[random.below(i)];
+      a.ask.provider = before.ask.provider;
+      a.free_slots = before.free_slots;
+      a.bond = before.bond;
+    }
     if (kinds == 1 && random.below(10) == 0) a.ask.valid_until = Height{random.below(20)};
     if (kinds == 1 && random.below(10) == 0) a.ask.unit_price = Amount{0};
   }
@@ -128,6 +138,7 @@ inline market::Round random_round(std::uint64_t seed) {
     if (kinds == 1 && random.below(10) == 0) b.bid.cu += 1;
     if (kinds == 1 && random.below(10) == 0) b.bid.expires = round.height;
   }
+  std::ranges::sort(round.asks, {}, [](const auto& a) { return std::tie(a.ask.provider, a.ask.id); });
   seal(round);
   for (auto& commit : round.commits) {
     if (kinds == 1 && random.below(20) == 0) commit.data[0] ^= 1;

@@ -115,12 +115,14 @@ Status check_params(const Params& p) {
                                      {"settle_window", p.settle_window}}) {
     if (blocks == 0 || blocks > 1'000'000) return params_fail(name, blocks, "1 to 1000000 blocks");
   }
-  if (p.bond_ppm > 100 * kPpm) return params_fail("bond_ppm", p.bond_ppm, "at most 100000000");
-  if (p.fee_ppm > kPpm) return params_fail("fee_ppm", p.fee_ppm, "at most 1000000");
-  if (p.nostart_penalty_ppm > p.bond_ppm)
-    return params_fail("nostart_penalty_ppm", p.nostart_penalty_ppm, "at most bond_ppm");
-  if (p.noreceipt_penalty_ppm > p.bond_ppm)
-    return params_fail("noreceipt_penalty_ppm", p.noreceipt_penalty_ppm, "at most bond_ppm");
+  if (p.bond.audit_ppm == 0 || p.bond.audit_ppm > kPpm)
+    return params_fail("audit_ppm", p.bond.audit_ppm, "1 to 1000000");
+  if (p.bond.gain_ppm > 100 * kPpm) return params_fail("gain_ppm", p.bond.gain_ppm, "at most 100000000");
+  for (const auto& [name, ppm] : {std::pair{"fee_ppm", p.fee_ppm},
+                                  {"nostart_penalty_ppm", p.nostart_penalty_ppm},
+                                  {"noreceipt_penalty_ppm", p.noreceipt_penalty_ppm}}) {
+    if (ppm > kPpm) return params_fail(name, ppm, "at most 1000000");
+  }
   if (p.ask_span_max == 0) return params_fail("ask_span_max", 0, "at least 1");
   if (p.job_span_max == 0) return params_fail("job_span_max", 0, "at least 1");
   if (p.precisions == 0 || (p.precisions & ~kPrecisionsAll) != 0)
@@ -173,7 +175,10 @@ Bytes encode_params(const Params& p) {
   put(w, 0, p.start_timeout);
   put(w, 1, p.run_timeout);
   put(w, 2, p.settle_window);
-  put(w, 3, p.bond_ppm);
+  w.key(3);
+  w.array(2);
+  w.u64(p.bond.audit_ppm);
+  w.u64(p.bond.gain_ppm);
   put(w, 4, p.nostart_penalty_ppm);
   put(w, 5, p.noreceipt_penalty_ppm);
   put(w, 6, p.fee_ppm);
@@ -194,7 +199,11 @@ Result<Params> decode_params(ByteView bytes) {
   TRY_OK(f.uint(0, "start_timeout", p.start_timeout));
   TRY_OK(f.uint(1, "run_timeout", p.run_timeout));
   TRY_OK(f.uint(2, "settle_window", p.settle_window));
-  TRY_OK(f.uint(3, "bond_ppm", p.bond_ppm));
+  TRY_OK(f.key(3));
+  TRY_OK(r.enter_array("bond", 2));
+  TRY(p.bond.audit_ppm, r.u64("audit_ppm"));
+  TRY(p.bond.gain_ppm, r.u64("gain_ppm"));
+  TRY_OK(r.leave());
   TRY_OK(f.uint(4, "nostart_penalty_ppm", p.nostart_penalty_ppm));
   TRY_OK(f.uint(5, "noreceipt_penalty_ppm", p.noreceipt_penalty_ppm));
   TRY_OK(f.uint(6, "fee_ppm", p.fee_ppm));

@@ -36,13 +36,21 @@ inline std::uint8_t precision_bit(gxf::Precision p) {
   return static_cast<std::uint8_t>(1u << static_cast<unsigned>(p));
 }
 
+// What a provider must stand for while it has a job of price p, so that cheating does not pay (exchange.md 5.2): with
+// audits at q parts of a million and g = gain_ppm of p to be won by cheating, bond = ceil(g * (1e6 - q) / q) + p.
+struct BondRule {
+  std::uint64_t audit_ppm = 500'000;  // q, 1 to kPpm; what the network's auditors promise
+  std::uint64_t gain_ppm = kPpm;      // of the price, at most 100 * kPpm
+  friend bool operator==(const BondRule&, const BondRule&) = default;
+};
+
 // The genesis section of the market. encode_params gives the section; an empty section means these defaults.
 struct Params {
   std::uint64_t start_timeout = 20;               // blocks from the match to job_start
   std::uint64_t run_timeout = 600;                // blocks from job_start to job_receipt
   std::uint64_t settle_window = 10;               // blocks from job_receipt to payment
-  std::uint64_t bond_ppm = kPpm;                  // of the price: bond locked while a job lives
-  std::uint64_t nostart_penalty_ppm = 100'000;    // of the price, burned from the bond; at most bond_ppm
+  BondRule bond;                                  // locked while a job lives; at least the price
+  std::uint64_t nostart_penalty_ppm = 100'000;    // of the price, burned from the bond; at most kPpm
   std::uint64_t noreceipt_penalty_ppm = 500'000;  // likewise
   std::uint64_t fee_ppm = 10'000;                 // of what a provider earns, to the treasury
   Amount bond_min{1'000'000};                     // to post asks
@@ -53,7 +61,7 @@ struct Params {
   std::uint64_t kv_bytes_max = 1ull << 40;        // gxf::Params
   friend bool operator==(const Params&, const Params&) = default;
 };
-Status check_params(const Params& params);  // market.params: timeouts 1..1e6, shares <= kPpm, penalties <= bond
+Status check_params(const Params& params);  // market.params: timeouts 1..1e6, shares <= kPpm
 
 struct Provider {
   AccountId account;

@@ -136,15 +136,18 @@ TEST(Params, are_refused_at_their_bounds) {
   EXPECT_TRUE(refused([](Params& p) { p.run_timeout = 1'000'001; }));
   EXPECT_TRUE(refused([](Params& p) { p.settle_window = 0; }));
   EXPECT_TRUE(refused([](Params& p) { p.fee_ppm = kPpm + 1; }));
-  EXPECT_TRUE(refused([](Params& p) { p.bond_ppm = p.noreceipt_penalty_ppm - 1; }));
-  EXPECT_FALSE(refused([](Params& p) { p.bond_ppm = p.noreceipt_penalty_ppm; }));
-  EXPECT_TRUE(refused([](Params& p) { p.nostart_penalty_ppm = p.bond_ppm + 1; }));
+  EXPECT_TRUE(refused([](Params& p) { p.bond.audit_ppm = 0; }));
+  EXPECT_FALSE(refused([](Params& p) { p.bond.audit_ppm = kPpm; }));
+  EXPECT_TRUE(refused([](Params& p) { p.bond.audit_ppm = kPpm + 1; }));
+  EXPECT_TRUE(refused([](Params& p) { p.nostart_penalty_ppm = kPpm + 1; }));
+  EXPECT_TRUE(refused([](Params& p) { p.noreceipt_penalty_ppm = kPpm + 1; }));
+  EXPECT_FALSE(refused([](Params& p) { p.noreceipt_penalty_ppm = kPpm; }));
   EXPECT_TRUE(refused([](Params& p) { p.precisions = 1; }));
   EXPECT_TRUE(refused([](Params& p) { p.precisions = 0; }));
   EXPECT_TRUE(refused([](Params& p) { p.ask_span_max = 0; }));
   EXPECT_TRUE(refused([](Params& p) { p.job_span_max = 0; }));
   EXPECT_TRUE(refused([](Params& p) { p.kv_bytes_max = 0; }));
-  EXPECT_TRUE(refused([](Params& p) { p.bond_ppm = 100 * kPpm + 1; }));
+  EXPECT_TRUE(refused([](Params& p) { p.bond.gain_ppm = 100 * kPpm + 1; }));
 }
 
 TEST(Keys, order_asks_by_price_and_deadlines_by_height) {

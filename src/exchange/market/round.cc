@@ -1,7 +1,7 @@
 #include "exchange/market/round.h"
 
 #include <algorithm>
-#include <set>
+#include <map>
 
 #include "base/crypto/hash.h"
 #include "exchange/market/detail/fields.h"
@@ -38,9 +38,10 @@ void write_inputs(codec::CborWriter& w, const Round& round) {
   w.key(6);
   w.array(round.asks.size());
   for (const RoundAsk* a : in_order(round.asks, ask_key_of)) {
-    w.array(3);
+    w.array(4);
     w.u64(a->seq);
     w.u64(a->bond.value);
+    w.u64(a->free_slots);
     w.bytes(encode_ask(a->ask));
   }
   w.key(7);
@@ -110,9 +111,11 @@ Status read_asks(codec::CborReader& r, Round& round) {
   TRY_OK(r.enter_array("asks", kRoundAsksMax));
   while (r.more()) {
     RoundAsk a;
-    TRY_OK(r.enter_array("ask", 3));
+    TRY_OK(r.enter_array("ask", 4));
     TRY(a.seq, r.u64("seq"));
     TRY(a.bond.value, r.u64("bond"));
+    TRY(const std::uint64_t slots, r.u64("free_slots", kCapacityMax));
+    a.free_slots = static_cast<std::uint32_t>(slots);
     TRY(const ByteView bytes, r.bytes("ask", kItemBytesMax));
     TRY(a.ask, decode_ask(bytes));
     if (!round.asks.empty() && !(ask_key_of(round.asks.back()) < ask_key_of(a)))
@@ -271,10 +274,17 @@ Status check_round(const Round& round) {
     if (!Amount::add(sum, b.bid.limit_total, sum))
       return fail(Kind::kInvalid, "market.round", text("the limits up to bid {} do not fit 64 bits", b.seq));
   }
-  std::set<std::pair<AccountId, AskId>> asks;
+  if (round.bond.audit_ppm == 0) return fail(Kind::kInvalid, "market.round", "found audits at 0, expected 1 or more");
+  std::map<std::pair<AccountId, AskId>, const RoundAsk*> asks;
   for (const RoundAsk& a : round.asks) {
-    if (!asks.emplace(a.ask.provider, a.ask.id).second)
+    const auto [at, fresh] = asks.emplace(std::pair(a.ask.provider, a.ask.id), &a);
+    if (!fresh)
       return fail(Kind::kInvalid, "market.round", text("ask {} of {} is there twice", a.ask.id, a.ask.provider));
+    for (const auto& near : {at == asks.begin() ? at : std::prev(at), std::next(at)}) {
+      if (near == asks.end() || near->first.first != a.ask.provider) continue;
+      if (near->second->bond != a.bond || near->second->free_slots != a.free_slots)
+        return fail(Kind::kInvalid, "market.round", text("the asks of {} differ in slots or bond", a.ask.provider));
+    }
   }
   return {};
 }
@@ -288,9 +298,9 @@ Bytes encode_round(const RoundRecord& record) {
   put(w, 2, round.height);
   put(w, 3, round.beacon.view());
   w.key(4);
-  w.array(2);
-  w.u64(round.cu_base);
-  w.u64(round.bond_min.value);
+  w.array(4);
+  for (const std::uint64_t v : {round.cu_base, round.bond_min.value, round.bond.audit_ppm, round.bond.gain_ppm})
+    w.u64(v);
   write_inputs(w, round);
   w.key(8);
   write_outcome(w, record.outcome);
@@ -311,9 +321,11 @@ Result<RoundRecord> decode_round(ByteView bytes) {
   TRY_OK(f.height(2, "height", round.height));
   TRY_OK(f.fixed(3, "beacon", round.beacon));
   TRY_OK(f.key(4));
-  TRY_OK(r.enter_array("params", 2));
+  TRY_OK(r.enter_array("params", 4));
   TRY(round.cu_base, r.u64("cu_base"));
   TRY(round.bond_min.value, r.u64("bond_min"));
+  TRY(round.bond.audit_ppm, r.u64("audit_ppm", kPpm));
+  TRY(round.bond.gain_ppm, r.u64("gain_ppm", 100 * kPpm));
   TRY_OK(r.leave());
   TRY_OK(f.key(5));
   TRY_OK(read_commits(r, round));

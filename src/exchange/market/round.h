@@ -4,7 +4,8 @@
 // Units: unit prices in ut per 1000 compute units (kCU), money in ut, time in blocks.
 // Limits: kRoundBidsMax commits (a bid reveals one), kRoundAsksMax asks, kRoundBytesMax bytes of a record.
 // Threads: values, free functions any.
-// Errors: market.round (invalid: seq or ask twice, a seq without a commit, limits beyond 64 bits together),
+// Errors: market.round (invalid: seq or ask twice, a seq without a commit, limits beyond 64 bits together, asks of one
+// provider with different slots or bonds, a rule without audits),
 // market.round_limit (exhausted), market.record (invalid, with path) and the codec's for bytes.
 #pragma once
 
@@ -25,7 +26,8 @@ using Salt = FixedBytes<32, struct SaltTag>;
 struct RoundAsk {
   Ask ask;
   std::uint64_t seq = 0;  // given by the ledger when the ask was posted; enters the tie
-  Amount bond;            // the provider's, unlocked
+  Amount bond;            // the provider's, unlocked; as free_slots the same in all its asks, which share them
+  std::uint32_t free_slots = 0;
   friend bool operator==(const RoundAsk&, const RoundAsk&) = default;
 };
 
@@ -44,6 +46,7 @@ struct Round {
   Hash32 beacon;                 // of that block: known after every commit
   std::uint64_t cu_base = 1000;  // Params::cu_base
   Amount bond_min;               // Params::bond_min
+  BondRule bond;                 // Params::bond
   std::vector<Hash32> commits;   // commit_of each bid, revealed or not
   std::vector<RoundAsk> asks;
   std::vector<RoundBid> bids;

@@ -57,7 +57,7 @@ std::optional<AskEnd> end_of(const RoundAsk& a, const Round& round) {
   if (round.height > ask.valid_until) return AskEnd::kExpired;
   if (round.bond_min > a.bond) return AskEnd::kUnbonded;
   if (ask.unit_price == Amount{}) return AskEnd::kImmediate;
-  if (ask.capacity_cu - ask.used_cu == 0) return AskEnd::kExhausted;
+  if (ask.capacity_cu - ask.used_cu == 0 || a.free_slots == 0) return AskEnd::kExhausted;
   return std::nullopt;
 }
 
@@ -76,10 +76,19 @@ std::optional<BidEnd> end_of(const RoundBid& b, const Round& round) {
   return std::nullopt;
 }
 
+// Bond for a price p: p and, rounded up, what cheating would win times the odds of not being audited.
+u128 stake_for(Amount p, const BondRule& rule) {
+  const u128 odds = u128{kPpm} - rule.audit_ppm, gain = u128{p.value} * rule.gain_ppm;
+  const u128 over = gain * odds, under = u128{rule.audit_ppm} * kPpm;
+  return over / under + (over % under != 0) + p.value;
+}
+
 struct Seller {
   const RoundAsk* in;
   std::uint64_t price, left;
   Hash32 tie;
+  std::uint32_t* slots;
+  u128* bond;
   Cell cell(const Bid& bid) const {
     return {static_cast<std::uint8_t>(first_precision(bid)), in->ask.region, in->ask.level_max};
   }
@@ -118,8 +127,10 @@ class Again {
       if (const auto end = end_of(a, round_)) {
         outcome.dropped.push_back({a.ask.provider, a.ask.id, *end});
       } else {
-        sellers_.push_back(
-            {&a, a.ask.unit_price.value, a.ask.capacity_cu - a.ask.used_cu, tie_of(a.ask.provider, a.seq)});
+        sellers_.push_back({&a, a.ask.unit_price.value, a.ask.capacity_cu - a.ask.used_cu,
+                            tie_of(a.ask.provider, a.seq),
+                            &slots_.try_emplace(a.ask.provider, a.free_slots).first->second,
+                            &bonds_.try_emplace(a.ask.provider, a.bond.value).first->second});
       }
     }
     std::vector<const RoundBid*> by_seq;
@@ -162,15 +173,18 @@ class Again {
 
   void choose(Buyer& buyer) {
     const Bid& bid = buyer.in->bid;
+    const u128 stake = stake_for(bid.limit_total, round_.bond);
     std::array<std::uint32_t, 64> seen{};
     for (Seller& seller : sellers_) {
       if (seller.price > buyer.worth) return;
-      if (seller.left == 0 || !listed(bid, seller)) continue;
+      if (seller.left == 0 || *seller.slots == 0 || !listed(bid, seller)) continue;
       if (++seen[seller.in->ask.region] > kScan) {
         buyer.scanned_out = true;
-      } else if (seller.left >= bid.cu && broken(bid, seller.in->ask).empty()) {
+      } else if (seller.left >= bid.cu && *seller.bond >= stake && broken(bid, seller.in->ask).empty()) {
         buyer.seller = &seller;
         seller.left -= bid.cu;
+        *seller.bond -= stake;
+        *seller.slots -= 1;
         return;
       }
     }
@@ -183,6 +197,7 @@ class Again {
       if (top <= trades[i]->worth) continue;
       for (std::size_t j = i; j < trades.size(); ++j) {
         trades[j]->seller->left += trades[j]->in->bid.cu;
+        *trades[j]->seller->slots += 1;
         trades[j]->seller = nullptr;
         trades[j]->end = BidEnd::kCrossed;
       }
@@ -223,7 +238,8 @@ class Again {
     }
     u128 spare = v_k;
     for (const Seller& s : sellers_) {
-      if (s.left == 0 || s.in->ask.region != cell.region || s.in->ask.level_max != cell.level) continue;
+      if (s.left == 0 || *s.slots == 0 || s.in->ask.region != cell.region || s.in->ask.level_max != cell.level)
+        continue;
       if ((s.in->ask.precisions & 1u << cell.precision) == 0) continue;
       spare = s.price;
       break;
@@ -270,6 +286,8 @@ class Again {
 
   const Round& round_;
   const Hash32 root_;
+  std::map<AccountId, std::uint32_t> slots_;
+  std::map<AccountId, u128> bonds_;
   std::map<Cell, std::vector<Buyer*>> cells_;
   std::map<Cell, u128> runner_up_;
 };
@@ -291,7 +309,7 @@ class Audit {
     add("commits", text("{} commits, {} revealed", round_.commits.size(), round_.bids.size()), commits());
     add("limits", "no payer pays more than its limit", limits());
     add("asks", "no provider gets less than it asked", asks());
-    add("capacity", "no ask serves more than it has left", capacity());
+    add("capacity", "no ask serves more than it has left, no provider more than its slots and bond", capacity());
     add("constraints", "each ask keeps the constraints of its bids", constraints());
     add("one price", "a cell has one price for payers and one for providers", one_price());
     add("balance", text("paid {}, received {}, treasury {}", out_.paid.value, out_.received.value, out_.treasury.value),
@@ -347,11 +365,16 @@ class Audit {
   }
   std::string capacity() const {
     std::map<std::pair<AccountId, AskId>, u128> used;
+    std::map<AccountId, std::pair<std::uint64_t, u128>> providers;
     for (const RoundMatch& m : out_.matches) {
       u128& sum = used[{m.provider, m.ask_id}];
       sum += bid(m).bid.cu;
       if (sum + ask(m).ask.used_cu > ask(m).ask.capacity_cu)
         return text("job {} is one too many for its ask", m.job_id);
+      auto& [slots, bond] = providers[m.provider];
+      bond += stake_for(m.gets, round_.bond);
+      if (++slots > ask(m).free_slots || bond > ask(m).bond.value)
+        return text("job {} is one too many for the slots or the bond of its provider", m.job_id);
     }
     return {};
   }
@@ -397,16 +420,19 @@ class Audit {
     return {};
   }
   // A bid that found no ask, was not cut by the scan cap, is worth more than a winner, needs no more than it and could
-  // have had its ask: it must have been served first.
+  // have had its ask: it must have been served first. Of bond it needs no more, or there is enough for everybody.
   std::string no_envy() const {
+    u128 everybody = 0;
+    for (const RoundBid& b : round_.bids) everybody += stake_for(b.bid.limit_total, round_.bond);
     for (const BidFate& fate : out_.unmatched) {
       if (fate.end != BidEnd::kNoFit && fate.end != BidEnd::kPrice && fate.end != BidEnd::kCapacity) continue;
       const auto loser = std::ranges::find(round_.bids, fate.seq, &RoundBid::seq);
-      const u128 value = worth(loser->bid);
+      const u128 value = worth(loser->bid), stake = stake_for(loser->bid.limit_total, round_.bond);
       for (const RoundMatch& m : out_.matches) {
         const Bid& winner = bid(m).bid;
-        if (value > worth(winner) && loser->bid.cu <= winner.cu && first_precision(loser->bid) == m.cell.precision &&
-            broken(loser->bid, ask(m).ask).empty())
+        const bool bonded = everybody <= ask(m).bond.value || stake <= stake_for(winner.limit_total, round_.bond);
+        if (value > worth(winner) && loser->bid.cu <= winner.cu && bonded &&
+            first_precision(loser->bid) == m.cell.precision && broken(loser->bid, ask(m).ask).empty())
           return text("bid {} lost to the lower one of job {}", fate.seq, m.job_id);
       }
     }
