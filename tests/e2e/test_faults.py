@@ -39,7 +39,8 @@ class Faults(Lab):
     def conserved(self, net):
         """Accounts, escrow, bonds, treasury and burned tokens add up to the supply of the genesis file."""
         money = self.ok("hanse", "status", "--dir", net)["money"]
-        parts = sum(money[k] for k in ("accounts_ut", "escrow_ut", "bonds_ut", "treasury_ut", "burned_ut"))
+        parts = sum(money[k] for k in ("accounts_ut", "escrow_ut", "sealed_ut", "bonds_ut", "treasury_ut",
+                                          "burned_ut"))
         self.assertEqual(parts, money["supply_ut"], money)
         return money
 

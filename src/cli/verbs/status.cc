@@ -63,7 +63,7 @@ codec::Json money_json(const Money& money) {
   codec::Json json = codec::Json::object();
   json.set("supply_ut", money.supply).set("accounts_ut", money.accounts).set("escrow_ut", money.market.escrow.value);
   json.set("bonds_ut", money.market.bonds.value).set("treasury_ut", money.market.treasury.value);
-  json.set("burned_ut", money.market.burned.value);
+  json.set("burned_ut", money.market.burned.value).set("sealed_ut", money.market.sealed.value);
   return json;
 }
 

@@ -3,6 +3,9 @@
 //   clear      bids a second that one core clears in a sealed batch round of 1,000 and of 10,000 bids (a tenth as many
 //              asks, four regions, all precisions; most bids trade); floor: their commits and tie hashes alone
 //   check      bids a second that the checker gets through, the same round; floor: clearing it
+//   block      the end of the block that clears the largest round: 10,000 bids past 1,000 asks of 100 providers,
+//   record,
+//              locks and refunds on a state in memory; floor: clearing it alone
 //   order      check of a job transaction and its apply on a market of 64 asks; floor: one ML-DSA-65 verification
 #include <cstdio>
 
@@ -146,6 +149,61 @@ void bench_clear(std::size_t bids) {
   report(text("check_{}_bids", bids), rate(checking), "bids/s", rate(clearing), "clearing the round");
 }
 
+// The bids are written as if revealed, which is not what is measured.
+void bench_block() {
+  market::Params params;
+  params.commit_blocks = params.reveal_blocks = 1;
+  MarketWorld world(params, 200, 1'000'000'000'000);
+  constexpr std::size_t kBids = market::kRoundBidsMax, kProviders = 100, kAsksEach = 10;
+  market::Round like = some_round(kBids);
+  for (std::size_t p = 0; p < kProviders; ++p) {
+    world.add_provider(p, static_cast<std::uint16_t>(p % 4), 1000, 100'000'000'000);
+    for (std::size_t i = 0; i < kAsksEach; ++i) {
+      const market::Ask& from = like.asks[p * kAsksEach + i].ask;
+      market::AskPost post = MarketWorld::ask();
+      post.max_seq = from.max_seq;
+      post.unit_price = from.unit_price;
+      post.capacity_cu = from.capacity_cu;
+      check(world.call(p, market::Method::kAskPost, post).code == 0, "the ask stands");
+    }
+  }
+  market::Commit call;
+  for (std::size_t at = 0; at < kBids; at += 1000) {
+    call.commits.assign(like.commits.begin() + static_cast<std::ptrdiff_t>(at),
+                        like.commits.begin() + static_cast<std::ptrdiff_t>(at + 1000));
+    check(world.call(100 + at / 1000, market::Method::kCommit, call).code == 0, "the commits are in");
+  }
+  market::Totals totals = world.totals();
+  for (const market::RoundBid& b : like.bids) {
+    market::SealedBid sealed = **find_sealed(world.state, 1, b.seq);
+    market::Bid bid = b.bid;
+    bid.payer = sealed.payer;
+    sealed.commit = market::commit_of(bid, b.salt);
+    sealed.revealed.emplace();
+    sealed.revealed->bid = bid;
+    sealed.revealed->salt = b.salt;
+    check(ledger::debit(world.state, sealed.payer, bid.limit_total).has_value(), "the payer is rich");
+    totals.sealed = plus(minus(totals.sealed, sealed.held), bid.limit_total);
+    check(ledger::credit(world.state, sealed.payer, sealed.held).has_value(), "the deposit goes back");
+    sealed.held = bid.limit_total;
+    write_sealed(world.state, 1, b.seq, sealed);
+  }
+  write_totals(world.state, totals);
+  world.height = Height{2};
+  std::size_t events = 0;
+  const double block = ns_each(1, [&](int) {
+    ledger::Overlay overlay(world.state);
+    events = world.app->end(world.context(), overlay)->events.size();
+    overlay.commit_to(world.state);
+  });
+  const market::RoundHead head = world.round(1);
+  check(head.matches > kBids / 4 && events == kBids + 1, "the round trades");
+  const auto record = market::decode_round(world.round_bytes(1));
+  const double clearing =
+      ns_each(3, [&](int) { check(clear(record->round)->matches.size() == head.matches, "as recorded"); });
+  report("block_10000_bids", block / 1e6, "ms", clearing / 1e6, "clearing it alone");
+}
+
 void bench_order() {
   MarketWorld world({}, 6, 1'000'000'000'000);
   for (std::size_t p = 1; p <= 4; ++p) {
@@ -182,6 +240,7 @@ int main() {
   hanse::auction::bench_match();
   hanse::auction::bench_clear(1'000);
   hanse::auction::bench_clear(10'000);
+  hanse::auction::bench_block();
   hanse::auction::bench_order();
   return 0;
 }

@@ -144,6 +144,7 @@ void insert_ask(ledger::State& state, const market::Ask& ask) {
     if (ask.precisions & market::precision_bit(precision))
       state.put(market::ask_index_key(precision, ask), ByteView(&kPresent, 1));
   }
+  if (ask.unit_price.value != 0) state.put(market::unit_price_key(ask), ByteView(&kPresent, 1));
 }
 
 void update_ask(ledger::State& state, const market::Ask& ask) {
@@ -156,6 +157,7 @@ void erase_ask(ledger::State& state, const market::Ask& ask) {
     const auto precision = static_cast<gxf::Precision>(p);
     if (ask.precisions & market::precision_bit(precision)) state.erase(market::ask_index_key(precision, ask));
   }
+  if (ask.unit_price.value != 0) state.erase(market::unit_price_key(ask));
 }
 
 Result<std::optional<market::Job>> find_job(const ledger::StateReader& state, const JobId& id) {
@@ -207,6 +209,67 @@ Result<bool> any_deadline(const ledger::StateReader& state) {
     return false;
   }));
   return any;
+}
+
+Result<std::vector<Offer>> round_offers(const ledger::StateReader& state, std::size_t max) {
+  std::vector<Offer> out;
+  KnownProviders known;
+  Status inner;
+  TRY_OK(state.scan(as_bytes(market::kUnitPricePrefix), {}, [&](ByteView key, ByteView) {
+    if (out.size() == max) return false;
+    auto offer =
+        ask_of_index(key).and_then([&](const auto& ids) { return read_offer(state, ids.first, ids.second, known); });
+    if (!offer) {
+      inner = std::unexpected(std::move(offer).error());
+      return false;
+    }
+    out.push_back(*std::move(offer));
+    return true;
+  }));
+  TRY_OK(std::move(inner));
+  return out;
+}
+
+Result<market::RoundsHead> read_rounds(const ledger::StateReader& state) {
+  TRY(const auto found, find(state, as_bytes(market::kRoundsKey), market::decode_rounds_head));
+  return found.value_or(market::RoundsHead{});
+}
+
+void write_rounds(ledger::State& state, const market::RoundsHead& head) {
+  state.put(as_bytes(market::kRoundsKey), market::encode_rounds_head(head));
+}
+
+Result<std::optional<market::RoundHead>> find_round(const ledger::StateReader& state, std::uint64_t number) {
+  return find(state, market::round_key(number), market::decode_round_head);
+}
+
+void write_round(ledger::State& state, const market::RoundHead& head) {
+  state.put(market::round_key(head.number), market::encode_round_head(head));
+}
+
+Result<std::optional<market::SealedBid>> find_sealed(const ledger::StateReader& state, std::uint64_t round,
+                                                     std::uint64_t seq) {
+  return find(state, market::sealed_key(round, seq), market::decode_sealed_bid);
+}
+
+void write_sealed(ledger::State& state, std::uint64_t round, std::uint64_t seq, const market::SealedBid& bid) {
+  state.put(market::sealed_key(round, seq), market::encode_sealed_bid(bid));
+}
+
+Result<std::vector<market::SealedBid>> sealed_of(const ledger::StateReader& state, std::uint64_t round) {
+  std::vector<market::SealedBid> out;
+  Status inner;
+  TRY_OK(state.scan(market::sealed_of_key(round), {}, [&](ByteView key, ByteView value) {
+    auto bid = market::decode_sealed_bid(value);
+    if (!bid) {
+      inner = corrupt(key, bid.error());
+      return false;
+    }
+    out.push_back(*std::move(bid));
+    return true;
+  }));
+  TRY_OK(std::move(inner));
+  return out;
 }
 
 Result<std::variant<Match, market::Unmatched>> match_in(const ledger::StateReader& state, const market::Bid& bid,

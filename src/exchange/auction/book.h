@@ -9,6 +9,7 @@
 #include "chain/ledger/state.h"
 #include "exchange/auction/match.h"
 #include "exchange/market/records.h"
+#include "exchange/market/sealed.h"
 #include "exchange/market/view.h"
 
 namespace hanse::auction {
@@ -36,6 +37,18 @@ void write_job(ledger::State& state, const market::Job& job, const std::optional
 // Jobs whose deadline is at or before `until`, by deadline and id, at most `max`.
 Result<std::vector<JobId>> due_jobs(const ledger::StateReader& state, Height until, std::size_t max);
 Result<bool> any_deadline(const ledger::StateReader& state);
+
+// Asks that take part in batch rounds, by unit price, provider and id: the first `max`, with their providers.
+Result<std::vector<Offer>> round_offers(const ledger::StateReader& state, std::size_t max);
+
+Result<market::RoundsHead> read_rounds(const ledger::StateReader& state);
+void write_rounds(ledger::State& state, const market::RoundsHead& head);
+Result<std::optional<market::RoundHead>> find_round(const ledger::StateReader& state, std::uint64_t number);
+void write_round(ledger::State& state, const market::RoundHead& head);
+Result<std::optional<market::SealedBid>> find_sealed(const ledger::StateReader& state, std::uint64_t round,
+                                                     std::uint64_t seq);
+void write_sealed(ledger::State& state, std::uint64_t round, std::uint64_t seq, const market::SealedBid& bid);
+Result<std::vector<market::SealedBid>> sealed_of(const ledger::StateReader& state, std::uint64_t round);  // by seq
 
 // Looks for an ask; when none fits, why (over at most kDiagnosedMax asks by provider and id).
 constexpr std::size_t kDiagnosedMax = 256;

@@ -15,19 +15,6 @@ namespace {
 using market::CloseReason;
 using market::JobState;
 
-// Sums of money that exist fit, because the supply does.
-Amount plus(Amount a, Amount b) {
-  Amount out;
-  check(Amount::add(a, b, out), "a sum of existing money fits 64 bits");
-  return out;
-}
-
-Amount minus(Amount a, Amount b) {
-  Amount out;
-  check(Amount::sub(a, b, out), "money is taken only from where it is");
-  return out;
-}
-
 Result<EscrowStep> from_matched(const market::Job& job, EscrowEvent event, Height now, const market::Params& params) {
   const bool again = job.attempt == 0 && now < job.bid.expires;
   switch (event) {
@@ -60,6 +47,18 @@ Result<EscrowStep> from_started(const market::Job& job, EscrowEvent event, Heigh
 
 }  // namespace
 
+Amount plus(Amount a, Amount b) {
+  Amount out;
+  check(Amount::add(a, b, out), "a sum of existing money fits 64 bits");
+  return out;
+}
+
+Amount minus(Amount a, Amount b) {
+  Amount out;
+  check(Amount::sub(a, b, out), "money is taken only from where it is");
+  return out;
+}
+
 Result<EscrowStep> escrow_step(const market::Job& job, EscrowEvent event, Height now, const market::Params& params) {
   if (!job.ended() && event != EscrowEvent::kDeadline && job.deadline < now) {
     return fail(Kind::kTimeout, "market.job_deadline",
@@ -82,20 +81,27 @@ Result<EscrowStep> escrow_step(const market::Job& job, EscrowEvent event, Height
 
 Pay settle_pay(const market::Job& job, const market::Params& params) {
   check(job.result.has_value(), "a job is settled after its receipt");
-  Amount earned;
+  Amount earned, spread;
   switch (job.result->status) {
-    case market::RunStatus::kOk: earned = job.price; break;
+    case market::RunStatus::kOk:
+      earned = job.price;
+      spread = job.spread;
+      break;
     case market::RunStatus::kTimeout: break;
     case market::RunStatus::kGasExhausted:
     case market::RunStatus::kMemoryExceeded:
     case market::RunStatus::kOutputTooLarge:
     case market::RunStatus::kTrap:
-    case market::RunStatus::kAborted: earned = pro_rata(job.price, job.result->gas, job.gas_limit); break;
+    case market::RunStatus::kAborted:
+      earned = pro_rata(job.price, job.result->gas, job.gas_limit);
+      spread = pro_rata(job.spread, job.result->gas, job.gas_limit);
+      break;
   }
   Pay pay;
   check(share_down(earned, params.fee_ppm, pay.fee), "a fee of at most the whole fits");
   pay.paid = minus(earned, pay.fee);
-  pay.refund = minus(job.price, earned);
+  pay.fee = plus(pay.fee, spread);
+  pay.refund = plus(minus(job.price, earned), minus(job.spread, spread));
   return pay;
 }
 
@@ -107,14 +113,15 @@ void Escrow::emit(const market::JobEvent& event) {
   events_.push_back({.topic = std::string(market::topic_name(event.topic)), .data = market::encode_event(event)});
 }
 
-// Money and capacity of one match: the payer's price into escrow, the provider's slot, units and bond.
-Status Escrow::lock(market::Job& job, const Match& match) {
+// Money and capacity of one match: what the payer pays into escrow, the provider's slot, units and bond.
+Status Escrow::lock(market::Job& job, const Match& match, Amount spread) {
   TRY(market::Totals totals, read_totals(state_));
   TRY(market::Provider provider, read_provider(state_, match.offer.ask.provider));
   TRY(std::optional<market::Ask> ask, find_ask(state_, provider.account, match.offer.ask.id));
   check(ask.has_value(), "a match names a standing ask");
-  TRY_OK(ledger::debit(state_, job.bid.payer, match.price));
-  totals.escrow = plus(totals.escrow, match.price);
+  const Amount pays = plus(match.price, spread);
+  TRY_OK(ledger::debit(state_, job.bid.payer, pays));
+  totals.escrow = plus(totals.escrow, pays);
   ++totals.live;
   ++totals.matched;
   ++provider.used;
@@ -125,6 +132,7 @@ Status Escrow::lock(market::Job& job, const Match& match) {
   check(FixedBytes<32>::from(provider.ed25519, job.ed25519), "a provider record holds an Ed25519 key");
   job.ask_id = ask->id;
   job.price = match.price;
+  job.spread = spread;
   job.bond = match.bond;
   job.matched = context_.height;
   job.deadline = start_deadline(job.bid);
@@ -167,21 +175,22 @@ Result<Amount> Escrow::punish(const market::Job& job, Penalty penalty) {
   return burned;
 }
 
-Status Escrow::open(const market::Bid& bid, const gxf::Job& gxf_job, const BlobId& gxf_hash, const Match& match) {
+Status Escrow::open(const NewJob& fresh, const Match& match) {
   market::Job job;
-  job.bid = bid;
-  job.gxf_hash = gxf_hash;
+  job.bid = fresh.bid;
+  job.gxf_hash = fresh.gxf_hash;
   job.submitted = context_.height;
-  job.seed = crypto::blake3("hanse/job-seed/1", {bid.job_id.view(), context_.beacon.view()});
-  job.gas_limit = gas_limit_of(gxf_job);
-  job.outputs_expected = static_cast<std::uint32_t>(gxf_job.outputs.size());
-  TRY_OK(lock(job, match));
+  job.round = fresh.round;
+  job.seed = crypto::blake3("hanse/job-seed/1", {fresh.bid.job_id.view(), context_.beacon.view()});
+  job.gas_limit = fresh.gas_limit;
+  job.outputs_expected = fresh.outputs;
+  TRY_OK(lock(job, match, fresh.spread));
   write_job(state_, job, std::nullopt);
   emit({.topic = market::Topic::kMatched,
-        .job_id = bid.job_id,
+        .job_id = job.bid.job_id,
         .provider = job.provider,
-        .payer = bid.payer,
-        .gxf_hash = gxf_hash,
+        .payer = job.bid.payer,
+        .gxf_hash = job.gxf_hash,
         .ask_id = job.ask_id,
         .price = job.price,
         .attempt = 0,
@@ -271,9 +280,10 @@ Status Escrow::deadline(const JobId& id) {
 Status Escrow::leave(const market::Job& before, const EscrowStep& step) {
   TRY_OK(unlock(before));
   TRY(const Amount penalty, punish(before, step.penalty));
-  TRY_OK(ledger::credit(state_, before.bid.payer, before.price));
+  const Amount locked = plus(before.price, before.spread);
+  TRY_OK(ledger::credit(state_, before.bid.payer, locked));
   TRY(market::Totals totals, read_totals(state_));
-  totals.escrow = minus(totals.escrow, before.price);
+  totals.escrow = minus(totals.escrow, locked);
   --totals.live;
   write_totals(state_, totals);
   if (step.requeue) {
@@ -294,7 +304,7 @@ Status Escrow::leave(const market::Job& before, const EscrowStep& step) {
         .job_id = job.bid.job_id,
         .provider = job.provider,
         .payer = job.bid.payer,
-        .refund = job.price,
+        .refund = locked,
         .penalty = penalty,
         .reason = step.reason});
   return {};
@@ -312,7 +322,7 @@ Result<bool> Escrow::requeue(const market::Job& before, const EscrowStep& step, 
   market::Job job = before;
   job.attempt = 1;
   job.started = {};
-  TRY_OK(lock(job, *match));
+  TRY_OK(lock(job, *match, {}));  // at the posted price
   write_job(state_, job, before);
   emit({.topic = market::Topic::kRequeued,
         .job_id = job.bid.job_id,
@@ -338,7 +348,7 @@ Status Escrow::settle(const market::Job& before) {
   TRY_OK(ledger::credit(state_, before.provider, pay.paid));
   TRY_OK(ledger::credit(state_, before.bid.payer, pay.refund));
   TRY(market::Totals totals, read_totals(state_));
-  totals.escrow = minus(totals.escrow, before.price);
+  totals.escrow = minus(totals.escrow, plus(before.price, before.spread));
   totals.treasury = plus(totals.treasury, pay.fee);
   --totals.live;
   ++totals.settled;
@@ -376,12 +386,13 @@ Status check_conservation(const ledger::StateReader& state) {
   TRY(const Amount supply, ledger::supply(state));
   Amount sum = accounts;
   bool fits = true;
-  for (const Amount part : {totals.escrow, totals.bonds, totals.treasury, totals.burned})
+  for (const Amount part : {totals.escrow, totals.sealed, totals.bonds, totals.treasury, totals.burned})
     fits = fits && Amount::add(sum, part, sum);
   if (fits && sum == supply) return {};
   return fail(Kind::kInternal, "market.conservation",
-              text("accounts {} + escrow {} + bonds {} + treasury {} + burned {}, supply is {}", accounts.value,
-                   totals.escrow.value, totals.bonds.value, totals.treasury.value, totals.burned.value, supply.value));
+              text("accounts {} + escrow {} + sealed {} + bonds {} + treasury {} + burned {}, supply is {}",
+                   accounts.value, totals.escrow.value, totals.sealed.value, totals.bonds.value, totals.treasury.value,
+                   totals.burned.value, supply.value));
 }
 
 }  // namespace hanse::auction

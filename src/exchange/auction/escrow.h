@@ -17,7 +17,9 @@
 // Pay: ok earns the price; a fault of the job itself (gas, memory, output size, trap, abort) earns
 // floor(price * gas / gas limit), the metered work done; a timeout depends on the machine and earns nothing. The fee is
 // taken from what is earned. Penalties are burned, so nobody gains by provoking one.
-// Conservation: accounts + escrow + bonds + treasury + burned = supply; check_conservation after every block.
+// A job of a reduced batch round has a spread beside its price: what its payer pays beyond what its provider is to get.
+// It is in escrow too and shares the fate of the price, but for whom it goes to.
+// Conservation: accounts + escrow + sealed + bonds + treasury + burned = supply; check_conservation after every block.
 // Errors: market.job_state (conflict), market.job_deadline (timeout), market.not_yours (denied), market.receipt_gas,
 // market.receipt_outputs (invalid), ledger.insufficient, those of book.h.
 #pragma once
@@ -45,7 +47,7 @@ struct EscrowStep {
 Result<EscrowStep> escrow_step(const market::Job& job, EscrowEvent event, Height now, const market::Params& params);
 
 struct Pay {
-  Amount paid, fee, refund;  // sum to the price
+  Amount paid, fee, refund;  // sum to price and spread; the fee holds what is due of the spread
 };
 Pay settle_pay(const market::Job& job, const market::Params& params);
 
@@ -56,8 +58,16 @@ class Escrow {
          std::vector<ledger::Event>& events)
       : state_(state), params_(params), context_(context), events_(events) {}
 
-  // Locks price and bond for a new job.
-  Status open(const market::Bid& bid, const gxf::Job& job, const BlobId& gxf_hash, const Match& match);
+  // Locks price, spread and bond for a new job.
+  struct NewJob {
+    market::Bid bid;
+    BlobId gxf_hash;
+    std::uint64_t gas_limit = 0;
+    std::uint32_t outputs = 0;
+    std::uint64_t round = 0;  // 0: an immediate order
+    Amount spread;
+  };
+  Status open(const NewJob& fresh, const Match& match);
   Status start(const AccountId& sender, const market::JobStart& call);
   Status receipt(const AccountId& sender, const market::JobReceipt& call);
   Status cancel(const AccountId& sender, const market::JobCancel& call);
@@ -65,7 +75,7 @@ class Escrow {
 
  private:
   Result<market::Job> job_for(const JobId& id, const AccountId& sender);
-  Status lock(market::Job& job, const Match& match);
+  Status lock(market::Job& job, const Match& match, Amount spread);
   Status unlock(const market::Job& job);
   Result<Amount> punish(const market::Job& job, Penalty penalty);
   Status leave(const market::Job& job, const EscrowStep& step);
@@ -79,6 +89,10 @@ class Escrow {
   const ledger::BlockContext& context_;
   std::vector<ledger::Event>& events_;
 };
+
+// Sums and differences of money that exists: anything else is a bug.
+Amount plus(Amount a, Amount b);
+Amount minus(Amount a, Amount b);
 
 // market.conservation (internal) when the sums differ.
 Status check_conservation(const ledger::StateReader& state);

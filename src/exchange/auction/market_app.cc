@@ -7,6 +7,7 @@
 #include "chain/ledger/call.h"
 #include "exchange/auction/escrow.h"
 #include "exchange/auction/market_query.h"
+#include "exchange/auction/sealed.h"
 #include "exchange/auction/supply.h"
 #include "exchange/market/calls.h"
 #include "exchange/market/keys.h"
@@ -20,8 +21,8 @@ using market::Method;
 
 Result<Method> method_of(const ledger::SignedCall& call) {
   const auto method = static_cast<Method>(call.method);
-  if (method < Method::kProviderRegister || method > Method::kJobCancel)
-    return fail(Kind::kInvalid, "market.method", text("method {} is unknown, expected 1 to 7", call.method));
+  if (method < Method::kProviderRegister || method > Method::kCommit)
+    return fail(Kind::kInvalid, "market.method", text("method {} is unknown, expected 1 to 8", call.method));
   return method;
 }
 
@@ -72,6 +73,11 @@ Result<Bytes> run_call(const ledger::SignedCall& call, const market::Params& par
       TRY_OK(escrow.cancel(call.sender, args));
       return Bytes{};
     }
+    case Method::kCommit: {
+      TRY(const auto args, market::decode_commit(call.args));
+      TRY(const auto place, SealedBids(state, params, context, events).commit(call, args));
+      return market::encode_commit_place(place);
+    }
   }
   return Bytes{};
 }
@@ -103,7 +109,13 @@ Result<Order> run_job(ByteView gxf_bytes, const market::Params& params, const Bl
     return Order{.data = market::encode_unmatched(*unmatched), .unmatched = *unmatched};
   const Match& match = std::get<Match>(found);
   Escrow escrow(state, params, context, events);
-  TRY_OK(escrow.open(bid, job, crypto::blob_id(gxf_bytes), match));
+  TRY_OK(escrow.open({.bid = bid,
+                      .gxf_hash = crypto::blob_id(gxf_bytes),
+                      .gas_limit = gas_limit_of(job),
+                      .outputs = static_cast<std::uint32_t>(job.outputs.size()),
+                      .round = 0,
+                      .spread = {}},
+                     match));
   state.put(market::gxf_key(job.job_id), gxf_bytes);
   const market::Quote quote{.provider = match.offer.ask.provider, .ask_id = match.offer.ask.id, .price = match.price};
   return Order{.data = market::encode_quote(quote), .unmatched = std::nullopt};
@@ -144,6 +156,11 @@ class MarketApp final : public ledger::App {
                   text("found nonce {} of {}, expected more than {}", call.nonce, call.sender, account.nonce));
     }
     TRY(const market::Params params, read_params(state));
+    if (body.kind == market::BodyKind::kReveal) {
+      TRY(const auto reveal, market::decode_reveal(body.bytes));
+      TRY_OK(open_reveal(state, params, next.network, next.height, reveal));
+      return {};
+    }
     TRY(const gxf::Job job, gxf::validate(body.bytes, next.height, job_params(params, next.network)));
     TRY_OK(bid_of(job, params));
     TRY(const ledger::Account account, ledger::read_account(state, job.payer));
@@ -167,7 +184,10 @@ class MarketApp final : public ledger::App {
     TRY(const std::vector<JobId> due, due_jobs(state, context.height, kDueMax));
     Escrow escrow(state, params, context, result.events);
     for (const JobId& id : due) TRY_OK(escrow.deadline(id));
-    TRY(result.wants_block, any_deadline(state));
+    TRY_OK(SealedBids(state, params, context, result.events).end());
+    TRY(const bool deadline, any_deadline(state));
+    TRY(const bool round, any_round_open(state));
+    result.wants_block = deadline || round;
     const Status conserved = check_conservation(state);
     hanse::check(conserved.has_value(), conserved ? "money is conserved" : conserved.error().message());
     return result;
@@ -184,7 +204,13 @@ class MarketApp final : public ledger::App {
       const auto call = ledger::decode_call(body->bytes);
       return call ? std::optional(call->sender) : std::nullopt;
     }
-    const auto job = gxf::decode(body->bytes);
+    Bytes revealed;
+    if (body->kind == market::BodyKind::kReveal) {
+      auto reveal = market::decode_reveal(body->bytes);
+      if (!reveal) return std::nullopt;
+      revealed = std::move(reveal->gxf);
+    }
+    const auto job = gxf::decode(body->kind == market::BodyKind::kJob ? body->bytes : ByteView(revealed));
     return job ? std::optional(job->payer) : std::nullopt;
   }
 
@@ -197,6 +223,11 @@ class MarketApp final : public ledger::App {
       TRY(const Order order, run_job(body.bytes, params, context, state, result.events));
       if (order.unmatched) return unmatched_result(order);
       result.data = order.data;
+      return result;
+    }
+    if (body.kind == market::BodyKind::kReveal) {
+      TRY(const auto reveal, market::decode_reveal(body.bytes));
+      TRY_OK(SealedBids(state, params, context, result.events).reveal(reveal));
       return result;
     }
     TRY(const ledger::SignedCall call, open_call(body.bytes, context));

@@ -69,6 +69,29 @@ Result<Bytes> jobs(ByteView argument, const ledger::StateReader& state) {
   return market::encode_list(records);
 }
 
+Result<Bytes> rounds(ByteView argument, const ledger::StateReader& state) {
+  TRY(const auto query, market::decode_rounds_query(argument));
+  TRY(const market::RoundsHead head, read_rounds(state));
+  std::vector<Bytes> records;
+  std::uint64_t at = query.before == 0 ? head.newest : std::min(query.before - 1, head.newest);
+  for (; at > 0 && records.size() < query.limit; --at) {
+    TRY(const auto found, find_round(state, at));
+    if (!found) break;  // older ones are gone
+    records.push_back(market::encode_round_head(*found));
+  }
+  return market::encode_list(records);
+}
+
+Result<Bytes> in_round(std::string_view path, ByteView argument, const ledger::StateReader& state) {
+  TRY(const auto place, market::decode_round_place(argument));
+  if (path == "round_part") {
+    return must_get(state, market::round_part_key(place.round, place.index), "market.no_round",
+                    text("part {} of round {}", place.index, place.round));
+  }
+  return must_get(state, market::sealed_key(place.round, place.index), "market.no_commit",
+                  text("commit {} in round {}", place.index, place.round));
+}
+
 Result<Bytes> account(ByteView argument, const ledger::StateReader& state) {
   TRY(const AccountId id, id_argument<AccountId>(argument, "an account id"));
   TRY(const ledger::Account found, ledger::read_account(state, id));
@@ -106,6 +129,8 @@ Result<Bytes> answer_query(std::string_view path, ByteView argument, const ledge
   if (path == "asks") return asks(argument, state);
   if (path == "jobs") return jobs(argument, state);
   if (path == "quote") return quote(argument, state);
+  if (path == "rounds") return rounds(argument, state);
+  if (path == "round_part" || path == "sealed_bid") return in_round(path, argument, state);
   if (path == "provider") {
     TRY(const AccountId id, id_argument<AccountId>(argument, "an account id"));
     return must_get(state, market::provider_key(id), "market.no_provider", text("provider {}", id));
@@ -117,7 +142,7 @@ Result<Bytes> answer_query(std::string_view path, ByteView argument, const ledge
   }
   return fail(Kind::kNotFound, "market.no_query",
               text("query {} is unknown, expected params, totals, account, provider, providers, asks, job, jobs, "
-                   "gxf or quote",
+                   "gxf, quote, rounds, round_part or sealed_bid",
                    path));
 }
 

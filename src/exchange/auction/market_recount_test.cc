@@ -5,6 +5,7 @@
 #include <bit>
 
 #include "base/core/text.h"
+#include "exchange/market/round_check.h"
 
 namespace hanse::auction {
 
@@ -30,21 +31,43 @@ void recount(const ledger::StateReader& state) {
     EXPECT_EQ(state.get(market::gxf_key(job->bid.job_id))->has_value(), !job->ended());
     EXPECT_TRUE(state.get(market::payer_job_key(job->bid.payer, job->submitted, job->bid.job_id))->has_value());
     EXPECT_TRUE(state.get(market::provider_job_key(job->provider, job->submitted, job->bid.job_id))->has_value());
-    EXPECT_LE(job->price, job->bid.limit_total);
+    EXPECT_LE(job->price.value + job->spread.value, job->bid.limit_total.value);
     settled += job->state == market::JobState::kSettled;
     closed += job->state == market::JobState::kClosed;
     if (job->result) paid += job->result->paid.value;
     if (job->ended()) return true;
     ++live;
-    escrow += job->price.value;
+    escrow += job->price.value + job->spread.value;
     held[job->provider].jobs += 1;
     held[job->provider].bond += job->bond.value;
     units[{job->provider, job->ask_id}] += job->bid.cu;
     deadlines[{job->deadline.value, job->bid.job_id}] = 1;
     return true;
   }));
+  std::uint64_t sealed = 0, revealed = 0;
+  std::map<std::uint64_t, std::pair<std::uint64_t, std::uint64_t>> rounds;  // commits, reveals
+  ASSERT_TRUE(state.scan(as_bytes(market::kSealedPrefix), {}, [&](ByteView key, ByteView value) {
+    const auto bid = market::decode_sealed_bid(value);
+    EXPECT_TRUE(bid);
+    sealed += bid->held.value;
+    auto& [commits, reveals] = rounds[load_be<std::uint64_t>(key.data() + market::kSealedPrefix.size())];
+    ++commits;
+    if (!bid->revealed) return true;
+    ++reveals;
+    ++revealed;
+    EXPECT_EQ(bid->held, bid->revealed->bid.limit_total);
+    EXPECT_TRUE(state.get(market::gxf_key(bid->revealed->bid.job_id))->has_value());
+    return true;
+  }));
+  const market::RoundsHead heads = *read_rounds(state);
+  for (std::uint64_t n = heads.open; n <= heads.newest; ++n) {
+    const auto head = *find_round(state, n);
+    EXPECT_TRUE(head && head->open() && head->commits == rounds[n].first && head->reveals == rounds[n].second);
+    rounds.erase(n);
+  }
+  EXPECT_TRUE(rounds.empty()) << "commits of a round that is not open";
   ASSERT_TRUE(state.scan(as_bytes(market::kGxfPrefix), {}, [&](ByteView, ByteView) { return ++gxfs, true; }));
-  EXPECT_EQ(gxfs, live);
+  EXPECT_EQ(gxfs, live + revealed);
   std::size_t indexed = 0;
   ASSERT_TRUE(state.scan(as_bytes(market::kDeadlinePrefix), {}, [&](ByteView key, ByteView) {
     JobId id;
@@ -53,12 +76,16 @@ void recount(const ledger::StateReader& state) {
     return ++indexed, true;
   }));
   EXPECT_EQ(indexed, deadlines.size());
-  std::size_t lists = 0;
+  std::size_t lists = 0, by_unit_price = 0;
   ASSERT_TRUE(state.scan(as_bytes(market::kAskPrefix), {}, [&](ByteView, ByteView value) {
     const auto ask = market::decode_ask(value);
     EXPECT_TRUE(ask);
     held[ask->provider].asks += 1;
     lists += static_cast<std::size_t>(std::popcount(ask->precisions));
+    if (ask->unit_price.value != 0) {
+      ++by_unit_price;
+      EXPECT_TRUE(state.get(market::unit_price_key(*ask))->has_value());
+    }
     EXPECT_EQ(ask->used_cu, (units[{ask->provider, ask->id}]));
     EXPECT_LE(ask->used_cu, ask->capacity_cu);
     return true;
@@ -66,6 +93,9 @@ void recount(const ledger::StateReader& state) {
   std::size_t listed = 0;
   ASSERT_TRUE(state.scan(as_bytes(market::kAskIndexPrefix), {}, [&](ByteView, ByteView) { return ++listed, true; }));
   EXPECT_EQ(listed, lists);
+  listed = 0;
+  ASSERT_TRUE(state.scan(as_bytes(market::kUnitPricePrefix), {}, [&](ByteView, ByteView) { return ++listed, true; }));
+  EXPECT_EQ(listed, by_unit_price);
   std::uint64_t bonds = 0;
   ASSERT_TRUE(state.scan(as_bytes(market::kProviderPrefix), {}, [&](ByteView, ByteView value) {
     const auto provider = market::decode_provider(value);
@@ -83,12 +113,13 @@ void recount(const ledger::StateReader& state) {
   EXPECT_TRUE(std::ranges::all_of(held, [](const auto& h) { return h.second.jobs == 0 && h.second.asks == 0; }));
   const market::Totals totals = *read_totals(state);
   EXPECT_EQ(totals.escrow.value, escrow);
+  EXPECT_EQ(totals.sealed.value, sealed);
   EXPECT_EQ(totals.bonds.value, bonds);
   EXPECT_EQ(totals.live, live);
   EXPECT_EQ(totals.settled, settled);
   EXPECT_EQ(totals.closed, closed);
   EXPECT_EQ(totals.volume.value, paid);
-  const u128 sum = accounts + escrow + bonds + totals.treasury.value + totals.burned.value;
+  const u128 sum = accounts + escrow + sealed + bonds + totals.treasury.value + totals.burned.value;
   EXPECT_TRUE(sum == ledger::supply(state)->value) << "money appeared or vanished";
 }
 
@@ -107,29 +138,64 @@ class History {
     p.bond_min = Amount{1000};
     p.noreceipt_penalty_ppm = 750'000;
     p.fee_ppm = 33'333;
+    p.commit_blocks = 2;
+    p.reveal_blocks = 3;
+    p.deposit = Amount{77};
+    p.bond = {.audit_ppm = 800'000, .gain_ppm = market::kPpm};
     return p;
   }
 
   void run(int blocks) {
     for (int b = 0; b < blocks; ++b) {
       for (std::uint64_t n = random_.below(8); n > 0; --n) step();
-      world_.next_block();
-      recount(world_.state);
+      for (std::uint64_t n = random_.below(8); n > 0; --n) open();
+      next_block();
     }
   }
   // With nothing new to do every life ends by itself.
   void drain() {
     int blocks = 0;
-    while (world_.next_block().wants_block && blocks < 100) ++blocks;
+    while (next_block().wants_block && blocks < 100) ++blocks;
     EXPECT_LT(blocks, 100);
-    recount(world_.state);
     EXPECT_EQ(world_.totals().live, 0u);
     EXPECT_EQ(world_.totals().escrow.value, 0u);
+    EXPECT_EQ(world_.totals().sealed.value, 0u);
   }
   MarketWorld& world() { return world_; }
   std::map<std::string, int> outcomes;
 
  private:
+  // The books are counted after every block, and every round that it cleared is given to the checker.
+  ledger::EndResult next_block() {
+    const std::size_t before = world_.round_events.size();
+    const ledger::EndResult end = world_.next_block();
+    recount(world_.state);
+    for (std::size_t i = before; i < world_.round_events.size(); ++i) {
+      const market::RoundEvent& event = world_.round_events[i];
+      if (event.topic != market::RoundTopic::kCleared) continue;
+      const auto record = market::decode_round(world_.round_bytes(event.round));
+      EXPECT_TRUE(record && market::check_record(*record)->ok()) << "round " << event.round;
+      EXPECT_EQ(record->outcome.matches.size(), event.count);
+      ++outcomes["round cleared"];
+      if (!record->outcome.matches.empty()) expect_alterations_found(*record);
+    }
+    return end;
+  }
+  void expect_alterations_found(const market::RoundRecord& record) {
+    ++outcomes["round with matches"];
+    for (int kind = 0; kind < 4; ++kind) {
+      market::RoundRecord bad = record;
+      market::RoundMatch& match = bad.outcome.matches[random_.below(bad.outcome.matches.size())];
+      switch (kind) {
+        case 0: match.pays.value -= 1; break;
+        case 1: match.gets.value += 1; break;
+        case 2: bad.round.beacon.data[0] ^= 1, match.provider.data[0] ^= 1; break;
+        default: bad.outcome.matches.pop_back(); break;
+      }
+      EXPECT_FALSE(market::check_record(bad)->ok()) << "alteration " << kind;
+    }
+  }
+
   std::size_t one_of_three(std::size_t first) { return first + random_.below(3); }
 
   void note(std::string_view what, const ledger::TxResult& result) {
@@ -146,13 +212,14 @@ class History {
       case 1: {
         market::AskPost ask = MarketWorld::ask(500 + random_.below(1000));
         ask.capacity_cu = 10'000 + random_.below(20'000);
+        if (random_.below(4) != 0) ask.unit_price = Amount{300 + random_.below(700)};
         ask.valid_until = world_.height.plus(random_.below(30));
         return post(provider, ask);
       }
       case 2: return withdraw_or_unbond(provider);
       case 3:
-      case 4:
-      case 5: return order();
+      case 4: return order();
+      case 5: return seal();
       default: return act();
     }
   }
@@ -190,10 +257,38 @@ class History {
     return 0;
   }
 
+  void seal() {
+    std::vector<gxf::Job> jobs;
+    const std::size_t payer = one_of_three(0);
+    for (std::uint64_t n = 1 + random_.below(4); n > 0; --n) {
+      gxf::Job job = world_.plain_job(payer);
+      --world_.nonces[payer];
+      job.nodes[0].shape.seq = 100 + static_cast<std::uint32_t>(random_.below(900));
+      job.limit_total = Amount{1000 + random_.below(12'000)};
+      job.expires = world_.height.plus(3 + random_.below(12));
+      job.region_mask = 1 + random_.below(7);
+      jobs.push_back(job);
+    }
+    auto sealed = world_.commit(payer, std::move(jobs));
+    note("commit", sealed.result);
+    if (sealed.result.code == 0) sealed_.push_back(std::move(sealed));
+  }
+  // Reveals one of the last commits; some are asked for too early, too late or again, and some never.
+  void open() {
+    if (sealed_.empty()) return;
+    const auto& sealed = sealed_[sealed_.size() - 1 - random_.below(std::min<std::size_t>(sealed_.size(), 6))];
+    const std::size_t i = random_.below(sealed.jobs.size());
+    const auto result = world_.reveal(sealed, i);
+    note("reveal", result);
+    if (result.code == 0) jobs_.push_back(sealed.jobs[i].job_id);
+  }
+
   void act() {
     if (jobs_.empty()) return;
     const JobId id = jobs_[jobs_.size() - 1 - random_.below(std::min<std::size_t>(jobs_.size(), 8))];
-    const market::Job job = world_.job(id);
+    const auto found = *find_job(world_.state, id);
+    if (!found) return;  // a bid that is not cleared, or found nothing
+    const market::Job& job = *found;
     const std::size_t provider = index_of(job.provider);
     switch (random_.below(6)) {
       case 0:
@@ -218,6 +313,7 @@ class History {
   MarketWorld world_;
   std::vector<std::pair<std::size_t, market::AskId>> asks_;
   std::vector<JobId> jobs_;
+  std::vector<MarketWorld::Sealed> sealed_;
 };
 
 TEST(MarketHistory, keeps_its_books_and_always_ends) {
@@ -230,8 +326,10 @@ TEST(MarketHistory, keeps_its_books_and_always_ends) {
     for (const auto& [what, n] : history.outcomes) outcomes[what] += n;
     if (testing::Test::HasFailure()) return;
   }
-  for (const char* reached : {"order ok", "order market.unmatched", "start ok", "receipt ok", "decline ok", "cancel ok",
-                              "receipt market.job_state", "withdraw ok", "unbond ok"})
+  for (const char* reached :
+       {"order ok", "order market.unmatched", "start ok", "receipt ok", "decline ok", "cancel ok",
+        "receipt market.job_state", "withdraw ok", "unbond ok", "commit ok", "reveal ok", "reveal market.round_phase",
+        "reveal market.revealed", "reveal market.no_round", "round cleared", "round with matches"})
     EXPECT_GT(outcomes[reached], 0) << reached;
 }
 
@@ -266,6 +364,8 @@ TEST(MarketHistory, the_same_transactions_give_the_same_state) {
   while (second.height < first.height) second.next_block();
   EXPECT_TRUE(first.state.entries() == second.state.entries());
   EXPECT_TRUE(first.events == second.events);
+  EXPECT_TRUE(first.round_events == second.round_events);
+  EXPECT_GT(first.round_events.size(), 5u);
 }
 
 }  // namespace

@@ -7,12 +7,14 @@
 #include "base/core/random.h"
 #include "chain/ledger/accounts.h"
 #include "chain/ledger/call.h"
+#include "exchange/auction/book.h"
 #include "exchange/auction/escrow.h"
 #include "exchange/auction/market_app.h"
 #include "exchange/auction/supply.h"
 #include "exchange/gxf/gxf.h"
 #include "exchange/market/calls.h"
 #include "exchange/market/keys.h"
+#include "exchange/market/sealed.h"
 #include "exchange/market/view.h"
 
 namespace hanse::auction {
@@ -138,6 +140,51 @@ class MarketWorld {
   }
   ledger::TxResult submit(std::size_t payer, gxf::Job& job) { return apply(job_tx(payer, job)); }
 
+  // Commits the jobs in one call; each gets the call's nonce, its payer's id and signature.
+  struct Sealed {
+    std::vector<gxf::Job> jobs;
+    market::Salt salt;
+    ledger::TxResult result;
+    market::CommitPlace place;
+    ledger::Tx tx;  // the call
+  };
+  Sealed commit(std::size_t payer, std::vector<gxf::Job> jobs) {
+    const market::Params params = *read_params(state);
+    Sealed sealed;
+    sealed.salt.data.fill(static_cast<std::uint8_t>(payer + 1));
+    market::Commit call;
+    for (gxf::Job& job : jobs) {
+      job.nonce = nonces[payer] + 1;
+      gxf::sign(job, who[payer], gxf::JobSigAlg::kMlDsa65);
+      call.commits.push_back(market::commit_of(*bid_of(job, params), sealed.salt));
+    }
+    sealed.jobs = std::move(jobs);
+    sealed.tx = call_tx(payer, market::Method::kCommit, call);
+    sealed.result = apply(sealed.tx);
+    if (const auto place = market::decode_commit_place(sealed.result.data)) sealed.place = *place;
+    return sealed;
+  }
+  static ledger::Tx reveal_tx(const market::Reveal& reveal) {
+    return {.app = market::kMarketApp, .body = market::encode_body(market::BodyKind::kReveal, market::encode(reveal))};
+  }
+  static market::Reveal reveal_of(const Sealed& sealed, std::size_t i = 0) {
+    return {.round = sealed.place.round,
+            .seq = sealed.place.seq + i,
+            .salt = sealed.salt,
+            .gxf = gxf::encode(sealed.jobs[i])};
+  }
+  ledger::TxResult reveal(const Sealed& sealed, std::size_t i = 0) { return apply(reveal_tx(reveal_of(sealed, i))); }
+  market::RoundHead round(std::uint64_t number) const {
+    return find_round(state, number)->value_or(market::RoundHead{});
+  }
+  // The bytes of a cleared round's record, put together again.
+  Bytes round_bytes(std::uint64_t number) const {
+    Bytes out;
+    for (std::uint64_t part = 0; out.size() < round(number).record_bytes; ++part)
+      append(out, **state.get(market::round_part_key(number, part)));
+    return out;
+  }
+
   market::JobReceipt receipt_of(const JobId& id, market::RunStatus status = market::RunStatus::kOk,
                                 std::uint64_t gas = 500'000) const {
     market::JobReceipt receipt{.id = id, .receipt_hash = {}, .status = status, .gas = gas, .outputs = {}};
@@ -172,11 +219,16 @@ class MarketWorld {
   std::vector<crypto::Identity> who;
   std::vector<std::uint64_t> nonces;
   std::vector<market::JobEvent> events;
+  std::vector<market::RoundEvent> round_events;
   std::vector<std::pair<Height, ledger::Tx>> log;  // everything applied
 
  private:
   void open_block() { EXPECT_TRUE(app->begin(context(), state)); }
   void record(const ledger::Event& event) {
+    if (const auto of_round = market::decode_round_event(event.topic, event.data)) {
+      round_events.push_back(*of_round);
+      return;
+    }
     const auto decoded = market::decode_event(event.topic, event.data);
     ASSERT_TRUE(decoded) << decoded.error().str();
     events.push_back(*decoded);

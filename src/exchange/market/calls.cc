@@ -180,11 +180,9 @@ Result<Body> decode_body(ByteView body) {
   Fields f(r, "body");
   Body out;
   TRY_OK(f.enter(2));
-  TRY_OK(f.enumerator(0, "kind", out.kind, static_cast<std::uint64_t>(BodyKind::kJob)));
-  if (out.kind != BodyKind::kCall && out.kind != BodyKind::kJob) {
-    return fail(Kind::kInvalid, "market.body",
-                text("kind {} is unknown, expected 1 (call) or 2 (job)", static_cast<std::uint64_t>(out.kind)));
-  }
+  TRY_OK(f.enumerator(0, "kind", out.kind, static_cast<std::uint64_t>(BodyKind::kReveal)));
+  if (out.kind < BodyKind::kCall)
+    return fail(Kind::kInvalid, "market.body", "kind 0 is unknown, expected 1 (call), 2 (job) or 3 (reveal)");
   TRY_OK(f.key(1));
   TRY(out.bytes, r.bytes("bytes", kBodyMax));
   TRY_OK(r.leave());

@@ -16,6 +16,7 @@ enum class Method : std::uint16_t {
   kJobStart = 5,
   kJobReceipt = 6,
   kJobCancel = 7,
+  kCommit = 8,  // sealed.h
 };
 
 // A new provider, or more bond for one that stands; other fields may change while it has no asks and no jobs.
@@ -78,10 +79,10 @@ Result<JobReceipt> decode_job_receipt(ByteView args);
 Result<JobCancel> decode_job_cancel(ByteView args);
 
 // Body of a transaction for kMarketApp: {0: kind, 1: bytes}.
-enum class BodyKind : std::uint8_t { kCall = 1, kJob = 2 };
+enum class BodyKind : std::uint8_t { kCall = 1, kJob = 2, kReveal = 3 };
 struct Body {
   BodyKind kind = BodyKind::kCall;
-  ByteView bytes;  // an encoded ledger::SignedCall, or a GXF; borrows the input
+  ByteView bytes;  // an encoded ledger::SignedCall, a GXF, or a Reveal (sealed.h); borrows the input
 };
 Bytes encode_body(BodyKind kind, ByteView bytes);
 Result<Body> decode_body(ByteView body);

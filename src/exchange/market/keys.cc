@@ -47,6 +47,15 @@ Bytes provider_job_key(const AccountId& provider, Height submitted, const JobId&
   return key(kProviderJobPrefix, {provider.view(), be8(submitted.value), id.view()});
 }
 
+Bytes unit_price_key(const Ask& ask) {
+  return key(kUnitPricePrefix, {be8(ask.unit_price.value), ask.provider.view(), ask.id.view()});
+}
+
+Bytes round_key(std::uint64_t number) { return key(kRoundPrefix, {be8(number)}); }
+Bytes sealed_of_key(std::uint64_t round) { return key(kSealedPrefix, {be8(round)}); }
+Bytes sealed_key(std::uint64_t round, std::uint64_t seq) { return key(kSealedPrefix, {be8(round), be8(seq)}); }
+Bytes round_part_key(std::uint64_t round, std::uint64_t part) { return key(kRoundPartPrefix, {be8(round), be8(part)}); }
+
 Bytes deadline_key(Height deadline, const JobId& id) { return key(kDeadlinePrefix, {be8(deadline.value), id.view()}); }
 
 }  // namespace hanse::market

@@ -18,6 +18,11 @@ inline constexpr std::string_view kGxfPrefix = "market/x/";           // job id;
 inline constexpr std::string_view kPayerJobPrefix = "market/jp/";     // payer, height submitted, job id
 inline constexpr std::string_view kProviderJobPrefix = "market/jv/";  // provider, height submitted, job id
 inline constexpr std::string_view kDeadlinePrefix = "market/d/";      // height, job id
+inline constexpr std::string_view kUnitPricePrefix = "market/u/";     // unit price, provider, ask id
+inline constexpr std::string_view kRoundsKey = "market/rounds";
+inline constexpr std::string_view kRoundPrefix = "market/r/";       // round number
+inline constexpr std::string_view kSealedPrefix = "market/s/";      // round number, seq
+inline constexpr std::string_view kRoundPartPrefix = "market/rr/";  // round number, part
 
 Bytes provider_key(const AccountId& account);
 Bytes ask_key(const AccountId& provider, const AskId& id);
@@ -29,5 +34,10 @@ Bytes gxf_key(const JobId& id);
 Bytes payer_job_key(const AccountId& payer, Height submitted, const JobId& id);
 Bytes provider_job_key(const AccountId& provider, Height submitted, const JobId& id);
 Bytes deadline_key(Height deadline, const JobId& id);
+Bytes unit_price_key(const Ask& ask);
+Bytes round_key(std::uint64_t number);
+Bytes sealed_of_key(std::uint64_t round);
+Bytes sealed_key(std::uint64_t round, std::uint64_t seq);
+Bytes round_part_key(std::uint64_t round, std::uint64_t part);
 
 }  // namespace hanse::market

@@ -112,9 +112,13 @@ AskId derive_ask_id(const AccountId& provider, std::uint64_t nonce) {
 Status check_params(const Params& p) {
   for (const auto& [name, blocks] : {std::pair{"start_timeout", p.start_timeout},
                                      {"run_timeout", p.run_timeout},
-                                     {"settle_window", p.settle_window}}) {
+                                     {"settle_window", p.settle_window},
+                                     {"commit_blocks", p.commit_blocks},
+                                     {"reveal_blocks", p.reveal_blocks}}) {
     if (blocks == 0 || blocks > 1'000'000) return params_fail(name, blocks, "1 to 1000000 blocks");
   }
+  if (p.reveal_blocks > 8 * p.commit_blocks)
+    return params_fail("reveal_blocks", p.reveal_blocks, "at most 8 times commit_blocks");
   if (p.bond.audit_ppm == 0 || p.bond.audit_ppm > kPpm)
     return params_fail("audit_ppm", p.bond.audit_ppm, "1 to 1000000");
   if (p.bond.gain_ppm > 100 * kPpm) return params_fail("gain_ppm", p.bond.gain_ppm, "at most 100000000");
@@ -171,7 +175,7 @@ std::string_view run_status_name(RunStatus status) {
 
 Bytes encode_params(const Params& p) {
   codec::CborWriter w;
-  w.map(13);
+  w.map(16);
   put(w, 0, p.start_timeout);
   put(w, 1, p.run_timeout);
   put(w, 2, p.settle_window);
@@ -188,6 +192,9 @@ Bytes encode_params(const Params& p) {
   put(w, 10, p.job_span_max);
   put(w, 11, p.precisions);
   put(w, 12, p.kv_bytes_max);
+  put(w, 13, p.commit_blocks);
+  put(w, 14, p.reveal_blocks);
+  put(w, 15, p.deposit);
   return w.take();
 }
 
@@ -195,7 +202,7 @@ Result<Params> decode_params(ByteView bytes) {
   codec::CborReader r(bytes, kLimits);
   Fields f(r, "market");
   Params p;
-  TRY_OK(f.enter(13));
+  TRY_OK(f.enter(16));
   TRY_OK(f.uint(0, "start_timeout", p.start_timeout));
   TRY_OK(f.uint(1, "run_timeout", p.run_timeout));
   TRY_OK(f.uint(2, "settle_window", p.settle_window));
@@ -213,6 +220,9 @@ Result<Params> decode_params(ByteView bytes) {
   TRY_OK(f.uint(10, "job_span_max", p.job_span_max));
   TRY_OK(f.uint(11, "precisions", p.precisions));
   TRY_OK(f.uint(12, "kv_bytes_max", p.kv_bytes_max));
+  TRY_OK(f.uint(13, "commit_blocks", p.commit_blocks));
+  TRY_OK(f.uint(14, "reveal_blocks", p.reveal_blocks));
+  TRY_OK(f.amount(15, "deposit", p.deposit));
   TRY_OK(r.leave());
   TRY_OK(r.finish());
   TRY_OK(check_params(p));
@@ -325,7 +335,7 @@ Result<Bid> decode_bid(ByteView bytes) {
 
 Bytes encode_job(const Job& job) {
   codec::CborWriter w;
-  w.map(job.result ? 16 : 15);
+  w.map(job.result ? 18 : 17);
   w.key(0);
   write_bid(w, job.bid);
   put(w, 1, job.gxf_hash.view());
@@ -344,8 +354,10 @@ Bytes encode_job(const Job& job) {
   put(w, 12, job.outputs_expected);
   put(w, 13, job.ed25519.view());
   put(w, 14, job.seed.view());
+  put(w, 15, job.round);
+  put(w, 16, job.spread);
   if (job.result) {
-    w.key(15);
+    w.key(17);
     write_result(w, *job.result);
   }
   return w.take();
@@ -355,7 +367,7 @@ Result<Job> decode_job(ByteView bytes) {
   codec::CborReader r(bytes, kLimits);
   Fields f(r, "job");
   Job job;
-  TRY_OK(r.enter_map("job", 16));
+  TRY_OK(r.enter_map("job", 18));
   TRY_OK(f.key(0));
   TRY_OK(read_bid(r, job.bid));
   TRY_OK(f.fixed(1, "gxf_hash", job.gxf_hash));
@@ -374,8 +386,10 @@ Result<Job> decode_job(ByteView bytes) {
   TRY_OK(f.uint(12, "outputs_expected", job.outputs_expected, kOutputsMax));
   TRY_OK(f.fixed(13, "ed25519", job.ed25519));
   TRY_OK(f.fixed(14, "seed", job.seed));
+  TRY_OK(f.uint(15, "round", job.round));
+  TRY_OK(f.amount(16, "spread", job.spread));
   if (r.more()) {
-    TRY_OK(f.key(15));
+    TRY_OK(f.key(17));
     TRY_OK(read_result(r, job.result.emplace()));
   }
   TRY_OK(r.leave());
@@ -385,7 +399,7 @@ Result<Job> decode_job(ByteView bytes) {
 
 Bytes encode_totals(const Totals& t) {
   codec::CborWriter w;
-  w.map(9);
+  w.map(10);
   put(w, 0, t.escrow);
   put(w, 1, t.bonds);
   put(w, 2, t.treasury);
@@ -395,6 +409,7 @@ Bytes encode_totals(const Totals& t) {
   put(w, 6, t.settled);
   put(w, 7, t.closed);
   put(w, 8, t.volume);
+  put(w, 9, t.sealed);
   return w.take();
 }
 
@@ -402,7 +417,7 @@ Result<Totals> decode_totals(ByteView bytes) {
   codec::CborReader r(bytes, kLimits);
   Fields f(r, "totals");
   Totals t;
-  TRY_OK(f.enter(9));
+  TRY_OK(f.enter(10));
   TRY_OK(f.amount(0, "escrow", t.escrow));
   TRY_OK(f.amount(1, "bonds", t.bonds));
   TRY_OK(f.amount(2, "treasury", t.treasury));
@@ -412,6 +427,7 @@ Result<Totals> decode_totals(ByteView bytes) {
   TRY_OK(f.uint(6, "settled", t.settled));
   TRY_OK(f.uint(7, "closed", t.closed));
   TRY_OK(f.amount(8, "volume", t.volume));
+  TRY_OK(f.amount(9, "sealed", t.sealed));
   TRY_OK(r.leave());
   TRY_OK(r.finish());
   return t;

@@ -59,9 +59,12 @@ struct Params {
   std::uint64_t job_span_max = 1'000'000;         // gxf::Params
   std::uint8_t precisions = kPrecisionsAll;       // gxf::Params
   std::uint64_t kv_bytes_max = 1ull << 40;        // gxf::Params
+  std::uint64_t commit_blocks = 10;               // a batch round takes commits, from its first on
+  std::uint64_t reveal_blocks = 20;               // and reveals after that; at most 8 * commit_blocks
+  Amount deposit{10'000};                         // for each commit, returned when it is revealed, else burned
   friend bool operator==(const Params&, const Params&) = default;
 };
-Status check_params(const Params& params);  // market.params: timeouts 1..1e6, shares <= kPpm
+Status check_params(const Params& params);  // market.params: spans 1..1e6, shares <= kPpm
 
 struct Provider {
   AccountId account;
@@ -186,13 +189,15 @@ struct Job {
   AccountId provider;
   FixedBytes<32> ed25519;  // of the provider at the match: the second key its receipt must carry
   AskId ask_id;
-  Amount price;                                           // in escrow while the job lives
+  Amount price;                                           // in escrow while the job lives; what can be earned
+  Amount spread;                                          // likewise; the treasury's, of a reduced batch round
   Amount bond;                                            // of the provider, locked while the job lives
   Height submitted, matched, started, receipted, closed;  // 0 = not yet
   Height deadline;                                        // last height of the present state; 0 once ended
   std::uint64_t gas_limit = 0;                            // sum over the nodes
   std::uint32_t outputs_expected = 0;
-  Hash32 seed;  // BLAKE3("hanse/job-seed/1", job id || beacon of the first match): the job's randomness
+  std::uint64_t round = 0;  // the batch round it was matched in, 0 = an immediate order
+  Hash32 seed;              // BLAKE3("hanse/job-seed/1", job id || beacon of the first match): the job's randomness
   std::optional<JobResult> result;
   bool ended() const { return state == JobState::kSettled || state == JobState::kClosed; }
   friend bool operator==(const Job&, const Job&) = default;
@@ -200,6 +205,7 @@ struct Job {
 
 struct Totals {
   Amount escrow, bonds, treasury, burned;
+  Amount sealed;              // deposits of commits and the limits of revealed bids, in open rounds
   std::uint64_t live = 0;     // jobs
   std::uint64_t matched = 0;  // matches ever, requeues included
   std::uint64_t settled = 0;  // jobs ever

@@ -2,6 +2,7 @@
 #include "base/core/check.h"
 #include "exchange/market/calls.h"
 #include "exchange/market/events.h"
+#include "exchange/market/sealed.h"
 #include "exchange/market/view.h"
 
 namespace {
@@ -36,6 +37,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   same_again(m::decode_account_view(in), in, [](const auto& v) { return m::encode_account_view(v); });
   same_again(m::decode_quote(in), in, [](const auto& v) { return m::encode_quote(v); });
   same_again(m::decode_unmatched(in), in, [](const auto& v) { return m::encode_unmatched(v); });
+  same_again(m::decode_commit(in), in, call);
+  same_again(m::decode_reveal(in), in, call);
+  same_again(m::decode_commit_place(in), in, [](const auto& v) { return m::encode_commit_place(v); });
+  same_again(m::decode_sealed_bid(in), in, [](const auto& v) { return m::encode_sealed_bid(v); });
+  same_again(m::decode_round_head(in), in, [](const auto& v) { return m::encode_round_head(v); });
+  same_again(m::decode_rounds_head(in), in, [](const auto& v) { return m::encode_rounds_head(v); });
+  same_again(m::decode_rounds_query(in), in, query);
+  same_again(m::decode_round_place(in), in, query);
+  same_again(m::decode_round_event(m::topic_name(m::RoundTopic::kCleared), in), in,
+             [](const auto& v) { return m::encode_round_event(v); });
   for (const auto topic : {m::Topic::kMatched, m::Topic::kStarted, m::Topic::kReceipted, m::Topic::kSettled,
                            m::Topic::kClosed, m::Topic::kRequeued})
     same_again(m::decode_event(m::topic_name(topic), in), in, [](const auto& v) { return m::encode_event(v); });

@@ -208,7 +208,7 @@ TEST(Calls, a_body_names_a_known_kind) {
   const auto zero = decode_body(encode_body(BodyKind{0}, inner));
   ASSERT_FALSE(zero);
   EXPECT_EQ(zero.error().id(), "market.body");
-  EXPECT_FALSE(decode_body(encode_body(BodyKind{3}, inner)));
+  EXPECT_FALSE(decode_body(encode_body(BodyKind{4}, inner)));
 }
 
 TEST(Events, carry_the_fields_of_their_topic) {

@@ -10,6 +10,9 @@
 //   jobs        JobsQuery                      list of Job records, by height submitted and job id
 //   gxf         job id (16 bytes)              the GXF of a job that has not ended
 //   quote       QuoteQuery                     Quote: what the job would match at that height; nothing changes
+//   rounds      RoundsQuery (sealed.h)         list of RoundHead records, newest first
+//   round_part  RoundPlace                     a part of a cleared round's record
+//   sealed_bid  RoundPlace                     SealedBid record of an open round
 // A list holds at most kPageMax records; ask again with `after` set to the last one.
 // Errors of the queries: market.no_provider, market.no_job, market.no_query (not_found); calls.h for arguments.
 #pragma once
