@@ -137,8 +137,10 @@ room(sim/fleet 7 USES codec plugin crypto transport peers relay nat reach discov
 room(cli/rescue 8 USES codec plugin)
 room(cli/inspect 8 USES codec plugin crypto journal light consensus ledger reputation stake client router transport
      peers relay nat identity reach discovery lan portmap gossip overlay mixing peering)
-room(cli/verbs 8 USES codec plugin rescue crypto gxf market light ledger reputation stake runtime proof receipt client
-     roles router peering inspect world fleet
+room(cli/trade 8 USES codec plugin crypto gxf market ledger auction client roles
+     TEST_LIBS GTest::gtest)
+room(cli/verbs 8 USES codec plugin rescue trade crypto gxf market light ledger reputation stake runtime proof receipt
+     client roles router peering inspect world fleet
      LIBS CLI11::CLI11)
 program(hanse cli/verbs/main_hanse.cc ROOMS verbs)
 program(hanse-backup cli/rescue/main_backup.cc ROOMS rescue verbs codec plugin light ledger reputation stake archive

@@ -2,6 +2,7 @@
 #include "cli/inspect/inspect.h"
 #include "cli/inspect/mesh_verbs.h"
 #include "cli/rescue/rescue_verbs.h"
+#include "cli/trade/trade_verbs.h"
 #include "cli/verbs/network.h"
 #include "cli/verbs/session.h"
 #include "cli/verbs/verbs.h"
@@ -28,6 +29,15 @@ inspect::KeyFinder wallet_key() {
             TRY(const auto seeds, open_wallet(args, wallet_path(args, network_dir(args))));
             return crypto::SecretKey::from_seed(seeds.alg, seeds.signing.view());
           }};
+}
+
+trade::NodeFinder market_node() { return {.options = one_node().options, .connect = one_node().connect}; }
+
+trade::WalletFinder market_wallet() {
+  const auto path = [](const plugin::VerbArgs& args) { return wallet_path(args, network_dir(args)); };
+  return {.options = {wallet_option(), passphrase_option()},
+          .open = [path](const plugin::VerbArgs& args) { return open_wallet(args, path(args)); },
+          .path = path};
 }
 
 inspect::NetworkFinder all_validators() {
@@ -58,6 +68,9 @@ std::vector<plugin::Verb> all_verbs() {
   verbs.push_back(inspect::journal_dump_verb());
   verbs.push_back(inspect::wq_prove_verb(all_validators()));
   verbs.push_back(inspect::wq_verify_verb());
+  for (plugin::Verb& verb : trade::market_verbs(market_node(), market_wallet())) verbs.push_back(std::move(verb));
+  for (plugin::Verb& verb : trade::provider_verbs(market_node(), market_wallet())) verbs.push_back(std::move(verb));
+  verbs.push_back(trade::simulate_verb());
   for (plugin::Verb& verb : inspect::mesh_verbs()) verbs.push_back(std::move(verb));
   for (plugin::Verb& verb :
        inspect::agent_verbs({.make_key = keygen_verb(), .passphrase = passphrase_option(), .open = open_wallet}))

@@ -58,6 +58,8 @@ market::Params market_params(const NetworkOptions& options) {
   params.start_timeout = 100;
   params.run_timeout = 600;
   params.settle_window = 1;
+  params.commit_blocks = 20;
+  params.reveal_blocks = 100;
   return params;
 }
 
@@ -151,9 +153,9 @@ std::string provider_toml(const std::string& dir, std::size_t number, const Netw
       "[roles]\nenabled = [\"provider\"]\n\n"
       "[storage]\npath = \"{}/provider-{}/data\"\n\n"
       "[provider]\nnode = \"unix:{}/validator-0/api.sock\"\nregion = \"{}\"\nbond_ut = {}\nbase_price_ut = {}\n"
-      "precisions = [{}]\n",
+      "unit_price_ut = {}\nprecisions = [{}]\n",
       number, dir, number, dir, dir, number, dir, number % 2 == 0 ? "US" : "EU", kBondUt, 1000 + 200 * number,
-      precision_list(options.precisions));
+      900 + 100 * number, precision_list(options.precisions));
 }
 
 struct MixPlan {

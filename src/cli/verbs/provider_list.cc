@@ -1,5 +1,6 @@
 #include "base/codec/hex.h"
 #include "base/core/text.h"
+#include "cli/trade/trade_verbs.h"
 #include "cli/verbs/render.h"
 #include "cli/verbs/session.h"
 #include "cli/verbs/verbs.h"
@@ -28,12 +29,13 @@ Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk&) {
   for (const auto& p : providers) {
     const std::string id = codec::encode_id(p.account.view());
     codec::Json one = codec::Json::object();
-    one.set("id", id).set("region", region_name(p.region)).set("isolation", std::uint64_t{p.isolation});
+    one.set("id", id).set("region", trade::region_name(p.region)).set("isolation", std::uint64_t{p.isolation});
     one.set("capacity", p.capacity).set("used", p.used).set("asks", p.asks).set("bond_ut", p.bond.value);
     one.set("reputation", p.reputation).set("settled", p.settled).set("faults", p.faults);
     list.push(std::move(one));
-    rows.push_back({id.substr(0, 20), region_name(p.region), text("{}", p.isolation), text("{}/{}", p.used, p.capacity),
-                    text("{}", p.asks), text("{}", p.bond.value), text("{}", p.reputation), text("{}", p.settled)});
+    rows.push_back({id.substr(0, 20), trade::region_name(p.region), text("{}", p.isolation),
+                    text("{}/{}", p.used, p.capacity), text("{}", p.asks), text("{}", p.bond.value),
+                    text("{}", p.reputation), text("{}", p.settled)});
   }
   codec::Json json = codec::Json::object();
   json.set("providers", std::move(list));

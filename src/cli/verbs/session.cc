@@ -5,7 +5,6 @@
 #include "base/codec/hex.h"
 #include "base/core/fs.h"
 #include "base/core/text.h"
-#include "exchange/gxf/job_file.h"
 #include "exchange/market/calls.h"
 #include "node/client/carried.h"
 #include "node/peering/control.h"
@@ -158,12 +157,6 @@ Result<JobId> parse_job_id(std::string_view shown) {
   return *id;
 }
 
-std::string region_name(std::uint16_t region) {
-  for (const gxf::Region& known : gxf::regions())
-    if (known.bit == region) return std::string(known.name);
-  return text("{}", region);
-}
-
 codec::Json job_json(const market::Job& job) {
   codec::Json json = codec::Json::object();
   json.set("job_id", codec::to_hex(job.bid.job_id.view()));
@@ -171,6 +164,7 @@ codec::Json job_json(const market::Job& job) {
   json.set("provider", codec::encode_id(job.provider.view()));
   json.set("payer", codec::encode_id(job.bid.payer.view()));
   json.set("price_ut", job.price.value);
+  if (job.round != 0) json.set("round", job.round).set("spread_ut", job.spread.value);
   json.set("submitted_height", job.submitted.value);
   json.set("attempt", std::uint64_t{job.attempt});
   if (job.reason != market::CloseReason::kNone) json.set("reason", market::close_reason_name(job.reason));

@@ -47,7 +47,6 @@ Result<market::AccountView> read_account(Session& session, const AccountId& acco
 Result<market::Job> read_job(Session& session, const JobId& id);
 
 Result<JobId> parse_job_id(std::string_view text);  // 32 hex digits; cli.job_id (invalid)
-std::string region_name(std::uint16_t region);      // "EU", or the bit number
 codec::Json job_json(const market::Job& job);
 
 }  // namespace hanse::cli

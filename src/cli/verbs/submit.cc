@@ -3,6 +3,7 @@
 #include "base/core/fs.h"
 #include "base/core/text.h"
 #include "base/crypto/hash.h"
+#include "cli/trade/sealed_job.h"
 #include "cli/verbs/job_result.h"
 #include "cli/verbs/render.h"
 #include "cli/verbs/verbs.h"
@@ -199,6 +200,70 @@ Result<Sent> sign_and_send(Session& session, const plugin::VerbArgs& args, const
   }
 }
 
+struct SealedSent {
+  Prepared prepared;
+  market::CommitPlace place;
+};
+
+// The file that can finish what is begun here is on disk before anything is sent, and goes when the bid is revealed.
+Result<SealedSent> commit_and_reveal(Session& session, const plugin::VerbArgs& args, const gxf::JobDraft& draft,
+                                     plugin::Talk& talk) {
+  const std::string wallet = wallet_path(args, session.dir.empty() ? network_dir(args) : session.dir);
+  const std::string folder = trade::sealed_folder(wallet);
+  TRY(const auto seeds, open_wallet(args, wallet));
+  TRY(const crypto::Identity payer, seeds.identity());
+  TRY(const auto blobs, upload(session, draft, true, talk));
+  for (int attempt = 1;; ++attempt) {
+    TRY(Prepared prepared, sign_draft(session, draft, blobs, payer));
+    TRY(trade::SealedJob sealed,
+        trade::seal(*session.client, prepared.job, payer, session.info.height, system_random()));
+    sealed.output_names = prepared.output_names;
+    TRY_OK(trade::keep(real_fs(), folder, sealed));
+    auto place = trade::commit(*session.client, sealed);
+    if (place) {
+      TRY_OK(trade::reveal(*session.client, sealed, *place, talk));
+      TRY_OK(session.client->put_blob(prepared.gxf));
+      TRY_OK(trade::forget(real_fs(), folder, sealed));
+      return SealedSent{.prepared = std::move(prepared), .place = *place};
+    }
+    // Only a refusal is sure to have changed nothing.
+    if (place.error().kind() == Kind::kConflict || place.error().kind() == Kind::kExhausted)
+      TRY_OK(trade::forget(real_fs(), folder, sealed));
+    if (place.error().id() != "ledger.nonce_reused" || attempt == kNonceTries)
+      return std::unexpected(std::move(place).error());
+  }
+}
+
+Result<plugin::Answer> run_sealed(Session& session, const plugin::VerbArgs& args, const gxf::JobDraft& draft,
+                                  std::int64_t wait_ms, plugin::Talk& talk) {
+  const std::int64_t start_ns = system_clock().mono_ns();
+  TRY(const SealedSent sent, commit_and_reveal(session, args, draft, talk));
+  const JobId& id = sent.prepared.job.job_id;
+  codec::Json json = codec::Json::object();
+  json.set("job_id", codec::to_hex(id.view())).set("round", sent.place.round).set("seq", sent.place.seq);
+  json.set("reveal_until", sent.place.reveal_until.value).set("limit_ut", sent.prepared.job.limit_total.value);
+  if (!args.has("wait")) {
+    json.set("state", "revealed");
+    return plugin::Answer{.json = std::move(json),
+                          .text = text("job {} is bid {} of round {}, cleared at height {}", id, sent.place.seq,
+                                       sent.place.round, sent.place.reveal_until.value)};
+  }
+  TRY(const trade::Fate fate, trade::fate(*session.client, id, sent.place, wait_ms, talk));
+  if (fate.end) {
+    const std::string_view reason = market::bid_end_name(*fate.end);
+    json.set("state", "unmatched").set("reason", reason).set("height", fate.height.value);
+    return plugin::Answer{.json = std::move(json),
+                          .text = text("job {} found nothing in round {}: {}", id, sent.place.round, reason),
+                          .exit = 1};
+  }
+  TRY(const market::Job job, wait_for_job(session, id, fate.height, wait_ms, talk));
+  const std::int64_t duration_ms = (system_clock().mono_ns() - start_ns) / 1'000'000;
+  TRY(plugin::Answer answer,
+      ended_answer(session, sent.prepared, job, duration_ms, session.dir.empty() ? "." : session.dir));
+  answer.json.set("round", sent.place.round).set("seq", sent.place.seq);
+  return answer;
+}
+
 Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk& talk) {
   const std::string path(args.get("FILE"));
   const bool as_bytes_file = path.ends_with(".gxf");
@@ -226,6 +291,11 @@ Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk& talk) {
       TRY(prepared, sign_draft(session, draft, blobs, payer));
     }
     return dry_run(session, prepared);
+  }
+  if (args.has("sealed")) {
+    if (as_bytes_file)
+      return fail(Kind::kInvalid, "cli.usage", "--sealed needs a job file: a signed job has its own nonce already");
+    return run_sealed(session, args, draft, static_cast<std::int64_t>(wait_s) * 1000, talk);
   }
   Sent sent;
   if (as_bytes_file) {
@@ -260,6 +330,10 @@ plugin::Verb submit_verb() {
                   {.name = "--wait", .value = {}, .help = "until the job is settled", .fallback = {}},
                   {.name = "--timeout", .value = "SECONDS", .help = "of --wait; the job goes on", .fallback = "300"},
                   {.name = "--dry-run", .value = {}, .help = "say who would take it and for how much", .fallback = {}},
+                  {.name = "--sealed",
+                   .value = {},
+                   .help = "as a sealed bid in the next batch round: commit, wait, reveal",
+                   .fallback = {}},
                   {.name = "--lane",
                    .value = "LANE",
                    .help = "flash or deep: through the mix or not at all; auto: by priority, where there is no mix "

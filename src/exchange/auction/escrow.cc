@@ -114,13 +114,17 @@ void Escrow::emit(const market::JobEvent& event) {
 }
 
 // Money and capacity of one match: what the payer pays into escrow, the provider's slot, units and bond.
-Status Escrow::lock(market::Job& job, const Match& match, Amount spread) {
+Status Escrow::lock(market::Job& job, const Match& match, Amount spread, Amount held) {
   TRY(market::Totals totals, read_totals(state_));
   TRY(market::Provider provider, read_provider(state_, match.offer.ask.provider));
   TRY(std::optional<market::Ask> ask, find_ask(state_, provider.account, match.offer.ask.id));
   check(ask.has_value(), "a match names a standing ask");
   const Amount pays = plus(match.price, spread);
-  TRY_OK(ledger::debit(state_, job.bid.payer, pays));
+  if (held < pays) {
+    TRY_OK(ledger::debit(state_, job.bid.payer, minus(pays, held)));
+  } else {
+    TRY_OK(ledger::credit(state_, job.bid.payer, minus(held, pays)));
+  }
   totals.escrow = plus(totals.escrow, pays);
   ++totals.live;
   ++totals.matched;
@@ -184,7 +188,7 @@ Status Escrow::open(const NewJob& fresh, const Match& match) {
   job.seed = crypto::blake3("hanse/job-seed/1", {fresh.bid.job_id.view(), context_.beacon.view()});
   job.gas_limit = fresh.gas_limit;
   job.outputs_expected = fresh.outputs;
-  TRY_OK(lock(job, match, fresh.spread));
+  TRY_OK(lock(job, match, fresh.spread, fresh.held));
   write_job(state_, job, std::nullopt);
   emit({.topic = market::Topic::kMatched,
         .job_id = job.bid.job_id,
@@ -322,7 +326,7 @@ Result<bool> Escrow::requeue(const market::Job& before, const EscrowStep& step, 
   market::Job job = before;
   job.attempt = 1;
   job.started = {};
-  TRY_OK(lock(job, *match, {}));  // at the posted price
+  TRY_OK(lock(job, *match, {}, {}));  // at the posted price
   write_job(state_, job, before);
   emit({.topic = market::Topic::kRequeued,
         .job_id = job.bid.job_id,

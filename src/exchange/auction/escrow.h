@@ -66,6 +66,7 @@ class Escrow {
     std::uint32_t outputs = 0;
     std::uint64_t round = 0;  // 0: an immediate order
     Amount spread;
+    Amount held;  // taken from the payer before; what is beyond price and spread goes back
   };
   Status open(const NewJob& fresh, const Match& match);
   Status start(const AccountId& sender, const market::JobStart& call);
@@ -75,7 +76,7 @@ class Escrow {
 
  private:
   Result<market::Job> job_for(const JobId& id, const AccountId& sender);
-  Status lock(market::Job& job, const Match& match, Amount spread);
+  Status lock(market::Job& job, const Match& match, Amount spread, Amount held);
   Status unlock(const market::Job& job);
   Result<Amount> punish(const market::Job& job, Penalty penalty);
   Status leave(const market::Job& job, const EscrowStep& step);

@@ -114,7 +114,8 @@ Result<Order> run_job(ByteView gxf_bytes, const market::Params& params, const Bl
                       .gas_limit = gas_limit_of(job),
                       .outputs = static_cast<std::uint32_t>(job.outputs.size()),
                       .round = 0,
-                      .spread = {}},
+                      .spread = {},
+                      .held = {}},
                      match));
   state.put(market::gxf_key(job.job_id), gxf_bytes);
   const market::Quote quote{.provider = match.offer.ask.provider, .ask_id = match.offer.ask.id, .price = match.price};

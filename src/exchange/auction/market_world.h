@@ -167,11 +167,12 @@ class MarketWorld {
   static ledger::Tx reveal_tx(const market::Reveal& reveal) {
     return {.app = market::kMarketApp, .body = market::encode_body(market::BodyKind::kReveal, market::encode(reveal))};
   }
-  static market::Reveal reveal_of(const Sealed& sealed, std::size_t i = 0) {
+  market::Reveal reveal_of(const Sealed& sealed, std::size_t i = 0) const {
     return {.round = sealed.place.round,
             .seq = sealed.place.seq + i,
             .salt = sealed.salt,
-            .gxf = gxf::encode(sealed.jobs[i])};
+            .gxf = gxf::encode(sealed.jobs[i]),
+            .attempt = height.value};
   }
   ledger::TxResult reveal(const Sealed& sealed, std::size_t i = 0) { return apply(reveal_tx(reveal_of(sealed, i))); }
   market::RoundHead round(std::uint64_t number) const {

@@ -130,11 +130,10 @@ Status SealedBids::reveal(const market::Reveal& reveal) {
   TRY(OpenedBid opened, open_reveal(state_, params_, context_.network, context_.height, reveal));
   SealedBid& bid = opened.sealed;
   const Amount limit = bid.revealed->bid.limit_total;
-  TRY_OK(release(bid.held));
   TRY_OK(ledger::credit(state_, bid.payer, bid.held));
   TRY_OK(ledger::debit(state_, bid.payer, limit));
   TRY(market::Totals totals, read_totals(state_));
-  totals.sealed = plus(totals.sealed, limit);
+  totals.sealed = plus(minus(totals.sealed, bid.held), limit);
   write_totals(state_, totals);
   bid.held = limit;
   ++opened.head.reveals;
@@ -209,14 +208,21 @@ Status SealedBids::clear_round(RoundHead& head) {
   TRY(record.outcome, clear(record.round));
   const market::RoundOutcome& out = record.outcome;
 
+  // Everything held leaves at once: into escrow, back to payers, or to the burned.
+  Amount held;
+  for (std::uint64_t seq = 0; seq < bids.size(); ++seq) {
+    held = plus(held, bids[seq].held);
+    if (!bids[seq].revealed) burned(head, seq, bids[seq]);
+    state_.erase(market::sealed_key(head.number, seq));
+  }
+  TRY(market::Totals totals, read_totals(state_));
+  totals.sealed = minus(totals.sealed, held);
+  totals.burned = plus(totals.burned, head.burned);
+  write_totals(state_, totals);
   std::map<JobId, std::uint64_t> seq_of;
   for (const market::RoundBid& b : record.round.bids) seq_of.emplace(b.bid.job_id, b.seq);
   for (const market::RoundMatch& match : out.matches) TRY_OK(lock(head, bids[seq_of.at(match.job_id)], match));
   for (const market::BidFate& fate : out.unmatched) TRY_OK(pay_back(head, fate.seq, bids[fate.seq], fate.end));
-  for (std::uint64_t seq = 0; seq < bids.size(); ++seq) {
-    if (!bids[seq].revealed) TRY_OK(burn(head, seq, bids[seq]));
-    state_.erase(market::sealed_key(head.number, seq));
-  }
 
   const Bytes bytes = market::encode_round(record);
   for (std::uint64_t at = 0, part = 0; at < bytes.size(); at += market::kRoundPartBytes) {
@@ -241,16 +247,7 @@ Status SealedBids::clear_round(RoundHead& head) {
   return {};
 }
 
-Status SealedBids::release(Amount amount) {
-  TRY(market::Totals totals, read_totals(state_));
-  totals.sealed = minus(totals.sealed, amount);
-  write_totals(state_, totals);
-  return {};
-}
-
 Status SealedBids::lock(const RoundHead& head, const SealedBid& bid, const market::RoundMatch& match) {
-  TRY_OK(release(bid.held));
-  TRY_OK(ledger::credit(state_, bid.payer, bid.held));
   Match locked{.offer = {}, .price = match.gets, .bond = {}};
   locked.offer.ask.provider = match.provider;
   locked.offer.ask.id = match.ask_id;
@@ -261,12 +258,12 @@ Status SealedBids::lock(const RoundHead& head, const SealedBid& bid, const marke
                       .gas_limit = bid.revealed->gas_limit,
                       .outputs = bid.revealed->outputs,
                       .round = head.number,
-                      .spread = minus(match.pays, match.gets)},
+                      .spread = minus(match.pays, match.gets),
+                      .held = bid.held},
                      locked);
 }
 
 Status SealedBids::pay_back(const RoundHead& head, std::uint64_t seq, const SealedBid& bid, market::BidEnd end) {
-  TRY_OK(release(bid.held));
   TRY_OK(ledger::credit(state_, bid.payer, bid.held));
   state_.erase(market::gxf_key(bid.revealed->bid.job_id));
   emit({.topic = RoundTopic::kUnmatched,
@@ -280,11 +277,7 @@ Status SealedBids::pay_back(const RoundHead& head, std::uint64_t seq, const Seal
   return {};
 }
 
-Status SealedBids::burn(RoundHead& head, std::uint64_t seq, const SealedBid& bid) {
-  TRY(market::Totals totals, read_totals(state_));
-  totals.sealed = minus(totals.sealed, bid.held);
-  totals.burned = plus(totals.burned, bid.held);
-  write_totals(state_, totals);
+void SealedBids::burned(RoundHead& head, std::uint64_t seq, const SealedBid& bid) {
   head.burned = plus(head.burned, bid.held);
   emit({.topic = RoundTopic::kNoReveal,
         .round = head.number,
@@ -293,7 +286,6 @@ Status SealedBids::burn(RoundHead& head, std::uint64_t seq, const SealedBid& bid
         .job_id = {},
         .amount = bid.held,
         .hash = {}});
-  return {};
 }
 
 }  // namespace hanse::auction

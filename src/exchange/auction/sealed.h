@@ -35,8 +35,7 @@ class SealedBids {
   Status clear_round(market::RoundHead& head);
   Status lock(const market::RoundHead& head, const market::SealedBid& bid, const market::RoundMatch& match);
   Status pay_back(const market::RoundHead& head, std::uint64_t seq, const market::SealedBid& bid, market::BidEnd end);
-  Status burn(market::RoundHead& head, std::uint64_t seq, const market::SealedBid& bid);
-  Status release(Amount amount);
+  void burned(market::RoundHead& head, std::uint64_t seq, const market::SealedBid& bid);
   void forget(const market::RoundHead& head);
   void emit(const market::RoundEvent& event);
 

@@ -171,7 +171,7 @@ TEST(Sealed, only_the_committed_job_of_its_payer_is_revealed) {
   EXPECT_EQ(w.call(kC, market::Method::kCommit, copied).code, 0u);
   w.until(Height{3});
   const auto with = [&](auto change) {
-    market::Reveal reveal = MarketWorld::reveal_of(a);
+    market::Reveal reveal = w.reveal_of(a);
     change(reveal);
     return w.apply(MarketWorld::reveal_tx(reveal)).error_id;
   };
@@ -332,7 +332,7 @@ TEST(Sealed, the_newest_rounds_stay_and_older_ones_go) {
 TEST(Sealed, the_pool_sees_what_the_ledger_would_say) {
   SealedWorld w;
   const auto a = w.bid(kA, 5000);
-  const ledger::Tx tx = MarketWorld::reveal_tx(MarketWorld::reveal_of(a));
+  const ledger::Tx tx = MarketWorld::reveal_tx(w.reveal_of(a));
   EXPECT_EQ(w.app->check(tx, w.context(), w.state).error().id(), "market.round_phase");
   w.until(Height{3});
   EXPECT_TRUE(w.app->check(tx, w.context(), w.state));

@@ -80,11 +80,12 @@ Result<Commit> decode_commit(ByteView args) {
 
 Bytes encode(const Reveal& reveal) {
   codec::CborWriter w;
-  w.map(4);
+  w.map(5);
   put(w, 0, reveal.round);
   put(w, 1, reveal.seq);
   put(w, 2, reveal.salt.view());
   put(w, 3, reveal.gxf);
+  put(w, 4, reveal.attempt);
   return w.take();
 }
 
@@ -92,12 +93,13 @@ Result<Reveal> decode_reveal(ByteView body) {
   codec::CborReader r(body, kLargeLimits);
   Fields f(r, "reveal");
   Reveal reveal;
-  TRY_OK(f.enter(4));
+  TRY_OK(f.enter(5));
   TRY_OK(f.uint(0, "round", reveal.round));
   TRY_OK(f.uint(1, "seq", reveal.seq));
   TRY_OK(f.fixed(2, "salt", reveal.salt));
   TRY_OK(f.key(3));
   TRY(const ByteView gxf, r.bytes("gxf", gxf::kGxfSizeMax));
+  TRY_OK(f.uint(4, "attempt", reveal.attempt));
   TRY_OK(r.leave());
   TRY_OK(r.finish());
   reveal.gxf = to_bytes(gxf);

@@ -31,6 +31,7 @@ struct Reveal {
   std::uint64_t round = 0, seq = 0;
   Salt salt;
   Bytes gxf;
+  std::uint64_t attempt = 0;  // any number: a ledger answers the same bytes once, so a refused reveal needs another
   friend bool operator==(const Reveal&, const Reveal&) = default;
 };
 

@@ -34,7 +34,8 @@ void expect_strict(const Record& record, Encode encode, Decode decode) {
 TEST(SealedRecords, round_trip_and_are_strict) {
   const auto call = [](const auto& v) { return encode(v); };
   expect_strict(Commit{{filled<Hash32>(1), filled<Hash32>(2)}}, call, decode_commit);
-  expect_strict(Reveal{.round = 3, .seq = 4, .salt = filled<Salt>(5), .gxf = {1, 2, 3}}, call, decode_reveal);
+  expect_strict(Reveal{.round = 3, .seq = 4, .salt = filled<Salt>(5), .gxf = {1, 2, 3}, .attempt = 6}, call,
+                decode_reveal);
   expect_strict(CommitPlace{1, 2, Height{3}, Height{4}}, encode_commit_place, decode_commit_place);
   SealedBid bid{
       .commit = filled<Hash32>(1), .payer = filled<AccountId>(2), .nonce = 9, .held = Amount{7}, .revealed = {}};

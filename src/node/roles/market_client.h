@@ -16,6 +16,7 @@ class MarketClient final : public client::Client {
     if (down) return fail(Kind::kUnavailable, "client.unreachable", "found no node");
     client::NodeInfo out;
     out.network = shown_network ? *shown_network : world.network;
+    if (ticking) next_block();
     out.height = world.height;
     return out;
   }
@@ -104,6 +105,7 @@ class MarketClient final : public client::Client {
   int lose_answers = 0;  // transactions that are applied while their caller hears nothing
   int watches = 0;
   bool down = false;
+  bool ticking = false;  // whoever asks for the height finds another block
 
  private:
   static client::Applied copy(const client::Applied& a) { return a; }
@@ -114,9 +116,13 @@ class MarketClient final : public client::Client {
       events.push_back({.height = at,
                         .event = {.topic = std::string(market::topic_name(world.events[told_].topic)),
                                   .data = market::encode_event(world.events[told_])}});
+    for (; told_of_rounds_ < world.round_events.size(); ++told_of_rounds_)
+      events.push_back({.height = at,
+                        .event = {.topic = std::string(market::topic_name(world.round_events[told_of_rounds_].topic)),
+                                  .data = market::encode_round_event(world.round_events[told_of_rounds_])}});
     changed.notify_all();
   }
-  std::size_t told_ = 0;
+  std::size_t told_ = 0, told_of_rounds_ = 0;
 };
 
 }  // namespace hanse::roles
