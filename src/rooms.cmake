@@ -87,6 +87,12 @@ plugin(wasm ROOMS wasm runtime LIBS wasmedge::wasmedge SOURCES exchange/wasm/plu
   exchange/wasm/plugin_wasm.cc)
 room(exchange/tensor 4 USES codec crypto gxf runtime BENCH_LIBS DNNL::dnnl TEST_NEEDS hanse-worker tensor)
 plugin(tensor SOURCES exchange/tensor/plugin_tensor.cc ROOMS tensor runtime)
+if(HANSE_TESTS)
+  foreach(lie 1 2 3)
+    plugin(liar_${lie} SOURCES exchange/tensor/plugin_liar.cc ROOMS tensor runtime FOLDER hanse-liar-${lie}
+      DEFINES LIE=${lie})
+  endforeach()
+endif()
 room(exchange/onnx 4 USES codec gxf runtime tensor TEST_LIBS PkgConfig::ONNXRUNTIME
   TEST_SOURCES plugin_session.cc TEST_NEEDS hanse-worker onnx)
 plugin(onnx ROOMS onnx runtime LIBS PkgConfig::ONNXRUNTIME SOURCES exchange/onnx/plugin_onnx.cc

@@ -54,11 +54,11 @@ inspect::NetworkFinder all_validators() {
 }  // namespace
 
 std::vector<plugin::Verb> all_verbs() {
-  std::vector<plugin::Verb> verbs = {up_verb(),          down_verb(),         submit_verb(),       status_verb(),
-                                     cancel_verb(),      keygen_verb(),       wallet_show_verb(),  provider_list_verb(),
-                                     receipt_get_verb(), receipt_show_verb(), genesis_show_verb(), light_verify_verb(),
-                                     node_run_verb(),    node_keygen_verb(),  node_version_verb(), doctor_verb(),
-                                     explain_verb(),     completion_verb(),   version_verb()};
+  std::vector<plugin::Verb> verbs = {
+      up_verb(),           down_verb(),         submit_verb(),       status_verb(),        cancel_verb(),
+      challenge_verb(),    keygen_verb(),       wallet_show_verb(),  provider_list_verb(), receipt_get_verb(),
+      receipt_show_verb(), genesis_show_verb(), light_verify_verb(), node_run_verb(),      node_keygen_verb(),
+      node_version_verb(), doctor_verb(),       explain_verb(),      completion_verb(),    version_verb()};
   verbs.push_back(inspect::node_health_verb(one_node()));
   verbs.push_back(inspect::node_unjail_verb(one_node(), wallet_key()));
   verbs.push_back(inspect::stake_show_verb(one_node()));

@@ -60,6 +60,11 @@ market::Params market_params(const NetworkOptions& options) {
   params.settle_window = 1;
   params.commit_blocks = 20;
   params.reveal_blocks = 100;
+  if (options.audit_percent > 0) {
+    params.settle_window = 20;  // a second, for those who doubt
+    params.audit_window = 200;
+    params.bond.audit_ppm = options.audit_percent * market::kPpm / 100;
+  }
   return params;
 }
 
@@ -80,16 +85,19 @@ Bytes stakes_section(const std::vector<ValidatorPlan>& validators) {
 }
 
 std::string validator_toml(const std::string& dir, const std::vector<ValidatorPlan>& all, std::size_t number,
-                           const std::string& http) {
+                           const NetworkOptions& options) {
   const std::string& name = all[number].name;
   std::string out = text(
       "# Validator {} and gateway of the development network in this folder.\n"
       "[identity]\nkey = \"{}/{}/key.json\"\nallow_unencrypted = true\n\n"
       "[network]\ngenesis = \"{}/genesis.cbor\"\n\n"
-      "[roles]\nenabled = [\"validator\", \"gateway\"]\n\n"
+      "[roles]\nenabled = [\"validator\", \"gateway\"{}]\n\n"
       "[storage]\npath = \"{}/{}/data\"\n\n"
       "[api]\nsocket = \"{}/{}/api.sock\"\nhttp = \"{}\"\n",
-      number, dir, name, dir, dir, name, dir, name, http);
+      number, dir, name, dir, options.audit_percent > 0 ? ", \"auditor\"" : "", dir, name, dir, name,
+      number == 0 ? options.http : "127.0.0.1:0");
+  // Blobs are where they were given to: with the first validator.
+  if (options.audit_percent > 0) out += text("\n[auditor]\nnode = \"unix:{}/{}/api.sock\"\n", dir, all[0].name);
   if (all.size() == 1) return out;
   std::string peers;
   for (std::size_t i = 0; i < all.size(); ++i)
@@ -277,8 +285,7 @@ Result<Network> make_network(const std::string& wanted, const NetworkOptions& op
   TRY_OK(light::validate(genesis));
   TRY_OK(replace_file(real_fs(), dir + "/genesis.cbor", light::encode(genesis)));
   for (std::size_t i = 0; i < validators.size(); ++i)
-    TRY_OK(write_text(text("{}/{}/node.toml", dir, validators[i].name),
-                      validator_toml(dir, validators, i, i == 0 ? options.http : "127.0.0.1:0")));
+    TRY_OK(write_text(text("{}/{}/node.toml", dir, validators[i].name), validator_toml(dir, validators, i, options)));
   // Last: the folder is a network once this file is there.
   TRY_OK(write_text(dir + "/network.json", network_json(network).dump_pretty() + "\n"));
   return network;

@@ -57,6 +57,7 @@ Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk& talk) {
   if (routers != 0 && routers < kRoutersMin)
     return fail(Kind::kInvalid, "cli.number",
                 text("--routers: found {}, expected 0 or {} to {}", routers, kRoutersMin, kRoutersMax));
+  TRY(const std::uint64_t audits, args.number("audits", 0, 100));
   std::optional<Ends> ends;
   if (!args.has("detach")) ends.emplace();
   Network network;
@@ -76,7 +77,8 @@ Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk& talk) {
                                     .http = std::string(args.get("http")),
                                     .precisions = precisions,
                                     .load_app = args.has("load-app"),
-                                    .stakes = args.has("stakes")}));
+                                    .stakes = args.has("stakes"),
+                                    .audit_percent = audits}));
   }
   if (auto started = start_network(network, talk); !started) {
     (void)stop_network(network, 5'000, talk);  // nothing half-started stays behind; the first error is the one to tell
@@ -106,35 +108,41 @@ Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk& talk) {
 }  // namespace
 
 plugin::Verb up_verb() {
-  return {.name = "up",
-          .summary = "start a development network on this machine: validators, providers and, if wanted, routers",
-          .details =
-              "The folder is made at the first start and keeps genesis, keys, ledger and blobs. Four equal validators "
-              "go on when one of them ends;\neconomic finality needs all four, or four of five.\n"
-              "Examples:\n  hanse up --dir net --providers 2 --detach\n  hanse down --dir net",
-          .options = {dir_option(),
-                      {.name = "--validators", .value = "N", .help = "at the first start", .fallback = "4"},
-                      {.name = "--providers", .value = "N", .help = "at the first start", .fallback = "2"},
-                      {.name = "--routers",
-                       .value = "N",
-                       .help = "at the first start: so many mixes that answer calls, and a node of the wallet's",
-                       .fallback = "0"},
-                      {.name = "--http",
-                       .value = "ADDRESS",
-                       .help = "loopback address of the HTTP API at the first "
-                               "start; port 0 picks one",
-                       .fallback = "127.0.0.1:0"},
-                      {.name = "--precisions",
-                       .value = "LIST",
-                       .help = "that jobs may ask for, at the first start",
-                       .fallback = "int8,e5m2,fp8,bf16"},
-                      {.name = "--stakes",
-                       .value = {},
-                       .help = "at the first start: accounts put money behind validators and become some",
-                       .fallback = {}},
-                      {.name = "--load-app", .value = {}, .help = {}, .fallback = {}},  // hanse-bench
-                      {.name = "--detach", .value = {}, .help = "return once it runs", .fallback = {}}},
-          .run = run};
+  return {
+      .name = "up",
+      .summary = "start a development network on this machine: validators, providers and, if wanted, routers",
+      .details =
+          "The folder is made at the first start and keeps genesis, keys, ledger and blobs. Four equal validators "
+          "go on when one of them ends;\neconomic finality needs all four, or four of five.\n"
+          "Examples:\n  hanse up --dir net --providers 2 --detach\n  hanse down --dir net",
+      .options = {dir_option(),
+                  {.name = "--validators", .value = "N", .help = "at the first start", .fallback = "4"},
+                  {.name = "--providers", .value = "N", .help = "at the first start", .fallback = "2"},
+                  {.name = "--routers",
+                   .value = "N",
+                   .help = "at the first start: so many mixes that answer calls, and a node of the wallet's",
+                   .fallback = "0"},
+                  {.name = "--http",
+                   .value = "ADDRESS",
+                   .help = "loopback address of the HTTP API at the first "
+                           "start; port 0 picks one",
+                   .fallback = "127.0.0.1:0"},
+                  {.name = "--precisions",
+                   .value = "LIST",
+                   .help = "that jobs may ask for, at the first start",
+                   .fallback = "int8,e5m2,fp8,bf16"},
+                  {.name = "--stakes",
+                   .value = {},
+                   .help = "at the first start: accounts put money behind validators and become some",
+                   .fallback = {}},
+                  {.name = "--audits",
+                   .value = "PERCENT",
+                   .help =
+                       "at the first start: validators do the work of so many of the jobs with audit: sampled again",
+                   .fallback = "0"},
+                  {.name = "--load-app", .value = {}, .help = {}, .fallback = {}},  // hanse-bench
+                  {.name = "--detach", .value = {}, .help = "return once it runs", .fallback = {}}},
+      .run = run};
 }
 
 plugin::Verb down_verb() {

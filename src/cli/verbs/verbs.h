@@ -28,6 +28,7 @@ plugin::Verb provider_list_verb();
 plugin::Verb submit_verb();
 plugin::Verb status_verb();
 plugin::Verb cancel_verb();
+plugin::Verb challenge_verb();
 plugin::Verb receipt_get_verb();
 plugin::Verb receipt_show_verb();
 plugin::Verb genesis_show_verb();

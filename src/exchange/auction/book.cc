@@ -160,6 +160,16 @@ void erase_ask(ledger::State& state, const market::Ask& ask) {
   if (ask.unit_price.value != 0) state.erase(market::unit_price_key(ask));
 }
 
+Result<market::Audit> read_audit(const ledger::StateReader& state, const JobId& id) {
+  TRY(std::optional<market::Audit> audit, find(state, market::audit_key(id), market::decode_audit));
+  if (!audit) return fail(Kind::kNotFound, "market.no_job", text("job {} is not audited", id));
+  return *std::move(audit);
+}
+
+void write_audit(ledger::State& state, const market::Audit& audit) {
+  state.put(market::audit_key(audit.id), market::encode_audit(audit));
+}
+
 Result<std::optional<market::Job>> find_job(const ledger::StateReader& state, const JobId& id) {
   return find(state, market::job_key(id), market::decode_job);
 }

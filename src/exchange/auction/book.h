@@ -8,6 +8,7 @@
 
 #include "chain/ledger/state.h"
 #include "exchange/auction/match.h"
+#include "exchange/market/audit.h"
 #include "exchange/market/records.h"
 #include "exchange/market/sealed.h"
 #include "exchange/market/view.h"
@@ -29,6 +30,8 @@ void insert_ask(ledger::State& state, const market::Ask& ask);  // with its entr
 void update_ask(ledger::State& state, const market::Ask& ask);  // of which the lists' keys have not changed
 void erase_ask(ledger::State& state, const market::Ask& ask);
 
+Result<market::Audit> read_audit(const ledger::StateReader& state, const JobId& id);  // market.no_job
+void write_audit(ledger::State& state, const market::Audit& audit);
 Result<std::optional<market::Job>> find_job(const ledger::StateReader& state, const JobId& id);
 Result<market::Job> read_job(const ledger::StateReader& state, const JobId& id);
 // Writes the record and moves its index entries; `before` is the record that stands, if one does.

@@ -24,7 +24,7 @@ Result<EscrowStep> from_matched(const market::Job& job, EscrowEvent event, Heigh
     case EscrowEvent::kDeadline:
       if (job.deadline < job.matched.plus(params.start_timeout)) return EscrowStep{.reason = CloseReason::kExpired};
       return EscrowStep{.reason = CloseReason::kNoStart, .penalty = Penalty::kNoStart, .requeue = again};
-    case EscrowEvent::kReceipt: break;
+    default: break;
   }
   return fail(Kind::kConflict, "market.job_state",
               text("job {} has not been started, expected job_start before its receipt", job.bid.job_id));
@@ -38,8 +38,7 @@ Result<EscrowStep> from_started(const market::Job& job, EscrowEvent event, Heigh
       return EscrowStep{.reason = CloseReason::kGivenUp, .penalty = Penalty::kNoReceipt, .requeue = again};
     case EscrowEvent::kDeadline:
       return EscrowStep{.reason = CloseReason::kNoReceipt, .penalty = Penalty::kNoReceipt, .requeue = again};
-    case EscrowEvent::kStart:
-    case EscrowEvent::kCancel: break;
+    default: break;
   }
   return fail(Kind::kConflict, "market.job_state",
               text("job {} is started already, it can only be receipted or given up", job.bid.job_id));
@@ -60,7 +59,8 @@ Amount minus(Amount a, Amount b) {
 }
 
 Result<EscrowStep> escrow_step(const market::Job& job, EscrowEvent event, Height now, const market::Params& params) {
-  if (!job.ended() && event != EscrowEvent::kDeadline && job.deadline < now) {
+  const bool by_time = event == EscrowEvent::kDeadline || event == EscrowEvent::kDrawn;
+  if (!job.ended() && !by_time && job.deadline < now) {
     return fail(Kind::kTimeout, "market.job_deadline",
                 text("job {} is {} with deadline {}, now is {}", job.bid.job_id, market::job_state_name(job.state),
                      job.deadline.value, now.value));
@@ -71,12 +71,19 @@ Result<EscrowStep> escrow_step(const market::Job& job, EscrowEvent event, Height
     case JobState::kReceipted:
       if (event == EscrowEvent::kDeadline)
         return EscrowStep{.next = JobState::kSettled, .reason = CloseReason::kSettled};
+      if (event == EscrowEvent::kDrawn || event == EscrowEvent::kChallenge)
+        return EscrowStep{.next = JobState::kAudited};
+      break;
+    case JobState::kAudited:
+      if (event == EscrowEvent::kDeadline || event == EscrowEvent::kUpheld)
+        return EscrowStep{.next = JobState::kSettled, .reason = CloseReason::kSettled};
+      if (event == EscrowEvent::kRefuted) return EscrowStep{.reason = CloseReason::kFalse, .penalty = Penalty::kFalse};
       break;
     case JobState::kSettled:
     case JobState::kClosed: break;
   }
   return fail(Kind::kConflict, "market.job_state",
-              text("job {} is {}, nothing but time changes it", job.bid.job_id, market::job_state_name(job.state)));
+              text("job {} is {}, which this does not change", job.bid.job_id, market::job_state_name(job.state)));
 }
 
 Pay settle_pay(const market::Job& job, const market::Params& params) {
@@ -164,6 +171,7 @@ Status Escrow::unlock(const market::Job& job) {
 
 Result<Amount> Escrow::punish(const market::Job& job, Penalty penalty) {
   if (penalty == Penalty::kNone) return Amount{};
+  check(penalty != Penalty::kFalse, "a false receipt is punished where it is refuted");
   const std::uint64_t ppm = penalty == Penalty::kNoStart ? params_.nostart_penalty_ppm : params_.noreceipt_penalty_ppm;
   Amount burned;
   check(share_down(job.price, ppm, burned) && burned <= job.bond, "the bond covers its penalties");
@@ -188,6 +196,7 @@ Status Escrow::open(const NewJob& fresh, const Match& match) {
   job.seed = crypto::blake3("hanse/job-seed/1", {fresh.bid.job_id.view(), context_.beacon.view()});
   job.gas_limit = fresh.gas_limit;
   job.outputs_expected = fresh.outputs;
+  job.audit = fresh.audit;
   TRY_OK(lock(job, match, fresh.spread, fresh.held));
   write_job(state_, job, std::nullopt);
   emit({.topic = market::Topic::kMatched,
@@ -276,7 +285,16 @@ Status Escrow::cancel(const AccountId& sender, const market::JobCancel& call) {
 
 Status Escrow::deadline(const JobId& id) {
   TRY(const market::Job before, read_job(state_, id));
+  if (before.state == JobState::kReceipted && before.audit != gxf::Audit::kReceipts && params_.audit_window > 0 &&
+      market::is_drawn(context_.beacon, before.result->receipt_hash, params_.bond.audit_ppm)) {
+    TRY_OK(escrow_step(before, EscrowEvent::kDrawn, context_.height, params_));
+    return open_audit(before, {.id = id, .challenger = {}, .deposit = {}, .verdicts = {}});
+  }
   TRY(const EscrowStep step, escrow_step(before, EscrowEvent::kDeadline, context_.height, params_));
+  if (before.state == JobState::kAudited) {  // nobody decided
+    TRY(const market::Audit audit, read_audit(state_, id));
+    TRY_OK(end_audit(audit, audit.challenger));
+  }
   return step.next == JobState::kSettled ? settle(before) : leave(before, step);
 }
 

@@ -10,6 +10,13 @@
 //              decline          requeued once, else closed/given_up    refund, bond penalty
 //              deadline         requeued once, else closed/no_receipt  refund, bond penalty
 //   receipted  deadline         settled                                pay, fee, refund of the rest
+//              drawn            audited (at the deadline)              -
+//              challenge        audited                                deposit of the challenger
+//   audited    upheld           settled                                pay; the deposit to the treasury
+//              deadline         settled                                pay; the deposit goes back
+//              refuted          closed/false_receipt                   refund; the whole bond taken, half of it to a
+//              challenger, the
+//                                                                      rest burned; the deposit goes back
 //   settled, closed: nothing more happens. Every other pair is market.job_state (conflict).
 //
 // A deadline is the last height at which the state may still be left by a transaction; end() of that block acts on it.
@@ -19,8 +26,10 @@
 // taken from what is earned. Penalties are burned, so nobody gains by provoking one.
 // A job of a reduced batch round has a spread beside its price: what its payer pays beyond what its provider is to get.
 // It is in escrow too and shares the fate of the price, but for whom it goes to.
+// Audits are in audit.h of exchange/market: where audit_window is 0 nothing is drawn and nothing may be challenged.
 // Conservation: accounts + escrow + sealed + bonds + treasury + burned = supply; check_conservation after every block.
-// Errors: market.job_state (conflict), market.job_deadline (timeout), market.not_yours (denied), market.receipt_gas,
+// Errors: market.job_state, market.no_audits, market.verdict_twice, market.other_receipt (conflict),
+// market.job_deadline (timeout), market.not_yours, market.not_auditor (denied), market.receipt_gas,
 // market.receipt_outputs (invalid), ledger.insufficient, those of book.h.
 #pragma once
 
@@ -34,8 +43,18 @@
 
 namespace hanse::auction {
 
-enum class EscrowEvent : std::uint8_t { kStart, kReceipt, kCancel, kDecline, kDeadline };
-enum class Penalty : std::uint8_t { kNone, kNoStart, kNoReceipt };
+enum class EscrowEvent : std::uint8_t {
+  kStart,
+  kReceipt,
+  kCancel,
+  kDecline,
+  kDeadline,
+  kDrawn,
+  kChallenge,
+  kUpheld,
+  kRefuted,
+};
+enum class Penalty : std::uint8_t { kNone, kNoStart, kNoReceipt, kFalse };
 
 struct EscrowStep {
   market::JobState next = market::JobState::kClosed;
@@ -64,6 +83,7 @@ class Escrow {
     BlobId gxf_hash;
     std::uint64_t gas_limit = 0;
     std::uint32_t outputs = 0;
+    gxf::Audit audit = gxf::Audit::kReceipts;
     std::uint64_t round = 0;  // 0: an immediate order
     Amount spread;
     Amount held;  // taken from the payer before; what is beyond price and spread goes back
@@ -73,6 +93,8 @@ class Escrow {
   Status receipt(const AccountId& sender, const market::JobReceipt& call);
   Status cancel(const AccountId& sender, const market::JobCancel& call);
   Status deadline(const JobId& id);
+  Status challenge(const AccountId& sender, const market::JobChallenge& call);
+  Status verdict(const AccountId& sender, const market::JobVerdict& call);
 
  private:
   Result<market::Job> job_for(const JobId& id, const AccountId& sender);
@@ -82,6 +104,10 @@ class Escrow {
   Status leave(const market::Job& job, const EscrowStep& step);
   Result<bool> requeue(const market::Job& before, const EscrowStep& step, Amount penalty);
   Status settle(const market::Job& before);
+  Status open_audit(const market::Job& before, const market::Audit& audit);
+  Status uphold(const market::Job& before, const market::Audit& audit);
+  Status refute(const market::Job& before, const market::Audit& audit);
+  Status end_audit(const market::Audit& audit, const AccountId& to);
   void emit(const market::JobEvent& event);
   Height start_deadline(const market::Bid& bid) const;
 

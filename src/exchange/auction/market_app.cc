@@ -21,8 +21,8 @@ using market::Method;
 
 Result<Method> method_of(const ledger::SignedCall& call) {
   const auto method = static_cast<Method>(call.method);
-  if (method < Method::kProviderRegister || method > Method::kCommit)
-    return fail(Kind::kInvalid, "market.method", text("method {} is unknown, expected 1 to 8", call.method));
+  if (method < Method::kProviderRegister || method > Method::kJobVerdict)
+    return fail(Kind::kInvalid, "market.method", text("method {} is unknown, expected 1 to 10", call.method));
   return method;
 }
 
@@ -73,6 +73,16 @@ Result<Bytes> run_call(const ledger::SignedCall& call, const market::Params& par
       TRY_OK(escrow.cancel(call.sender, args));
       return Bytes{};
     }
+    case Method::kJobChallenge: {
+      TRY(const auto args, market::decode_job_challenge(call.args));
+      TRY_OK(escrow.challenge(call.sender, args));
+      return Bytes{};
+    }
+    case Method::kJobVerdict: {
+      TRY(const auto args, market::decode_job_verdict(call.args));
+      TRY_OK(escrow.verdict(call.sender, args));
+      return Bytes{};
+    }
     case Method::kCommit: {
       TRY(const auto args, market::decode_commit(call.args));
       TRY(const auto place, SealedBids(state, params, context, events).commit(call, args));
@@ -113,6 +123,7 @@ Result<Order> run_job(ByteView gxf_bytes, const market::Params& params, const Bl
                       .gxf_hash = crypto::blob_id(gxf_bytes),
                       .gas_limit = gas_limit_of(job),
                       .outputs = static_cast<std::uint32_t>(job.outputs.size()),
+                      .audit = job.audit,
                       .round = 0,
                       .spread = {},
                       .held = {}},

@@ -92,6 +92,15 @@ Result<Bytes> in_round(std::string_view path, ByteView argument, const ledger::S
                   text("commit {} in round {}", place.index, place.round));
 }
 
+Result<Bytes> audits(ByteView argument, const ledger::StateReader& state) {
+  JobId after;
+  if (!argument.empty()) {
+    TRY(after, id_argument<JobId>(argument, "a job id"));
+  }
+  const Bytes from = argument.empty() ? Bytes{} : market::audit_key(after);
+  return list(state, as_bytes(market::kAuditPrefix), from, market::kPageMax);
+}
+
 Result<Bytes> account(ByteView argument, const ledger::StateReader& state) {
   TRY(const AccountId id, id_argument<AccountId>(argument, "an account id"));
   TRY(const ledger::Account found, ledger::read_account(state, id));
@@ -129,20 +138,22 @@ Result<Bytes> answer_query(std::string_view path, ByteView argument, const ledge
   if (path == "asks") return asks(argument, state);
   if (path == "jobs") return jobs(argument, state);
   if (path == "quote") return quote(argument, state);
+  if (path == "audits") return audits(argument, state);
   if (path == "rounds") return rounds(argument, state);
   if (path == "round_part" || path == "sealed_bid") return in_round(path, argument, state);
   if (path == "provider") {
     TRY(const AccountId id, id_argument<AccountId>(argument, "an account id"));
     return must_get(state, market::provider_key(id), "market.no_provider", text("provider {}", id));
   }
-  if (path == "job" || path == "gxf") {
+  if (path == "job" || path == "gxf" || path == "audit") {
     TRY(const JobId id, id_argument<JobId>(argument, "a job id"));
-    const Bytes key = path == "job" ? market::job_key(id) : market::gxf_key(id);
-    return must_get(state, key, "market.no_job", text("{} {}", path == "job" ? "job" : "live job", id));
+    const bool job = path == "job", gxf = path == "gxf";
+    const Bytes key = job ? market::job_key(id) : gxf ? market::gxf_key(id) : market::audit_key(id);
+    return must_get(state, key, "market.no_job", text("{} {}", job ? "job" : gxf ? "live job" : "audited job", id));
   }
   return fail(Kind::kNotFound, "market.no_query",
               text("query {} is unknown, expected params, totals, account, provider, providers, asks, job, jobs, "
-                   "gxf, quote, rounds, round_part or sealed_bid",
+                   "gxf, audit, audits, quote, rounds, round_part or sealed_bid",
                    path));
 }
 

@@ -48,6 +48,7 @@ class MarketWorld {
     c.height = height;
     c.time_ms = static_cast<std::int64_t>(height.value) * 1000;
     store_be(c.beacon.data.data(), height.value);
+    c.validators = &validators;
     return c;
   }
 
@@ -212,7 +213,16 @@ class MarketWorld {
     return out;
   }
 
+  // The people `from` and after are validators of these powers.
+  void set_validators(std::size_t from, const std::vector<std::uint16_t>& powers) {
+    validators.validators.clear();
+    for (std::size_t i = 0; i < powers.size(); ++i)
+      validators.validators.push_back({.key = who[from + i].mldsa().public_key(), .power_bp = powers[i]});
+    validators = light::sorted_set(std::move(validators.validators));
+  }
+
   NetworkId network;
+  light::ValidatorSet validators;
   Height height{1};
   ledger::MemState state;
   std::unique_ptr<ledger::App> app;

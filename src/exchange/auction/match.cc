@@ -31,11 +31,12 @@ constexpr std::uint32_t bit(market::Constraint c) { return 1u << static_cast<uns
 }  // namespace
 
 Result<market::Bid> bid_of(const gxf::Job& job, const market::Params& params) {
-  if (job.audit != gxf::Audit::kReceipts) {
-    return fail(
-        Kind::kUnsupported, "market.audit_unsupported",
-        text("the job asks for audit {}, this market keeps receipts only (0)", static_cast<std::uint64_t>(job.audit)));
-  }
+  const bool sampled = job.audit == gxf::Audit::kSampled && params.audit_window > 0;
+  if (job.audit != gxf::Audit::kReceipts && !sampled)
+    return fail(Kind::kUnsupported, "market.audit_unsupported",
+                text("the job asks for audit {}, this market keeps receipts (0){}",
+                     static_cast<std::uint64_t>(job.audit),
+                     params.audit_window > 0 ? " and draws some to be run again (1)" : " only"));
   market::Bid bid;
   bid.job_id = job.job_id;
   bid.payer = job.payer;

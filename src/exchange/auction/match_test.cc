@@ -219,6 +219,12 @@ TEST(Bid, refuses_what_the_market_cannot_keep) {
   gxf::Job audited = two_nodes();
   audited.audit = gxf::Audit::kFreivalds;
   EXPECT_EQ(bid_of(audited, {}).error().id(), "market.audit_unsupported");
+  market::Params audits;
+  audits.audit_window = 20;
+  EXPECT_EQ(bid_of(audited, audits).error().id(), "market.audit_unsupported");
+  audited.audit = gxf::Audit::kSampled;
+  EXPECT_EQ(bid_of(audited, {}).error().id(), "market.audit_unsupported");
+  EXPECT_TRUE(bid_of(audited, audits));
 }
 
 TEST(Bid, reads_the_latency_extension) {

@@ -61,7 +61,8 @@ Result<OpenedBid> open_reveal(const ledger::StateReader& state, const market::Pa
                                          .salt = reveal.salt,
                                          .gxf_hash = crypto::blob_id(reveal.gxf),
                                          .gas_limit = gas_limit_of(job),
-                                         .outputs = static_cast<std::uint32_t>(job.outputs.size())};
+                                         .outputs = static_cast<std::uint32_t>(job.outputs.size()),
+                                         .audit = job.audit};
   return OpenedBid{.head = *head, .sealed = *std::move(sealed)};
 }
 
@@ -257,6 +258,7 @@ Status SealedBids::lock(const RoundHead& head, const SealedBid& bid, const marke
                       .gxf_hash = bid.revealed->gxf_hash,
                       .gas_limit = bid.revealed->gas_limit,
                       .outputs = bid.revealed->outputs,
+                      .audit = bid.revealed->audit,
                       .round = head.number,
                       .spread = minus(match.pays, match.gets),
                       .held = bid.held},

@@ -21,7 +21,6 @@ struct Signed {
 
 // The story's steps, in the order they are told below.
 Result<market::Job> look_up(const JobId& id, const ProviderPorts& ports);
-Result<Materials> fetch(const market::Job& record, const ProviderPorts& ports);
 Result<market::Job> start(const market::Job& record, const ProviderPorts& ports);
 Result<Ran> run(const market::Job& record, const Materials& materials, const ProviderPorts& ports,
                 runtime::RunControl& control);
@@ -38,7 +37,8 @@ Status run_matched_job(const JobId& id, const ProviderPorts& ports, runtime::Run
   TRY(const market::Job matched, look_up(id, ports));
   if (is_done(matched)) return ports.journal.forget(id);
 
-  TRY(const Materials materials, fetch(matched, ports));
+  TRY(const Materials materials,
+      fetch(matched, {.market = ports.market, .blobs = ports.blobs, .runner = ports.runner}));
   TRY(const market::Job started, start(matched, ports));
   TRY(const Ran ran, run(started, materials, ports, control));
   TRY(const std::vector<market::OutputRef> outputs, publish(ran.outcome, ports));
@@ -62,69 +62,6 @@ Result<market::Job> look_up(const JobId& id, const ProviderPorts& ports) {
                 text("job {} is matched to {}, this is {}", id, record.provider, ports.identity.id()));
   }
   return record;
-}
-
-Result<Bytes> get_checked(const BlobId& id, std::string_view what, BlobPort& blobs) {
-  TRY(Bytes bytes, with_context(blobs.get(id), text("fetch {} {}", what, id)));
-  const BlobId found = crypto::blob_id(bytes);
-  if (found != id) return fail(Kind::kCorrupt, "flow.hash", text("{} hashes to {}, expected {}", what, found, id));
-  return bytes;
-}
-
-// Everything a provider can know to be out of reach before it starts.
-Status check_reach(const gxf::Job& job, const ProviderPorts& ports) {
-  const std::vector<std::string> kinds = ports.runner.kinds();
-  std::uint64_t bytes = 0, result_bytes = 0;
-  for (const gxf::Node& node : job.nodes) {
-    const std::string kind = kind_of(node);
-    if (std::ranges::find(kinds, kind) == kinds.end()) {
-      return fail(Kind::kUnsupported, "flow.no_kind",
-                  text("node {} is of kind '{}', which nothing here runs", node.id, kind));
-    }
-    bytes += node.limits.out_bytes;
-    const bool is_result = std::ranges::any_of(job.outputs, [&](const auto& o) { return o.node == node.id; });
-    if (is_result) result_bytes += node.limits.out_bytes;
-  }
-  if (result_bytes > kResultBytesMax) {
-    return fail(Kind::kUnsupported, "flow.too_large",
-                text("the job's outputs may have {} bytes, at most {}", result_bytes, kResultBytesMax));
-  }
-  for (const gxf::JobInput& input : job.inputs) bytes += std::min(input.size_bytes, kJobBytesMax);
-  if (bytes > kJobBytesMax) {
-    return fail(Kind::kUnsupported, "flow.too_large",
-                text("inputs and outputs are {} bytes, at most {}", bytes, kJobBytesMax));
-  }
-  return {};
-}
-
-Result<Materials> fetch(const market::Job& record, const ProviderPorts& ports) {
-  TRY(const Bytes gxf, ports.market.gxf(record.bid.job_id));
-  if (const BlobId found = crypto::blob_id(gxf); found != record.gxf_hash)
-    return fail(Kind::kCorrupt, "flow.hash", text("the GXF hashes to {}, expected {}", found, record.gxf_hash));
-  Materials materials;
-  TRY(materials.job, gxf::decode(gxf));
-  TRY_OK(check_reach(materials.job, ports));
-  std::uint64_t artifact_bytes = 0;
-  for (const gxf::Node& node : materials.job.nodes) {
-    if (node.artifact.is_zero() || materials.blobs.contains(node.artifact)) continue;
-    TRY(Bytes bytes, get_checked(node.artifact, "artifact", ports.blobs));
-    artifact_bytes += bytes.size();
-    if (artifact_bytes > kJobBytesMax)
-      return fail(Kind::kUnsupported, "flow.too_large", text("artifacts exceed {} bytes", kJobBytesMax));
-    materials.blobs.emplace(node.artifact, std::move(bytes));
-  }
-  for (const gxf::JobInput& input : materials.job.inputs) {
-    auto it = materials.blobs.find(input.id);
-    if (it == materials.blobs.end()) {
-      TRY(Bytes bytes, get_checked(input.id, "input", ports.blobs));
-      it = materials.blobs.emplace(input.id, std::move(bytes)).first;
-    }
-    if (it->second.size() != input.size_bytes) {
-      return fail(Kind::kInvalid, "flow.input_size",
-                  text("input {} has {} bytes, the job says {}", input.id, it->second.size(), input.size_bytes));
-    }
-  }
-  return materials;
 }
 
 Result<market::Job> start(const market::Job& record, const ProviderPorts& ports) {

@@ -14,17 +14,12 @@
 
 #include "base/core/clock.h"
 #include "base/core/random.h"
-#include "exchange/flow/dag.h"
+#include "exchange/flow/materials.h"
 #include "exchange/flow/ports.h"
 #include "exchange/receipt/bundle.h"
 #include "exchange/receipt/receipt.h"
 
 namespace hanse::flow {
-
-// Inputs, artifacts and declared outputs of one job that are held in memory at once.
-constexpr std::uint64_t kJobBytesMax = 1ull << 30;
-// Outputs of the whole job by their declared limits: they are journaled as one outcome.
-constexpr std::uint64_t kResultBytesMax = runtime::kOutcomeSizeMax - 64 * 1024;
 
 constexpr std::int64_t kShortRunNs = 100'000'000;
 

@@ -21,9 +21,13 @@ class MarketView {
   virtual Result<Height> height() = 0;
 };
 
-class ProviderMarket : public MarketView {
+class JobMarket : public MarketView {
  public:
-  virtual Result<Bytes> gxf(const JobId& id) = 0;     // of a job that has not ended
+  virtual Result<Bytes> gxf(const JobId& id) = 0;  // of a job that has not ended
+};
+
+class ProviderMarket : public JobMarket {
+ public:
   virtual Result<Height> start(const JobId& id) = 0;  // the height it started at: the record's
   virtual Status record(const market::JobReceipt& receipt) = 0;
 };

@@ -17,6 +17,8 @@ enum class Method : std::uint16_t {
   kJobReceipt = 6,
   kJobCancel = 7,
   kCommit = 8,  // sealed.h
+  kJobChallenge = 9,  // audit.h
+  kJobVerdict = 10,
 };
 
 // A new provider, or more bond for one that stands; other fields may change while it has no asks and no jobs.

@@ -12,14 +12,15 @@ using detail::Fields;
 using detail::put;
 
 constexpr codec::CborLimits kEventLimits{.size_max = 1024, .depth_max = 2};
-constexpr Topic kTopics[] = {Topic::kMatched, Topic::kStarted, Topic::kReceipted,
-                             Topic::kSettled, Topic::kClosed,  Topic::kRequeued};
+constexpr Topic kTopics[] = {Topic::kMatched, Topic::kStarted,  Topic::kReceipted, Topic::kSettled,
+                             Topic::kClosed,  Topic::kRequeued, Topic::kAudited};
 
 std::size_t field_count(Topic topic) {
   switch (topic) {
     case Topic::kMatched: return 8;
     case Topic::kStarted: return 4;
-    case Topic::kReceipted: return 6;
+    case Topic::kReceipted:
+    case Topic::kAudited: return 6;
     case Topic::kSettled: return 7;
     case Topic::kClosed: return 6;
     case Topic::kRequeued: return 5;
@@ -28,7 +29,6 @@ std::size_t field_count(Topic topic) {
 }
 
 Status read_rest(Fields& f, JobEvent& e) {
-  constexpr auto kReasonMax = static_cast<std::uint64_t>(CloseReason::kGivenUp);
   switch (e.topic) {
     case Topic::kMatched:
       TRY_OK(f.fixed(3, "gxf_hash", e.gxf_hash));
@@ -38,6 +38,7 @@ Status read_rest(Fields& f, JobEvent& e) {
       return f.height(7, "deadline", e.deadline);
     case Topic::kStarted: return f.height(7, "deadline", e.deadline);
     case Topic::kReceipted:
+    case Topic::kAudited:
       TRY_OK(f.height(7, "deadline", e.deadline));
       TRY_OK(f.fixed(8, "receipt_hash", e.receipt_hash));
       return f.enumerator(9, "status", e.status, kRunStatusMax);
@@ -48,10 +49,10 @@ Status read_rest(Fields& f, JobEvent& e) {
       return f.amount(12, "refund", e.refund);
     case Topic::kClosed:
       TRY_OK(f.amount(12, "refund", e.refund));
-      TRY_OK(f.enumerator(13, "reason", e.reason, kReasonMax));
+      TRY_OK(f.enumerator(13, "reason", e.reason, kCloseReasonMax));
       return f.amount(14, "penalty", e.penalty);
     case Topic::kRequeued:
-      TRY_OK(f.enumerator(13, "reason", e.reason, kReasonMax));
+      TRY_OK(f.enumerator(13, "reason", e.reason, kCloseReasonMax));
       return f.amount(14, "penalty", e.penalty);
   }
   return {};
@@ -67,6 +68,7 @@ std::string_view topic_name(Topic topic) {
     case Topic::kSettled: return "market.settled";
     case Topic::kClosed: return "market.closed";
     case Topic::kRequeued: return "market.requeued";
+    case Topic::kAudited: return "market.audited";
   }
   return "market.unknown";
 }
@@ -74,7 +76,7 @@ std::string_view topic_name(Topic topic) {
 Bytes encode_event(const JobEvent& e) {
   const bool matched = e.topic == Topic::kMatched;
   const bool closing = e.topic == Topic::kClosed || e.topic == Topic::kRequeued;
-  const bool status = e.topic == Topic::kReceipted || e.topic == Topic::kSettled;
+  const bool receipt = e.topic == Topic::kReceipted || e.topic == Topic::kAudited;
   codec::CborWriter w;
   w.map(field_count(e.topic));
   put(w, 0, e.job_id.view());
@@ -86,9 +88,9 @@ Bytes encode_event(const JobEvent& e) {
     put(w, 5, e.price);
     put(w, 6, e.attempt);
   }
-  if (matched || e.topic == Topic::kStarted || e.topic == Topic::kReceipted) put(w, 7, e.deadline);
-  if (e.topic == Topic::kReceipted) put(w, 8, e.receipt_hash.view());
-  if (status) put(w, 9, static_cast<std::uint64_t>(e.status));
+  if (matched || e.topic == Topic::kStarted || receipt) put(w, 7, e.deadline);
+  if (receipt) put(w, 8, e.receipt_hash.view());
+  if (receipt || e.topic == Topic::kSettled) put(w, 9, static_cast<std::uint64_t>(e.status));
   if (e.topic == Topic::kSettled) {
     put(w, 10, e.paid);
     put(w, 11, e.fee);

@@ -2,6 +2,7 @@
 //   market.matched    provider, price, ask, attempt, deadline of the start
 //   market.started    deadline of the receipt
 //   market.receipted  receipt hash, run status, height of the settlement
+//   market.audited    receipt hash, run status, last height of the verdicts
 //   market.settled    run status, paid, fee, refund
 //   market.closed     reason, refund, penalty
 //   market.requeued   reason, penalty; provider is the one that lost the job, a market.matched follows
@@ -13,7 +14,7 @@
 
 namespace hanse::market {
 
-enum class Topic : std::uint8_t { kMatched, kStarted, kReceipted, kSettled, kClosed, kRequeued };
+enum class Topic : std::uint8_t { kMatched, kStarted, kReceipted, kSettled, kClosed, kRequeued, kAudited };
 std::string_view topic_name(Topic topic);  // "market.matched", ...
 
 struct JobEvent {

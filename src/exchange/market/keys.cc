@@ -39,6 +39,8 @@ Bytes ask_index_key(gxf::Precision precision, const Ask& ask) {
 Bytes job_key(const JobId& id) { return key(kJobPrefix, {id.view()}); }
 Bytes gxf_key(const JobId& id) { return key(kGxfPrefix, {id.view()}); }
 
+Bytes audit_key(const JobId& id) { return key(kAuditPrefix, {id.view()}); }
+
 Bytes payer_job_key(const AccountId& payer, Height submitted, const JobId& id) {
   return key(kPayerJobPrefix, {payer.view(), be8(submitted.value), id.view()});
 }

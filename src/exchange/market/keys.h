@@ -18,6 +18,7 @@ inline constexpr std::string_view kGxfPrefix = "market/x/";           // job id;
 inline constexpr std::string_view kPayerJobPrefix = "market/jp/";     // payer, height submitted, job id
 inline constexpr std::string_view kProviderJobPrefix = "market/jv/";  // provider, height submitted, job id
 inline constexpr std::string_view kDeadlinePrefix = "market/d/";      // height, job id
+inline constexpr std::string_view kAuditPrefix = "market/au/";        // job id; while it is audited
 inline constexpr std::string_view kUnitPricePrefix = "market/u/";     // unit price, provider, ask id
 inline constexpr std::string_view kRoundsKey = "market/rounds";
 inline constexpr std::string_view kRoundPrefix = "market/r/";       // round number
@@ -34,6 +35,7 @@ Bytes gxf_key(const JobId& id);
 Bytes payer_job_key(const AccountId& payer, Height submitted, const JobId& id);
 Bytes provider_job_key(const AccountId& provider, Height submitted, const JobId& id);
 Bytes deadline_key(Height deadline, const JobId& id);
+Bytes audit_key(const JobId& id);
 Bytes unit_price_key(const Ask& ask);
 Bytes round_key(std::uint64_t number);
 Bytes sealed_of_key(std::uint64_t round);

@@ -121,6 +121,7 @@ Status check_params(const Params& p) {
     return params_fail("reveal_blocks", p.reveal_blocks, "at most 8 times commit_blocks");
   if (p.bond.audit_ppm == 0 || p.bond.audit_ppm > kPpm)
     return params_fail("audit_ppm", p.bond.audit_ppm, "1 to 1000000");
+  if (p.audit_window > 1'000'000) return params_fail("audit_window", p.audit_window, "0 to 1000000 blocks");
   if (p.bond.gain_ppm > 100 * kPpm) return params_fail("gain_ppm", p.bond.gain_ppm, "at most 100000000");
   for (const auto& [name, ppm] : {std::pair{"fee_ppm", p.fee_ppm},
                                   {"nostart_penalty_ppm", p.nostart_penalty_ppm},
@@ -142,6 +143,7 @@ std::string_view job_state_name(JobState state) {
     case JobState::kReceipted: return "receipted";
     case JobState::kSettled: return "settled";
     case JobState::kClosed: return "closed";
+    case JobState::kAudited: return "audited";
   }
   return "unknown";
 }
@@ -156,6 +158,7 @@ std::string_view close_reason_name(CloseReason reason) {
     case CloseReason::kNoReceipt: return "no_receipt";
     case CloseReason::kDeclined: return "declined";
     case CloseReason::kGivenUp: return "given_up";
+    case CloseReason::kFalse: return "false_receipt";
   }
   return "unknown";
 }
@@ -175,7 +178,7 @@ std::string_view run_status_name(RunStatus status) {
 
 Bytes encode_params(const Params& p) {
   codec::CborWriter w;
-  w.map(16);
+  w.map(18);
   put(w, 0, p.start_timeout);
   put(w, 1, p.run_timeout);
   put(w, 2, p.settle_window);
@@ -195,6 +198,8 @@ Bytes encode_params(const Params& p) {
   put(w, 13, p.commit_blocks);
   put(w, 14, p.reveal_blocks);
   put(w, 15, p.deposit);
+  put(w, 16, p.audit_window);
+  put(w, 17, p.challenge_deposit);
   return w.take();
 }
 
@@ -202,7 +207,7 @@ Result<Params> decode_params(ByteView bytes) {
   codec::CborReader r(bytes, kLimits);
   Fields f(r, "market");
   Params p;
-  TRY_OK(f.enter(16));
+  TRY_OK(f.enter(18));
   TRY_OK(f.uint(0, "start_timeout", p.start_timeout));
   TRY_OK(f.uint(1, "run_timeout", p.run_timeout));
   TRY_OK(f.uint(2, "settle_window", p.settle_window));
@@ -223,6 +228,8 @@ Result<Params> decode_params(ByteView bytes) {
   TRY_OK(f.uint(13, "commit_blocks", p.commit_blocks));
   TRY_OK(f.uint(14, "reveal_blocks", p.reveal_blocks));
   TRY_OK(f.amount(15, "deposit", p.deposit));
+  TRY_OK(f.uint(16, "audit_window", p.audit_window));
+  TRY_OK(f.amount(17, "challenge_deposit", p.challenge_deposit));
   TRY_OK(r.leave());
   TRY_OK(r.finish());
   TRY_OK(check_params(p));
@@ -335,7 +342,7 @@ Result<Bid> decode_bid(ByteView bytes) {
 
 Bytes encode_job(const Job& job) {
   codec::CborWriter w;
-  w.map(job.result ? 18 : 17);
+  w.map(job.result ? 19 : 18);
   w.key(0);
   write_bid(w, job.bid);
   put(w, 1, job.gxf_hash.view());
@@ -356,8 +363,9 @@ Bytes encode_job(const Job& job) {
   put(w, 14, job.seed.view());
   put(w, 15, job.round);
   put(w, 16, job.spread);
+  put(w, 17, static_cast<std::uint64_t>(job.audit));
   if (job.result) {
-    w.key(17);
+    w.key(18);
     write_result(w, *job.result);
   }
   return w.take();
@@ -367,13 +375,13 @@ Result<Job> decode_job(ByteView bytes) {
   codec::CborReader r(bytes, kLimits);
   Fields f(r, "job");
   Job job;
-  TRY_OK(r.enter_map("job", 18));
+  TRY_OK(r.enter_map("job", 19));
   TRY_OK(f.key(0));
   TRY_OK(read_bid(r, job.bid));
   TRY_OK(f.fixed(1, "gxf_hash", job.gxf_hash));
-  TRY_OK(f.enumerator(2, "state", job.state, static_cast<std::uint64_t>(JobState::kClosed)));
+  TRY_OK(f.enumerator(2, "state", job.state, static_cast<std::uint64_t>(JobState::kAudited)));
   if (job.state < JobState::kMatched) return r.fail_here("market.record", "found state 0");
-  TRY_OK(f.enumerator(3, "reason", job.reason, static_cast<std::uint64_t>(CloseReason::kGivenUp)));
+  TRY_OK(f.enumerator(3, "reason", job.reason, kCloseReasonMax));
   TRY_OK(f.uint(4, "attempt", job.attempt, 1));
   TRY_OK(f.fixed(5, "provider", job.provider));
   TRY_OK(f.fixed(6, "ask_id", job.ask_id));
@@ -388,8 +396,9 @@ Result<Job> decode_job(ByteView bytes) {
   TRY_OK(f.fixed(14, "seed", job.seed));
   TRY_OK(f.uint(15, "round", job.round));
   TRY_OK(f.amount(16, "spread", job.spread));
+  TRY_OK(f.enumerator(17, "audit", job.audit, static_cast<std::uint64_t>(gxf::Audit::kSumcheck)));
   if (r.more()) {
-    TRY_OK(f.key(17));
+    TRY_OK(f.key(18));
     TRY_OK(read_result(r, job.result.emplace()));
   }
   TRY_OK(r.leave());

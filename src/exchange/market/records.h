@@ -62,6 +62,8 @@ struct Params {
   std::uint64_t commit_blocks = 10;               // a batch round takes commits, from its first on
   std::uint64_t reveal_blocks = 20;               // and reveals after that; at most 8 * commit_blocks
   Amount deposit{10'000};                         // for each commit, returned when it is revealed, else burned
+  std::uint64_t audit_window = 0;                 // blocks that auditors have (audit.h); 0: nothing is audited
+  Amount challenge_deposit{100'000};              // of who doubts a receipt; to the treasury when it was right
   friend bool operator==(const Params&, const Params&) = default;
 };
 Status check_params(const Params& params);  // market.params: spans 1..1e6, shares <= kPpm
@@ -136,7 +138,8 @@ enum class JobState : std::uint8_t {
   kStarted = 2,
   kReceipted = 3,  // waiting for the settlement window
   kSettled = 4,    // ended with a receipt
-  kClosed = 5,     // ended without one, escrow returned
+  kClosed = 5,     // ended without one, or with a false one, escrow returned
+  kAudited = 6,    // receipted, waiting for the verdicts of auditors
 };
 enum class CloseReason : std::uint8_t {
   kNone = 0,
@@ -147,7 +150,9 @@ enum class CloseReason : std::uint8_t {
   kNoReceipt = 5,  // the provider let the run timeout pass
   kDeclined = 6,   // the provider said no before the start
   kGivenUp = 7,    // the provider said no after the start
+  kFalse = 8,      // auditors found the receipt false
 };
+constexpr std::uint64_t kCloseReasonMax = 8;
 // Outcome of a run as a receipt states it; the numbers of runtime::RunStatus.
 enum class RunStatus : std::uint8_t {
   kOk = 0,
@@ -197,6 +202,7 @@ struct Job {
   std::uint64_t gas_limit = 0;                            // sum over the nodes
   std::uint32_t outputs_expected = 0;
   std::uint64_t round = 0;  // the batch round it was matched in, 0 = an immediate order
+  gxf::Audit audit = gxf::Audit::kReceipts;  // what the payer asked for
   Hash32 seed;              // BLAKE3("hanse/job-seed/1", job id || beacon of the first match): the job's randomness
   std::optional<JobResult> result;
   bool ended() const { return state == JobState::kSettled || state == JobState::kClosed; }

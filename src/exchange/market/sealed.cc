@@ -139,12 +139,13 @@ Bytes encode_sealed_bid(const SealedBid& bid) {
   put(w, 3, bid.held);
   if (const auto& revealed = bid.revealed) {
     w.key(4);
-    w.array(5);
+    w.array(6);
     w.bytes(encode_bid(revealed->bid));
     w.bytes(revealed->salt.view());
     w.bytes(revealed->gxf_hash.view());
     w.u64(revealed->gas_limit);
     w.u64(revealed->outputs);
+    w.u64(static_cast<std::uint64_t>(revealed->audit));
   }
   return w.take();
 }
@@ -161,7 +162,7 @@ Result<SealedBid> decode_sealed_bid(ByteView bytes) {
   if (r.more()) {
     SealedBid::Revealed& revealed = out.revealed.emplace();
     TRY_OK(f.key(4));
-    TRY_OK(r.enter_array("revealed", 5));
+    TRY_OK(r.enter_array("revealed", 6));
     TRY(const ByteView bid, r.bytes("bid", kBidBytesMax));
     TRY(revealed.bid, decode_bid(bid));
     TRY_OK(r.fixed("salt", revealed.salt));
@@ -169,6 +170,8 @@ Result<SealedBid> decode_sealed_bid(ByteView bytes) {
     TRY(revealed.gas_limit, r.u64("gas_limit"));
     TRY(const std::uint64_t outputs, r.u64("outputs", kOutputsMax));
     revealed.outputs = static_cast<std::uint32_t>(outputs);
+    TRY(const std::uint64_t audit, r.u64("audit", static_cast<std::uint64_t>(gxf::Audit::kSumcheck)));
+    revealed.audit = static_cast<gxf::Audit>(audit);
     TRY_OK(r.leave());
   }
   TRY_OK(r.leave());

@@ -47,6 +47,7 @@ struct SealedBid {
     BlobId gxf_hash;
     std::uint64_t gas_limit = 0;
     std::uint32_t outputs = 0;
+    gxf::Audit audit = gxf::Audit::kReceipts;
     friend bool operator==(const Revealed&, const Revealed&) = default;
   };
   std::optional<Revealed> revealed;

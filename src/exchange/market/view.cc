@@ -1,5 +1,7 @@
 #include "exchange/market/view.h"
 
+#include "exchange/market/audit.h"
+
 #include "exchange/market/detail/fields.h"
 
 #include "base/codec/cbor.h"
@@ -184,6 +186,7 @@ Bytes encode_list(const std::vector<Bytes>& records) {
 
 Result<std::vector<Provider>> decode_providers(ByteView answer) { return read_list<Provider>(answer, decode_provider); }
 Result<std::vector<Ask>> decode_asks(ByteView answer) { return read_list<Ask>(answer, decode_ask); }
+Result<std::vector<Audit>> decode_audits(ByteView answer) { return read_list<Audit>(answer, decode_audit); }
 Result<std::vector<Job>> decode_jobs(ByteView answer) { return read_list<Job>(answer, decode_job); }
 
 std::string_view constraint_name(Constraint constraint) {

@@ -9,6 +9,8 @@
 //   job         job id (16 bytes)              Job record
 //   jobs        JobsQuery                      list of Job records, by height submitted and job id
 //   gxf         job id (16 bytes)              the GXF of a job that has not ended
+//   audit       job id (16 bytes)              Audit record (audit.h) of a job that is audited
+//   audits      job id, or empty               list of Audit records, by job id, after the one given
 //   quote       QuoteQuery                     Quote: what the job would match at that height; nothing changes
 //   rounds      RoundsQuery (sealed.h)         list of RoundHead records, newest first
 //   round_part  RoundPlace                     a part of a cleared round's record

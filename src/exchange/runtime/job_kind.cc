@@ -187,6 +187,10 @@ std::unexpected<Error> differs(std::string_view field, std::string_view claimed,
 
 }  // namespace
 
+bool is_exact(std::string_view kernel_class) {
+  return !kernel_class.contains("f32") && !kernel_class.starts_with("mixed");
+}
+
 std::string_view run_status_name(RunStatus status) {
   const auto i = static_cast<std::size_t>(status);
   return i < std::size(kStatusNames) ? kStatusNames[i] : "unknown";

@@ -61,6 +61,10 @@ struct RunOutcome {
   std::string kernel_class;  // what computed it, e.g. "wasm-aot/1", "int8-exact/1"; same for every back end
 };
 
+// Whether a kernel class, or each of a list of them, gives the same bits on every machine. One that names f32 does
+// not; nor does "mixed", of which nothing is known.
+bool is_exact(std::string_view kernel_class);
+
 // Whether the run should end soon: asked by the kind as often as every microsecond, set by whoever waits for the run.
 class RunControl {
  public:

@@ -18,6 +18,7 @@
 #include "node/daemon/backup_role.h"
 #include "node/daemon/folder.h"
 #include "node/daemon/mesh_role.h"
+#include "node/daemon/auditor_role.h"
 #include "node/daemon/provider_role.h"
 #include "node/daemon/version.h"
 #include "node/roles/validator.h"
@@ -80,6 +81,12 @@ class Process final : public Daemon, public api::Probe {
       const std::lock_guard lock(mutex_);  // probes are answered already
       provider_ = std::move(role);
     }
+    if (settings_.auditor) {
+      TRY(auditor_, AuditorRole::start(*identity_, report_,
+                                       {.settings = settings_.audits, .network = network_, .on_end = [this](Status s) {
+                                          ended(std::move(s));
+                                        }}));
+    }
     logging::log_info(
         "node ready",
         {{"version", version()}, {"node", codec::encode_id(identity_->id().view())}, {"network", network_}});
@@ -118,12 +125,14 @@ class Process final : public Daemon, public api::Probe {
 
   void stop() override {
     if (folder_) folder_->remove_ready();
+    if (auditor_) auditor_->stop();
     if (provider_) provider_->stop();  // its last calls go through the servers below
     if (validator_) validator_->listen({});
     if (mesh_) mesh_->stop();
     stream_.reset();
     http_.reset();
     metrics_.reset();
+    auditor_.reset();
     provider_.reset();
     if (grpc_) grpc_->stop(kGraceMs);
     grpc_.reset();
@@ -169,8 +178,8 @@ class Process final : public Daemon, public api::Probe {
   Status read_network() {
     network_ = settings_.mesh_role.node.network;
     const auto& mix = settings_.mesh_role.node.mix;
-    const bool by_name =
-        network_ != NetworkId{} && !settings_.validator && !settings_.provider && !(mix && mix->ledger);
+    const bool by_name = network_ != NetworkId{} && !settings_.validator && !settings_.provider && !settings_.auditor &&
+                         !(mix && mix->ledger);
     if (by_name) return {};
     TRY(const Bytes genesis_bytes,
         with_context(read_file(real_fs(), settings_.genesis_file, light::kGenesisBytesMax), "read the genesis file"));
@@ -293,6 +302,7 @@ class Process final : public Daemon, public api::Probe {
   std::unique_ptr<api::HttpServer> http_, metrics_;
   std::unique_ptr<api::StreamServer> stream_;
   std::unique_ptr<ProviderRole> provider_;
+  std::unique_ptr<AuditorRole> auditor_;
   std::unique_ptr<MeshRole> mesh_;  // borrows the identity
 
   mutable std::mutex mutex_;

@@ -7,7 +7,6 @@
 #include <thread>
 
 #include "base/core/text.h"
-#include "base/exec/backoff.h"
 #include "exchange/runtime/pool.h"
 #include "node/daemon/work.h"
 #include "node/roles/provider.h"
@@ -22,23 +21,7 @@ class Role final : public ProviderRole {
   ~Role() override { stop(); }
 
   Status begin() {
-    const auto& s = options_.settings;
-    runtime::PoolOptions pool;
-    pool.worker_path = s.worker;
-    pool.plugin_dir = s.plugin_dir;
-    pool.warm = s.warm_workers;
-    pool.running_max = s.parallel;
-    pool.group = s.cgroup;
-    pool.group_memory_bytes = s.cgroup_memory_bytes;
-    pool.group_cpu_percent = s.cgroup_cpu_percent;
-    TRY(pool_, runtime::Pool::start(std::move(pool)));
-    const auto found = pool_->report();
-    for (const auto& failure : found.failed)
-      report_.say(logging::Level::kWarn, "job kind not loaded", {{"why", failure}});
-    for (const auto& limit : found.enforced) report_.say(logging::Level::kInfo, "workers limited", {{"kept", limit}});
-    std::string kinds;
-    for (const auto& kind : pool_->kinds()) kinds += (kinds.empty() ? "" : " ") + kind;
-    report_.say(logging::Level::kInfo, "workers ready", {{"isolation", found.isolation.level}, {"kinds", kinds}});
+    TRY(pool_, start_workers(options_.settings.workers, report_));
     thread_ = std::thread([this] { run(); });
     return {};
   }
@@ -68,7 +51,10 @@ class Role final : public ProviderRole {
 
   // In the role's thread: the connection first, then the role until it stops.
   Status serve() {
-    TRY(const auto client, connect());
+    TRY(const auto client, await_node(options_.settings.node, "provider", report_, [this](std::int64_t ms) {
+          std::unique_lock lock(mutex_);
+          return changed_.wait_for(lock, std::chrono::milliseconds(ms), [this] { return stopping_; });
+        }));
     if (!client) return {};
     roles::Caller caller(*client, identity_, options_.network);
     TRY(auto work, make_work({.client = *client,
@@ -79,7 +65,7 @@ class Role final : public ProviderRole {
                               .network = options_.network,
                               .jobs_dir = options_.jobs_dir}));
     roles::ProviderOptions options{.offer = options_.settings.offer,
-                                   .parallel = options_.settings.parallel,
+                                   .parallel = options_.settings.workers.running_max,
                                    .recheck_ms = options_.settings.recheck_ms,
                                    .drain_ms = options_.settings.drain_ms};
     options.offer.isolation = std::min(options.offer.isolation, pool_->level());
@@ -98,22 +84,6 @@ class Role final : public ProviderRole {
     const std::lock_guard lock(mutex_);
     provider_.reset();  // before what it borrows
     return ended;
-  }
-
-  // Null when the role was stopped first.
-  Result<std::unique_ptr<client::Client>> connect() {
-    exec::Backoff backoff(system_random(), {.first_ms = 50, .most_ms = 2'000});
-    bool told = false;
-    for (;;) {
-      auto client = client::Client::connect(options_.settings.node);
-      if (client) return client;
-      if (client.error().kind() != Kind::kUnavailable) return client;
-      if (!told) report_.failed(logging::Level::kInfo, "provider waits for its node", client.error());
-      told = true;
-      std::unique_lock lock(mutex_);
-      if (changed_.wait_for(lock, std::chrono::milliseconds(backoff.next_ms()), [this] { return stopping_; }))
-        return std::unique_ptr<client::Client>();
-    }
   }
 
   const crypto::Identity& identity_;

@@ -91,7 +91,8 @@ constexpr Key kSchema[] = {
      .fallback = "validator,gateway",
      .help =
          "any of validator (orders and executes transactions), gateway (serves the API), provider (sells computing), "
-         "mesh (reaches peers behind NATs and helps others to; see [mesh]), router (with mesh: carries cells that hide "
+         "auditor (a validator that does others' work again; see [auditor]), mesh (reaches peers behind NATs and helps "
+         "others to; see [mesh]), router (with mesh: carries cells that hide "
          "who "
          "asks whom; see [router])"},
 
@@ -295,6 +296,26 @@ constexpr Key kSchema[] = {
      .max = 100000},
     {.path = "provider.worker", .fallback = "", .help = "path of hanse-worker; empty: beside hansed"},
     {.path = "provider.plugin_dir",
+     .fallback = "",
+     .help = "folder of job kinds; empty: lib/hanse of this installation"},
+
+    {.path = "auditor.node", .fallback = "unix:api.sock", .help = "address of the node whose audits it looks at"},
+    {.path = "auditor.recheck_ms",
+     .type = kNumber,
+     .fallback = "1000",
+     .help = "how often the ledger is asked for audits",
+     .unit = "ms",
+     .min = 100,
+     .max = 3600000},
+    {.path = "auditor.workers",
+     .type = kNumber,
+     .fallback = "1",
+     .help = "idle sandboxed workers kept ready",
+     .unit = "processes",
+     .min = 1,
+     .max = 64},
+    {.path = "auditor.worker", .fallback = "", .help = "path of hanse-worker; empty: beside hansed"},
+    {.path = "auditor.plugin_dir",
      .fallback = "",
      .help = "folder of job kinds; empty: lib/hanse of this installation"},
 

@@ -41,9 +41,10 @@ Status read_roles(const Config& config, Settings& out) {
                  : name == "provider" ? &out.provider
                  : name == "mesh"     ? &out.mesh
                  : name == "router"   ? &out.router
+                 : name == "auditor"  ? &out.auditor
                                       : nullptr;
     if (role == nullptr || *role)
-      return config.refuse("roles.enabled", "each of validator, gateway, provider, mesh, router at most once");
+      return config.refuse("roles.enabled", "each of validator, gateway, provider, auditor, mesh, router at most once");
     *role = true;
   }
   if (out.router && !out.mesh)
@@ -89,6 +90,18 @@ T number(const Config& config, std::string_view key) {
   return static_cast<T>(config.number(key));  // the table keeps the range
 }
 
+Status read_auditor(const Config& c, const std::string& base, AuditorSettings& out) {
+  TRY(out.node, address_of(c, "auditor.node", base));
+  if (out.node.empty()) return c.refuse("auditor.node", "the address of a node");
+  out.recheck_ms = number<std::int64_t>(c, "auditor.recheck_ms");
+  out.workers = {.warm = number<std::uint32_t>(c, "auditor.workers"),
+                 .running_max = 1,
+                 .program = from_base(c.text("auditor.worker"), base),
+                 .plugin_dir = from_base(c.text("auditor.plugin_dir"), base),
+                 .cgroup = {}};
+  return {};
+}
+
 Status read_provider(const Config& c, const std::string& base, ProviderSettings& out) {
   TRY(out.node, address_of(c, "provider.node", base));
   if (out.node.empty()) return c.refuse("provider.node", "the address of a node");
@@ -105,15 +118,15 @@ Status read_provider(const Config& c, const std::string& base, ProviderSettings&
   out.offer.unit_price = Amount{c.number("provider.unit_price_ut")};
   out.offer.capacity_cu = c.number("provider.capacity_cu");
   out.offer.ask_blocks = c.number("provider.ask_blocks");
-  out.parallel = number<std::uint32_t>(c, "provider.parallel");
   out.recheck_ms = number<std::int64_t>(c, "provider.recheck_ms");
   out.drain_ms = number<std::int64_t>(c, "provider.drain_ms");
-  out.warm_workers = number<std::uint32_t>(c, "provider.workers");
-  out.cgroup = c.text("provider.cgroup");
-  out.cgroup_memory_bytes = c.number("provider.cgroup_memory_bytes");
-  out.cgroup_cpu_percent = number<std::uint32_t>(c, "provider.cgroup_cpu_percent");
-  out.worker = from_base(c.text("provider.worker"), base);
-  out.plugin_dir = from_base(c.text("provider.plugin_dir"), base);
+  out.workers = {.warm = number<std::uint32_t>(c, "provider.workers"),
+                 .running_max = number<std::uint32_t>(c, "provider.parallel"),
+                 .program = from_base(c.text("provider.worker"), base),
+                 .plugin_dir = from_base(c.text("provider.plugin_dir"), base),
+                 .cgroup = std::string(c.text("provider.cgroup")),
+                 .cgroup_memory_bytes = c.number("provider.cgroup_memory_bytes"),
+                 .cgroup_cpu_percent = number<std::uint32_t>(c, "provider.cgroup_cpu_percent")};
   return {};
 }
 
@@ -335,6 +348,7 @@ Result<Settings> settings_of(const Config& c, const std::string& base) {
   TRY(out.metrics, port_of(c, "metrics.address"));
   TRY_OK(read_consensus(c, out.consensus));
   TRY_OK(read_provider(c, base, out.offer));
+  TRY_OK(read_auditor(c, base, out.audits));
   read_backup(c, base, out.backup);
   if (!out.backup.target.empty() && !out.validator)
     return c.refuse("backup.target", "nothing without the role validator: there is no ledger");

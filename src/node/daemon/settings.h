@@ -19,18 +19,27 @@
 
 namespace hanse::daemon {
 
+struct WorkerSettings {
+  std::uint32_t warm = 0, running_max = 0;
+  std::string program;     // "" = hanse-worker beside hansed
+  std::string plugin_dir;  // "" = the worker's own choice
+  std::string cgroup;      // "" = none
+  std::uint64_t cgroup_memory_bytes = 0;
+  std::uint32_t cgroup_cpu_percent = 0;  // 0 = no cap
+};
+
+struct AuditorSettings {
+  std::string node;
+  std::int64_t recheck_ms = 0;
+  WorkerSettings workers;
+};
+
 struct ProviderSettings {
   std::string node;    // address of the node it works for
   roles::Offer offer;  // isolation is what is wished for; the machine may have less
   std::int64_t recheck_ms = 0;
   std::int64_t drain_ms = 0;
-  std::uint32_t parallel = 0;
-  std::uint32_t warm_workers = 0;
-  std::string worker;  // "" = hanse-worker beside hansed
-  std::string cgroup;  // "" = none
-  std::uint64_t cgroup_memory_bytes = 0;
-  std::uint32_t cgroup_cpu_percent = 0;  // 0 = no cap
-  std::string plugin_dir;                // "" = the worker's own choice
+  WorkerSettings workers;  // running_max jobs are run at a time
 };
 
 struct ConsensusSettings {
@@ -75,7 +84,8 @@ struct Settings {
   std::string passphrase_file;  // "" = none
   bool allow_unencrypted = false;
   std::string genesis_file;
-  bool validator = false, gateway = false, provider = false, mesh = false, router = false;
+  bool validator = false, gateway = false, provider = false, mesh = false, router = false,
+       auditor = false;
   std::vector<std::string> role_names;
   std::string dir;  // of all data
   std::size_t cache_bytes = 0, write_buffer_bytes = 0, blob_bytes_max = 0;
@@ -87,6 +97,7 @@ struct Settings {
   std::string metrics;    // one more address for /metrics and /health; "" = none
   ConsensusSettings consensus;
   ProviderSettings offer;
+  AuditorSettings audits;
   BackupSettings backup;
   MeshRoleSettings mesh_role;
   logging::Options log;

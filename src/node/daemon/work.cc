@@ -4,7 +4,9 @@
 #include <memory>
 #include <mutex>
 
+#include "base/exec/backoff.h"
 #include "base/telemetry/metrics.h"
+#include "exchange/flow/audit_flow.h"
 #include "exchange/flow/cpu_class.h"
 #include "exchange/flow/job_flow.h"
 #include "exchange/flow/step_journals.h"
@@ -147,6 +149,53 @@ Result<roles::JobWork> make_work(WorkPorts ports) {
   // Shared: std::function copies what it holds, and the work is one.
   const auto work = std::make_shared<Work>(ports, std::move(store));
   return roles::JobWork([work](const JobId& id, runtime::RunControl& control) { return work->run(id, control); });
+}
+
+roles::Judge make_judge(client::Client& client, roles::Caller& caller, runtime::Runner& runner) {
+  struct Ports {
+    Ports(client::Client& c, roles::Caller& account, runtime::Runner& r) : market(c, account), blobs(c), runner(r) {}
+    NodeMarket market;
+    NodeBlobs blobs;
+    runtime::Runner& runner;
+  };
+  const auto ports = std::make_shared<Ports>(client, caller, runner);
+  return [ports](const market::Job& job, runtime::RunControl& control) {
+    return flow::judge_receipt(job, {.market = ports->market, .blobs = ports->blobs, .runner = ports->runner}, control);
+  };
+}
+
+Result<std::unique_ptr<runtime::Pool>> start_workers(const WorkerSettings& settings, roles::Report& report) {
+  runtime::PoolOptions options;
+  options.worker_path = settings.program;
+  options.plugin_dir = settings.plugin_dir;
+  options.warm = settings.warm;
+  options.running_max = settings.running_max;
+  options.group = settings.cgroup;
+  options.group_memory_bytes = settings.cgroup_memory_bytes;
+  options.group_cpu_percent = settings.cgroup_cpu_percent;
+  TRY(auto pool, runtime::Pool::start(std::move(options)));
+  const auto found = pool->report();
+  for (const auto& failure : found.failed) report.say(logging::Level::kWarn, "job kind not loaded", {{"why", failure}});
+  for (const auto& limit : found.enforced) report.say(logging::Level::kInfo, "workers limited", {{"kept", limit}});
+  std::string kinds;
+  for (const auto& kind : pool->kinds()) kinds += (kinds.empty() ? "" : " ") + kind;
+  report.say(logging::Level::kInfo, "workers ready", {{"isolation", found.isolation.level}, {"kinds", kinds}});
+  return pool;
+}
+
+Result<std::unique_ptr<client::Client>> await_node(const std::string& address, std::string_view who,
+                                                   roles::Report& report,
+                                                   const std::function<bool(std::int64_t ms)>& wait_ms) {
+  exec::Backoff backoff(system_random(), {.first_ms = 50, .most_ms = 2'000});
+  bool told = false;
+  for (;;) {
+    auto client = client::Client::connect(address);
+    if (client) return client;
+    if (client.error().kind() != Kind::kUnavailable) return client;
+    if (!std::exchange(told, true))
+      report.failed(logging::Level::kInfo, text("{} waits for its node", who), client.error());
+    if (wait_ms(backoff.next_ms())) return std::unique_ptr<client::Client>();
+  }
 }
 
 }  // namespace hanse::daemon

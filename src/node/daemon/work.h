@@ -7,6 +7,8 @@
 
 #include "base/core/clock.h"
 #include "exchange/runtime/pool.h"
+#include "node/daemon/settings.h"
+#include "node/roles/auditor.h"
 #include "node/roles/caller.h"
 #include "node/roles/provider.h"
 
@@ -23,5 +25,14 @@ struct WorkPorts {
 };
 // The ports outlive what is returned.
 Result<roles::JobWork> make_work(WorkPorts ports);
+roles::Judge make_judge(client::Client& client, roles::Caller& caller, runtime::Runner& runner);
+
+// Sandboxed workers, and a word about what they are.
+Result<std::unique_ptr<runtime::Pool>> start_workers(const WorkerSettings& settings, roles::Report& report);
+
+// Tries until the node answers. Null when wait_ms says that it is time to stop.
+Result<std::unique_ptr<client::Client>> await_node(const std::string& address, std::string_view who,
+                                                   roles::Report& report,
+                                                   const std::function<bool(std::int64_t ms)>& wait_ms);
 
 }  // namespace hanse::daemon

@@ -1,0 +1,25 @@
+// The bytes that a job needs: its GXF, artifacts and inputs, each checked against its hash, for who runs it and who
+// runs it again. Errors: flow.hash (corrupt), flow.input_size (invalid), flow.no_kind, flow.too_large (unsupported),
+// those of the ports and of gxf.
+#pragma once
+
+#include "exchange/flow/dag.h"
+#include "exchange/flow/ports.h"
+
+namespace hanse::flow {
+
+// Inputs, artifacts and declared outputs of one job that are held in memory at once.
+constexpr std::uint64_t kJobBytesMax = 1ull << 30;
+// Outputs of the whole job by their declared limits: they are journaled as one outcome.
+constexpr std::uint64_t kResultBytesMax = runtime::kOutcomeSizeMax - 64 * 1024;
+
+struct JobSources {
+  JobMarket& market;
+  BlobPort& blobs;
+  runtime::Runner& runner;  // for the kinds it has
+};
+
+Result<Bytes> get_checked(const BlobId& id, std::string_view what, BlobPort& blobs);
+Result<Materials> fetch(const market::Job& record, const JobSources& from);
+
+}  // namespace hanse::flow

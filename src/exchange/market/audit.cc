@@ -1,0 +1,104 @@
+#include "exchange/market/audit.h"
+
+#include "base/crypto/hash.h"
+#include "exchange/market/detail/fields.h"
+#include "exchange/market/view.h"
+
+namespace hanse::market {
+namespace {
+
+using detail::Fields;
+using detail::put;
+
+constexpr codec::CborLimits kArgsLimits{.size_max = 128, .depth_max = 2};
+constexpr codec::CborLimits kAuditLimits{.size_max = 64 * 1024, .depth_max = 4};
+
+}  // namespace
+
+bool is_drawn(const Hash32& beacon, const BlobId& receipt_hash, std::uint64_t audit_ppm) {
+  __extension__ using UInt128 = unsigned __int128;
+  const Hash32 lot = crypto::blake3("hanse/audit-lot/1", {beacon.view(), receipt_hash.view()});
+  return static_cast<UInt128>(load_be<std::uint64_t>(lot.data.data())) * kPpm >> 64 < audit_ppm;
+}
+
+Bytes encode(const JobChallenge& call) {
+  codec::CborWriter w;
+  w.map(1);
+  put(w, 1, call.id.view());
+  return w.take();
+}
+
+Result<JobChallenge> decode_job_challenge(ByteView args) {
+  codec::CborReader r(args, kArgsLimits);
+  Fields f(r, "job_challenge");
+  JobChallenge call;
+  TRY_OK(f.enter(1));
+  TRY_OK(f.fixed(1, "id", call.id));
+  TRY_OK(r.leave());
+  TRY_OK(r.finish());
+  return call;
+}
+
+Bytes encode(const JobVerdict& call) {
+  codec::CborWriter w;
+  w.map(3);
+  put(w, 1, call.id.view());
+  put(w, 2, call.receipt_hash.view());
+  put(w, 3, std::uint64_t{call.holds});
+  return w.take();
+}
+
+Result<JobVerdict> decode_job_verdict(ByteView args) {
+  codec::CborReader r(args, kArgsLimits);
+  Fields f(r, "job_verdict");
+  JobVerdict call;
+  TRY_OK(f.enter(3));
+  TRY_OK(f.fixed(1, "id", call.id));
+  TRY_OK(f.fixed(2, "receipt_hash", call.receipt_hash));
+  TRY_OK(f.uint(3, "holds", call.holds, 1));
+  TRY_OK(r.leave());
+  TRY_OK(r.finish());
+  return call;
+}
+
+Bytes encode_audit(const Audit& audit) {
+  codec::CborWriter w;
+  w.map(4);
+  put(w, 0, audit.id.view());
+  put(w, 1, audit.challenger.view());
+  put(w, 2, audit.deposit);
+  w.key(3);
+  w.array(audit.verdicts.size());
+  for (const Verdict& verdict : audit.verdicts) {
+    w.array(2);
+    w.bytes(verdict.validator.view());
+    w.u64(verdict.holds ? 1 : 0);
+  }
+  return w.take();
+}
+
+Result<Audit> decode_audit(ByteView bytes) {
+  codec::CborReader r(bytes, kAuditLimits);
+  Fields f(r, "audit");
+  Audit audit;
+  TRY_OK(f.enter(4));
+  TRY_OK(f.fixed(0, "id", audit.id));
+  TRY_OK(f.fixed(1, "challenger", audit.challenger));
+  TRY_OK(f.amount(2, "deposit", audit.deposit));
+  TRY_OK(f.key(3));
+  TRY_OK(r.enter_array("verdicts", kVerdictsMax));
+  while (r.more()) {
+    Verdict& verdict = audit.verdicts.emplace_back();
+    TRY_OK(r.enter_array("verdict", 2));
+    TRY_OK(r.fixed("validator", verdict.validator));
+    TRY(const std::uint64_t holds, r.u64("holds", 1));
+    verdict.holds = holds == 1;
+    TRY_OK(r.leave());
+  }
+  TRY_OK(r.leave());
+  TRY_OK(r.leave());
+  TRY_OK(r.finish());
+  return audit;
+}
+
+}  // namespace hanse::market
