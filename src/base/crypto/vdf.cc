@@ -90,16 +90,18 @@ BnPtr challenge(const VdfElement& x, const VdfElement& y, std::uint64_t steps) {
   detail::Shake256 prefix;
   for (const ByteView part : {as_bytes("hanse/vdf/l"), group().id.view(), x.view(), y.view(), ByteView(number)})
     prefix.absorb(part);
-  for (std::uint32_t counter = 0;; ++counter) {
+  std::uint32_t counter = 0;
+  const detail::U320 l = detail::first_prime([&] {
     detail::Shake256 shake = prefix;
     std::uint8_t bytes[kChallengeSize];
-    store_le(bytes, counter);
+    store_le(bytes, counter++);
     shake.absorb(ByteView(bytes, 4));
     shake.squeeze(bytes);
     bytes[0] |= 0x80;
     bytes[kChallengeSize - 1] |= 1;
-    if (detail::is_prime(detail::u320_from_be(bytes))) return bn_bytes(bytes);
-  }
+    return detail::u320_from_be(bytes);
+  });
+  return bn_bytes(detail::u320_to_be(l));
 }
 
 // Digits of floor(2^steps / l) to the base 2^kDigitBits, lowest first, by long division. The topmost, incomplete digit

@@ -8,6 +8,7 @@
 #include "base/crypto/detail/keccak.h"
 #include "base/crypto/detail/mont320.h"
 #include "base/crypto/detail/prime.h"
+#include "base/crypto/detail/strong_lanes.h"
 #include "base/crypto/hash.h"
 
 namespace hanse::crypto {
@@ -115,6 +116,58 @@ TEST(Prime, agrees_with_openssl_on_numbers_of_every_length) {
     primes += expected;
   }
   EXPECT_GT(primes, 50);
+}
+
+U320 odd_number_of_264_bits(Random& random) {
+  Bytes bytes(33);
+  random.fill(bytes);
+  bytes[0] |= 0x80;
+  bytes[32] |= 1;
+  return u320_from_be(bytes);
+}
+
+TEST(Prime, tests_of_many_at_once_agree_with_tests_of_one) {
+  if (lane_kernel() == nullptr) GTEST_SKIP() << "this processor has no AVX-512 IFMA";
+  SeededRandom random(9, "strong lanes");
+  std::vector<StrongTest> tests;
+  // Numbers that fail, primes, and those whose n - 1 has many twos; bases from 2 to the largest.
+  while (tests.size() < 2'000) {
+    U320 n = odd_number_of_264_bits(random);
+    if (tests.size() % 3 == 1)
+      n = first_prime([&] { return odd_number_of_264_bits(random); });
+    else if (tests.size() % 3 == 2)
+      n[0] = n[0] >> random.below(64) << 63 | 1;
+    const std::uint32_t base = tests.size() % 5 == 0 ? 2 : 2 + static_cast<std::uint32_t>(random.below(0xfffffe));
+    tests.push_back({n, base});
+  }
+  std::size_t passes = 0;
+  for (std::size_t at = 0, count = 1; at < tests.size(); at += count, count = count % kTestsMax + 1) {
+    const auto some = std::span(tests).subspan(at, std::min(count, tests.size() - at));
+    const std::uint64_t passed = strong_probable_primes(some);
+    for (std::size_t i = 0; i < some.size(); ++i) {
+      const bool expected = is_strong_probable_prime(some[i].number, some[i].base);
+      ASSERT_EQ((passed >> i & 1) != 0, expected) << at + i;
+      passes += expected ? 1 : 0;
+    }
+    if (some.size() < 64) ASSERT_EQ(passed >> some.size(), 0u);
+  }
+  EXPECT_GT(passes, 600u);
+}
+
+TEST(Prime, the_first_of_a_row_is_that_which_a_test_of_each_finds) {
+  SeededRandom random(10, "first prime");
+  for (int i = 0; i < 20; ++i) {
+    const U320 from = odd_number_of_264_bits(random);
+    const auto counted = [&](std::uint64_t n) {
+      U320 out = from;
+      out[0] = from[0] + 2 * n;
+      return out;
+    };
+    std::uint64_t at = 0, expected = 0;
+    const U320 found = first_prime([&] { return counted(at++); });
+    while (!is_prime(counted(expected))) ++expected;
+    EXPECT_EQ(found, counted(expected)) << i;
+  }
 }
 
 TEST(Prime, montgomery_arithmetic_agrees_with_openssl) {

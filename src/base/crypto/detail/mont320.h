@@ -68,6 +68,7 @@ class Mont320 {
 
   const U320& n() const { return n_; }
   const U320& one() const { return one_; }
+  std::uint64_t minus_inverse() const { return minus_inverse_; }  // of n modulo 2^64
 
   U320 mul(const U320& a, const U320& b) const {
     std::uint64_t t[10] = {};

@@ -1,7 +1,10 @@
 #include "base/crypto/detail/prime.h"
 
+#include <algorithm>
+
 #include "base/crypto/detail/keccak.h"
 #include "base/crypto/detail/mont320.h"
+#include "base/crypto/detail/strong_lanes.h"
 
 namespace hanse::crypto::detail {
 namespace {
@@ -149,24 +152,60 @@ U320 u320_from_be(ByteView big_endian) {
   return out;
 }
 
+std::array<std::uint8_t, 40> u320_to_be(const U320& n) {
+  std::array<std::uint8_t, 40> out;
+  for (std::size_t i = 0; i < 5; ++i) store_be(out.data() + 8 * i, n[4 - i]);
+  return out;
+}
+
 bool is_strong_probable_prime(const U320& n, std::uint32_t base) { return strong_test(Mont320(n), base); }
 bool is_strong_lucas_probable_prime(const U320& n) { return lucas_test(Mont320(n)); }
 
-bool is_prime(const U320& n) {
-  if (has_small_factor(n)) return false;
-  const Mont320 m(n);
-  if (!strong_test(m, 2) || !lucas_test(m)) return false;
+namespace {
+
+// What is asked of a number that has no small factor and passes the strong test to base 2.
+bool passes_the_rest(const Mont320& m) {
+  const U320& n = m.n();
+  if (!lucas_test(m)) return false;
   Shake256 bases;
   bases.absorb(as_bytes("hanse/vdf/base"));
   std::uint8_t bytes[40];
   for (std::size_t i = 0; i < 5; ++i) store_le(bytes + 8 * i, n[i]);
   bases.absorb(bytes);
-  for (int i = 0; i < kRounds; ++i) {
+  std::array<StrongTest, kRounds> tests;
+  for (StrongTest& test : tests) {
     std::uint8_t b[3];
     bases.squeeze(b);
-    if (!strong_test(m, static_cast<std::uint32_t>(b[0] | 2 | b[1] << 8 | b[2] << 16))) return false;
+    test = {.number = n, .base = static_cast<std::uint32_t>(b[0] | 2 | b[1] << 8 | b[2] << 16)};
   }
-  return true;
+  if (lane_kernel() != nullptr && u320_bits(n) == kLaneBits)
+    return strong_probable_primes(tests) == (std::uint64_t{1} << kRounds) - 1;
+  return std::ranges::all_of(tests, [&](const StrongTest& test) { return strong_test(m, test.base); });
+}
+
+}  // namespace
+
+bool is_prime(const U320& n) {
+  if (has_small_factor(n)) return false;
+  const Mont320 m(n);
+  return strong_test(m, 2) && passes_the_rest(m);
+}
+
+U320 first_prime(const std::function<U320()>& next) {
+  constexpr std::size_t kTogether = 16;  // about as many are tested until one is prime
+  while (true) {
+    std::array<StrongTest, kTogether> tests;
+    for (std::size_t found = 0; found < kTogether;) {
+      tests[found].number = next();
+      if (has_small_factor(tests[found].number)) continue;
+      ++found;
+      if (lane_kernel() != nullptr) continue;
+      if (const Mont320 m(tests[--found].number); strong_test(m, 2) && passes_the_rest(m)) return m.n();
+    }
+    const std::uint64_t passed = strong_probable_primes(tests);
+    for (std::size_t i = 0; i < kTogether; ++i)
+      if ((passed >> i & 1) != 0 && passes_the_rest(Mont320(tests[i].number))) return tests[i].number;
+  }
 }
 
 }  // namespace hanse::crypto::detail
