@@ -4,6 +4,7 @@
 
 #include "base/codec/cbor.h"
 #include "base/core/text.h"
+#include "chain/beacon/beacon.h"
 #include "chain/ledger/accounts.h"
 #include "chain/ledger/call.h"
 
@@ -15,6 +16,7 @@ using ledger::State;
 using ledger::StateReader;
 
 constexpr std::string_view kParamsKey = "router/params", kKeyPrefix = "router/k", kBeaconPrefix = "router/b";
+constexpr std::int64_t kDrawnBefore = 4;  // a quarter of an epoch before it begins its strata are drawn, however
 constexpr std::size_t kDirectoryBytesMax = 1 << 20;
 constexpr std::uint64_t kServesMix = 1, kServesExit = 2, kServesAll = kServesMix | kServesExit;
 
@@ -87,11 +89,19 @@ class MixApp final : public ledger::App {
   }
 
   Status begin(const BlockContext& context, State& state) override {
+    TRY(const MixParams p, params(state));
     TRY(const std::uint32_t now, epoch_at(state, context.time_ms));
     for (const std::uint32_t epoch : {now, now + 1}) {
       const Bytes key = epoch_key(kBeaconPrefix, epoch);
       TRY(const auto drawn, state.get(key));
-      if (!drawn) state.put(key, context.beacon.view());
+      if (drawn) continue;
+      const auto begin_ms = static_cast<std::int64_t>(epoch * p.epoch_ms),
+                 length = static_cast<std::int64_t>(p.epoch_ms);
+      TRY(const auto value, beacon::draw(state, context,
+                                         {.purpose = "hanse/mix-strata/1",
+                                          .from_ms = begin_ms - length,
+                                          .until_ms = begin_ms - length / kDrawnBefore}));
+      if (value) state.put(key, value->view());
     }
     return {};
   }

@@ -2,8 +2,10 @@
 // can be added any more, and everybody reads one directory. Bytes: proto/records/onion.md.
 //   publish    a SignedCall of the node itself, whose account is its NodeId: one key an epoch, for the epochs from
 //              kPublishAhead after the current one to kPublishAheadMax. The epoch is block time / epoch_ms
-//   beacon     of epoch E: that of the first block from epoch E - 1 on, so no key of E is chosen after it is known. A
-//              leader that withholds its block can try again: strata are drawn, not guarded
+//   beacon     of epoch E: drawn (chain/beacon) of what was not known before epoch E - 1, so no key of E is chosen
+//              after it is known. Where the network has no beacon, or that has no value a quarter of an epoch before
+//              E, it is that of the block, and a leader that withholds its block can try again: strata are drawn then,
+//              not guarded
 //   nodes      listed in the genesis, or, with an empty list, every account
 // Limits: nodes_max keys an epoch, kPrunedPerBlock records of past epochs erased a block. Threads: ledger/app.h.
 // Errors: router.publish (invalid: epoch, suite or key), router.published (conflict: this epoch has a key of the node),

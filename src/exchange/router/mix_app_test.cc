@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/crypto/hash.h"
+#include "chain/beacon/beacon.h"
 #include "chain/ledger/accounts.h"
 #include "chain/ledger/test_net.h"
 #include "exchange/router/onion_world_test.h"
@@ -19,7 +21,7 @@ struct MixAppTest : testing::Test {
   TestNet net{8};
   MixParams params{.epoch_ms = kEpochMs, .nodes = {}};
   std::unique_ptr<ledger::App> accounts = ledger::make_accounts_app();
-  std::unique_ptr<ledger::App> app = make_mix_app();
+  std::unique_ptr<ledger::App> app = make_mix_app(), beacon = beacon::make_beacon_app();
   std::unique_ptr<ledger::Ledger> ledger;
   std::map<std::size_t, std::uint64_t> nonces;
   std::map<std::size_t, crypto::KemSecretKey> secrets;
@@ -27,14 +29,18 @@ struct MixAppTest : testing::Test {
 
   void open() {
     net.genesis.apps[kMixApp] = encode_mix_genesis(params);
-    auto opened = ledger::Ledger::open(dir.path() + "/store", net.genesis, {accounts.get(), app.get()}, {});
+    auto opened =
+        ledger::Ledger::open(dir.path() + "/store", net.genesis, {accounts.get(), app.get(), beacon.get()}, {});
     ASSERT_TRUE(opened) << opened.error().str();
     ledger = std::move(*opened);
     block(kFirst, {});
   }
   void block(std::uint32_t epoch, std::vector<ledger::Tx> txs) { results = run(epoch, std::move(txs)); }
   std::vector<ledger::TxResult> run(std::uint32_t epoch, std::vector<ledger::Tx> txs) {
-    const std::int64_t at = std::max<std::int64_t>(ledger->tip().header.time_ms + 1, epoch * kEpochMs);
+    return run_at(epoch * kEpochMs, std::move(txs));
+  }
+  std::vector<ledger::TxResult> run_at(std::int64_t time_ms, std::vector<ledger::Tx> txs) {
+    const std::int64_t at = std::max<std::int64_t>(ledger->tip().header.time_ms + 1, time_ms);
     auto made = ledger->execute({.height = ledger->tip().header.height.plus(1),
                                  .time_ms = at,
                                  .leader = net.user(0),
@@ -152,6 +158,56 @@ TEST_F(MixAppTest, past_epochs_are_erased_and_each_has_one_beacon) {
   run(kFirst + 4, {});
   EXPECT_EQ(directory(kFirst + 2).error().id(), "router.no_directory");
   EXPECT_TRUE(directory(kFirst + 5));
+}
+
+// Rounds of the beacon as long as epochs, and one validator that contributes.
+TEST_F(MixAppTest, strata_are_drawn_of_the_beacon_where_the_network_has_one) {
+  const beacon::BeaconParams rounds{.round_ms = kEpochMs, .steps = 100};
+  net.genesis.apps[beacon::kBeaconApp] = beacon::encode_beacon_genesis(rounds);
+  open();
+  const std::uint64_t round = kFirst + 2;
+  const std::uint32_t epoch = kFirst + 3;
+  const crypto::SecretKey validator = TestNet::validator_key();
+  std::uint64_t nonce = 0;
+  const auto call = [&](std::uint16_t method, Bytes args) {
+    ledger::SignedCall out{.network = net.network(),
+                           .app = beacon::kBeaconApp,
+                           .sender = {},
+                           .nonce = ++nonce,
+                           .expires = Height{1u << 30},
+                           .method = method,
+                           .args = std::move(args),
+                           .key = {},
+                           .signature = {}};
+    ledger::sign_call(out, validator);
+    return ledger::call_tx(out);
+  };
+  const Hash32 hash =
+      beacon::commit_hash(net.network(), round, crypto::account_id(validator.public_key()), beacon::Secret{});
+  EXPECT_EQ(outcome(kFirst, call(beacon::kMethodCommit, beacon::encode_commit(round, hash))), "");
+  EXPECT_EQ(outcome(kFirst, publish(0, {.epoch = epoch, .key = {}})), "");
+  EXPECT_EQ(outcome(kFirst + 1, call(beacon::kMethodReveal, beacon::encode_reveal(round, {}))), "");
+  run(kFirst + 2, {});
+  EXPECT_EQ(directory(epoch).error().id(), "router.no_directory") << "the delay is not over";
+  const auto argument = [&] {
+    Bytes out;
+    append_be(out, round);
+    return out;
+  };
+  const auto closed = beacon::decode_round(*beacon->query("round", argument(), *ledger->view()));
+  const auto proof = *crypto::vdf_eval(closed->seed, rounds.steps);
+  EXPECT_EQ(outcome(kFirst + 2, call(beacon::kMethodProve, beacon::encode_prove(round, proof))), "");
+  run(kFirst + 2, {});
+  const auto drawn = directory(epoch);
+  ASSERT_TRUE(drawn) << drawn.error().str();
+  const Hash32 expected =
+      crypto::blake3("hanse/beacon-draw/1", {as_bytes("hanse/mix-strata/1"), beacon::value_of(*closed, proof).view()});
+  EXPECT_EQ(drawn->nodes.at(0).stratum, stratum_of(expected, net.user(0)));
+  // No value comes for the next: a quarter of an epoch before it begins it is drawn of the block.
+  run_at(epoch * kEpochMs + kEpochMs * 3 / 4 - 1, {});
+  EXPECT_EQ(directory(epoch + 1).error().id(), "router.no_directory");
+  run_at(epoch * kEpochMs + kEpochMs * 3 / 4, {});
+  EXPECT_TRUE(directory(epoch + 1));
 }
 
 TEST_F(MixAppTest, a_genesis_out_of_range_is_refused) {

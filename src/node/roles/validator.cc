@@ -3,6 +3,7 @@
 #include "base/codec/hex.h"
 #include "base/core/text.h"
 #include "base/telemetry/metrics.h"
+#include "chain/beacon/beacon.h"
 #include "chain/ledger/accounts.h"
 #include "chain/ledger/load_app.h"
 #include "chain/reputation/reputation.h"
@@ -59,6 +60,7 @@ Result<std::unique_ptr<Validator>> Validator::open(const light::Genesis& genesis
   apps.push_back(auction::make_market_app());
   apps.push_back(reputation::make_reputation_app());
   if (genesis.apps.contains(stake::kStakeApp)) apps.push_back(stake::make_stake_app());
+  if (genesis.apps.contains(beacon::kBeaconApp)) apps.push_back(beacon::make_beacon_app());
   if (genesis.apps.contains(router::kMixApp)) apps.push_back(router::make_mix_app());
   if (genesis.apps.contains(ledger::kLoadApp)) apps.push_back(ledger::make_load_app());
   replica::Chain::Options chain;
