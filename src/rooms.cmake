@@ -119,7 +119,7 @@ if(HANSE_TESTS)
 endif()
 room(node/load 6 USES codec crypto ledger light reputation replica auction client TEST_NEEDS hanse-bench)
 program(hanse-bench node/load/main_bench.cc ROOMS load)
-room(node/daemon 6 USES codec crypto config logging telemetry exec kv blob ledger light replica market
+room(node/daemon 6 USES codec crypto config logging telemetry exec kv blob ledger light beacon replica market
      gxf router runtime flow client api roles transport peers relay nat identity reach discovery lan portmap gossip
      overlay mixing peering
      TEST_USES ledger reputation TEST_NEEDS hansed hanse-worker hanse-backup kind_echo)
@@ -142,13 +142,13 @@ room(sim/fleet 7 USES codec plugin crypto transport peers relay nat reach discov
 
 # 8 cli
 room(cli/rescue 8 USES codec plugin)
-room(cli/inspect 8 USES codec plugin crypto journal light consensus ledger reputation stake client router transport
-     peers relay nat identity reach discovery lan portmap gossip overlay mixing peering)
+room(cli/inspect 8 USES codec plugin crypto journal light consensus ledger reputation stake beacon client router
+     transport peers relay nat identity reach discovery lan portmap gossip overlay mixing peering)
 room(cli/trade 8 USES codec plugin crypto gxf market ledger auction client roles
      TEST_LIBS GTest::gtest)
-room(cli/verbs 8 USES codec plugin rescue trade crypto gxf market light ledger reputation stake runtime proof receipt
-     client roles router peering inspect world fleet
+room(cli/verbs 8 USES codec plugin rescue trade crypto gxf market light ledger reputation stake beacon runtime proof
+     receipt client roles router peering inspect world fleet
      LIBS CLI11::CLI11)
 program(hanse cli/verbs/main_hanse.cc ROOMS verbs)
-program(hanse-backup cli/rescue/main_backup.cc ROOMS rescue verbs codec plugin light ledger reputation stake archive
-        backup auction router)
+program(hanse-backup cli/rescue/main_backup.cc ROOMS rescue verbs codec plugin light ledger reputation stake beacon
+        archive backup auction router)

@@ -125,6 +125,14 @@ Status close(std::uint64_t round, Silent those, const BlockContext& context, Sta
   return {};
 }
 
+Result<bool> validates(const StateReader& state, const AccountId& account) {
+  TRY(const auto set, state.get(as_bytes(kSetKey)));
+  if (!set) return true;  // before the first block; what is applied comes after its begin
+  for (std::size_t at = 8; at + AccountId::kSize <= set->size(); at += AccountId::kSize)
+    if (equal(ByteView(*set).subspan(at, AccountId::kSize), account.view())) return true;
+  return false;
+}
+
 // ---- calls ---------------------------------------------------------------------------------------------------------
 
 struct Contribution {
@@ -172,9 +180,8 @@ class Calls {
     return fail(Kind::kInvalid, "beacon.round", text("found round {}, expected {} now", given, expected));
   }
   Status is_validator() const {
-    TRY(const auto set, state_.get(as_bytes(kSetKey)));
-    for (std::size_t at = 8; set && at + AccountId::kSize <= set->size(); at += AccountId::kSize)
-      if (equal(ByteView(*set).subspan(at, AccountId::kSize), sender_.view())) return {};
+    TRY(const bool validator, validates(state_, sender_));
+    if (validator) return {};
     return fail(Kind::kDenied, "beacon.not_validator", text("found account {}, expected a validator", sender_));
   }
 
@@ -323,10 +330,11 @@ class BeaconApp final : public ledger::App {
       return bytes.value_or(Bytes{});
     }
     if (path == "last" || path == "open") return newest(state, path == "last");
+    if (path == "mine" && argument.size() == 8 + AccountId::kSize) return mine(argument, state);
     if (path != "round" || argument.size() != 8)
-      return fail(
-          Kind::kNotFound, "ledger.query",
-          text("found query {} with {} bytes, expected params, last, open or round with 8", path, argument.size()));
+      return fail(Kind::kNotFound, "ledger.query",
+                  text("found query {} with {} bytes, expected params, last, open, round with 8 or mine with 40", path,
+                       argument.size()));
     const auto number = load_be<std::uint64_t>(argument.data());
     TRY(const auto found, round_of(state, number));
     if (!found) return no_round(number);
@@ -351,6 +359,23 @@ class BeaconApp final : public ledger::App {
     for (const light::Validator& validator : context.validators->validators) append(set, validator.id().view());
     state.put(as_bytes(kSetKey), set);
     return {};
+  }
+
+  static Result<Bytes> mine(ByteView argument, const StateReader& state) {
+    const auto round = load_be<std::uint64_t>(argument.data());
+    AccountId account;
+    AccountId::from(argument.subspan(8), account);
+    Mine out;
+    TRY(out.validates, validates(state, account));
+    TRY(const auto ahead, state.get(account_key(kCommits, round + 2, account)));
+    TRY(const auto committed, state.get(account_key(kCommits, round + 1, account)));
+    TRY(const auto revealed, state.get(account_key(kReveals, round + 1, account)));
+    TRY(const auto silenced, number_at(state, silenced_key(account)));
+    out.committed_ahead = ahead.has_value();
+    out.committed = committed.has_value();
+    out.revealed = revealed.has_value();
+    out.silenced_until = silenced.value_or(0);
+    return encode(out);
   }
 
   static Result<Bytes> newest(const StateReader& state, bool with_value) {
@@ -439,6 +464,31 @@ Result<Round> decode_round(ByteView bytes) {
   TRY(const ByteView value, r.bytes("value", Hash32::kSize));
   if (!value.empty() && !Hash32::from(value, out.value.emplace()))
     return r.fail_here("codec.type", text("found a value of {} bytes, expected none or 32", value.size()));
+  TRY_OK(r.leave());
+  TRY_OK(r.finish());
+  return out;
+}
+
+Bytes encode(const Mine& mine) {
+  codec::CborWriter w;
+  w.array(5);
+  w.boolean(mine.validates);
+  w.boolean(mine.committed_ahead);
+  w.boolean(mine.committed);
+  w.boolean(mine.revealed);
+  w.u64(mine.silenced_until);
+  return w.take();
+}
+
+Result<Mine> decode_mine(ByteView bytes) {
+  codec::CborReader r(bytes);
+  Mine out;
+  TRY_OK(r.enter_array("mine", 5));
+  TRY(out.validates, r.boolean("validates"));
+  TRY(out.committed_ahead, r.boolean("committed_ahead"));
+  TRY(out.committed, r.boolean("committed"));
+  TRY(out.revealed, r.boolean("revealed"));
+  TRY(out.silenced_until, r.u64("silenced_until"));
   TRY_OK(r.leave());
   TRY_OK(r.finish());
   return out;

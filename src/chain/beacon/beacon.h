@@ -58,6 +58,16 @@ struct Round {
 };
 Bytes encode(const Round& round);
 Result<Round> decode_round(ByteView bytes);
+// Query "mine" (argument: a round u64 big-endian and an account): what that account has done by that round.
+struct Mine {
+  bool validates = false;
+  bool committed_ahead = false;              // for the round after the next one
+  bool committed = false, revealed = false;  // for the next one
+  std::uint64_t silenced_until = 0;          // takes part after that round
+  friend bool operator==(const Mine&, const Mine&) = default;
+};
+Bytes encode(const Mine& mine);
+Result<Mine> decode_mine(ByteView bytes);
 // What a true proof makes of it.
 Hash32 value_of(const Round& round, const crypto::VdfProof& proof);
 

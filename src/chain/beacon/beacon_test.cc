@@ -160,6 +160,37 @@ TEST_F(BeaconTest, contributions_are_taken_in_their_rounds_alone_and_once) {
   EXPECT_EQ(outcome(kFirst + 1, call(validators[0], 4, encode_reveal(r, secret(0, r)))), "ledger.method");
 }
 
+TEST_F(BeaconTest, each_account_can_ask_what_it_has_done) {
+  const auto mine = [&](std::uint64_t round, const AccountId& account) {
+    Bytes argument;
+    append_be(argument, round);
+    append(argument, account.view());
+    return *decode_mine(*app->query("mine", argument, *ledger->view()));
+  };
+  EXPECT_EQ(mine(kFirst, net.user(0)), Mine{});
+  EXPECT_EQ(mine(kFirst, id(0)), (Mine{.validates = true}));
+  EXPECT_EQ(outcome(kFirst, commit(0, kFirst + 2)), "");
+  EXPECT_EQ(outcome(kFirst, commit(1, kFirst + 2)), "");
+  EXPECT_EQ(mine(kFirst, id(0)), (Mine{.validates = true, .committed_ahead = true}));
+  EXPECT_EQ(outcome(kFirst + 1, reveal(0, kFirst + 2)), "");
+  EXPECT_EQ(mine(kFirst + 1, id(0)), (Mine{.validates = true, .committed = true, .revealed = true}));
+  EXPECT_EQ(mine(kFirst + 1, id(1)), (Mine{.validates = true, .committed = true}));
+  run(kFirst + 2, {});
+  EXPECT_EQ(mine(kFirst + 2, id(1)), (Mine{.validates = true, .silenced_until = kFirst + 2 + kSilencedRounds}));
+  EXPECT_EQ(app->query("mine", Bytes(39), *ledger->view()).error().id(), "ledger.query");
+}
+
+TEST_F(BeaconTest, before_the_first_block_the_pool_takes_contributions_of_anybody) {
+  ledger::MemState state;
+  ASSERT_TRUE(app->genesis(encode_beacon_genesis(params), net.network(), state));
+  const ledger::BlockContext next{.network = net.network(),
+                                  .height = Height{1},
+                                  .time_ms = static_cast<std::int64_t>(kFirst * kRoundMs),
+                                  .leader = {},
+                                  .beacon = {}};
+  EXPECT_TRUE(app->check(commit(0, kFirst + 2), next, state));
+}
+
 TEST_F(BeaconTest, who_is_no_validator_does_not_contribute) {
   const Hash32 hash = commit_hash(net.network(), kFirst + 2, net.user(1), {});
   EXPECT_EQ(outcome(kFirst, call(net.users[1], kMethodCommit, encode_commit(kFirst + 2, hash))),

@@ -1,5 +1,6 @@
 // Commands that look into a running or stopped validator: its health, its vote journal, the head it shares with others.
 // cli/verbs collects them and says how to find a node or the nodes of a network. Threads: any.
+// The beacon of a network, and the delay function that it is made with.
 // And those that change who votes: let in again after power was lost, put money behind a key, take it back.
 // Errors: cli.usage, cli.number (invalid), stake.amount (invalid), stake.no_member (not_found), cli.moving
 // (unavailable), cli.not_started (unavailable), and those of client, journal and light.
@@ -45,5 +46,8 @@ plugin::Verb journal_check_verb();
 plugin::Verb journal_dump_verb();
 plugin::Verb wq_prove_verb(NetworkFinder finder);
 plugin::Verb wq_verify_verb();
+plugin::Verb beacon_show_verb(NodeFinder finder);
+plugin::Verb vdf_eval_verb();
+plugin::Verb vdf_verify_verb();
 
 }  // namespace hanse::inspect

@@ -9,6 +9,7 @@
 #include "base/codec/hex.h"
 #include "base/core/text.h"
 #include "chain/backup/backup.h"
+#include "chain/beacon/beacon.h"
 #include "chain/ledger/accounts.h"
 #include "chain/ledger/load_app.h"
 #include "chain/stake/stake.h"
@@ -29,8 +30,10 @@ struct Apps {
   std::unique_ptr<ledger::App> reputation = reputation::make_reputation_app();
   std::unique_ptr<ledger::App> stakes = stake::make_stake_app();
   std::unique_ptr<ledger::App> mix = router::make_mix_app();
+  std::unique_ptr<ledger::App> beacon = beacon::make_beacon_app();
   std::unique_ptr<ledger::App> load = ledger::make_load_app();
-  std::vector<ledger::App*> list{accounts.get(), market.get(), reputation.get(), stakes.get(), mix.get(), load.get()};
+  std::vector<ledger::App*> list{accounts.get(), market.get(), reputation.get(), stakes.get(),
+                                 mix.get(),      beacon.get(), load.get()};
 };
 
 Result<std::unique_ptr<archive::Target>> open_target(const plugin::VerbArgs& args) {

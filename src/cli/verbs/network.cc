@@ -13,6 +13,7 @@
 #include "base/core/fs.h"
 #include "base/core/text.h"
 #include "base/crypto/keyfile.h"
+#include "chain/beacon/beacon.h"
 #include "chain/ledger/accounts.h"
 #include "chain/ledger/load_app.h"
 #include "chain/reputation/reputation.h"
@@ -67,6 +68,9 @@ market::Params market_params(const NetworkOptions& options) {
   }
   return params;
 }
+
+constexpr std::uint64_t kBeaconStepsPerMs =
+    200;  // so that the delay ends within its round beside others on this machine
 
 struct ValidatorPlan {
   std::string name, account;  // shown form
@@ -281,6 +285,10 @@ Result<Network> make_network(const std::string& wanted, const NetworkOptions& op
                                                                 .delay_min_ms = kToyMix.delay_min_ms,
                                                                 .delay_max_ms = kToyMix.delay_max_ms,
                                                                 .nodes = {}});
+  if (options.beacon_ms != 0)
+    genesis.apps[beacon::kBeaconApp] =
+        beacon::encode_beacon_genesis({.round_ms = options.beacon_ms,
+                                       .steps = std::min(options.beacon_ms * kBeaconStepsPerMs, crypto::kVdfStepsMax)});
   if (options.load_app) genesis.apps[ledger::kLoadApp] = ledger::encode_load_genesis(ledger::kLoadBodyMax);
   TRY_OK(light::validate(genesis));
   TRY_OK(replace_file(real_fs(), dir + "/genesis.cbor", light::encode(genesis)));

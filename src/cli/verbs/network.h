@@ -41,9 +41,10 @@ struct NetworkOptions {
   std::size_t routers = 0;
   std::string http = "127.0.0.1:0";                  // of the API of validator-0
   std::uint8_t precisions = market::kPrecisionsAll;  // that jobs of this network may ask for
-  bool load_app = false;  // for hanse-bench: anybody may fill the ledger
-  bool stakes = false;             // the application stake: who votes changes with what accounts put behind keys
+  bool load_app = false;                             // for hanse-bench: anybody may fill the ledger
+  bool stakes = false;              // the application stake: who votes changes with what accounts put behind keys
   std::uint64_t audit_percent = 0;  // of receipts whose payers asked for it; 0: no auditors
+  std::uint64_t beacon_ms = 0;      // rounds of the application beacon; 0: none
 };
 
 // What is wanted of the Deep lane here, of router::MixParams.

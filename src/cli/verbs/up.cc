@@ -4,6 +4,7 @@
 
 #include "base/core/fs.h"
 #include "base/core/text.h"
+#include "chain/beacon/beacon.h"
 #include "cli/verbs/network.h"
 #include "cli/verbs/render.h"
 #include "cli/verbs/session.h"
@@ -60,6 +61,10 @@ Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk& talk) {
   TRY(const std::uint64_t audits, args.number("audits", 0, 100));
   std::optional<Ends> ends;
   if (!args.has("detach")) ends.emplace();
+  TRY(const std::uint64_t beacon_ms, args.number("beacon", 0, beacon::kRoundMsMax));
+  if (args.has("beacon") && beacon_ms < beacon::kRoundMsMin)
+    return fail(Kind::kInvalid, "cli.number",
+                text("--beacon: found {}, expected {} or more", beacon_ms, beacon::kRoundMsMin));
   Network network;
   if (real_fs().exists(dir + "/network.json").value_or(false)) {
     TRY(network, read_network(dir));
@@ -78,7 +83,8 @@ Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk& talk) {
                                     .precisions = precisions,
                                     .load_app = args.has("load-app"),
                                     .stakes = args.has("stakes"),
-                                    .audit_percent = audits}));
+                                    .audit_percent = audits,
+                                    .beacon_ms = beacon_ms}));
   }
   if (auto started = start_network(network, talk); !started) {
     (void)stop_network(network, 5'000, talk);  // nothing half-started stays behind; the first error is the one to tell
@@ -140,6 +146,10 @@ plugin::Verb up_verb() {
                    .help =
                        "at the first start: validators do the work of so many of the jobs with audit: sampled again",
                    .fallback = "0"},
+                  {.name = "--beacon",
+                   .value = "MS",
+                   .help = "at the first start: randomness on the ledger, in rounds of so many milliseconds",
+                   .fallback = {}},
                   {.name = "--load-app", .value = {}, .help = {}, .fallback = {}},  // hanse-bench
                   {.name = "--detach", .value = {}, .help = "return once it runs", .fallback = {}}},
       .run = run};

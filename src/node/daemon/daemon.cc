@@ -21,6 +21,7 @@
 #include "node/daemon/auditor_role.h"
 #include "node/daemon/provider_role.h"
 #include "node/daemon/version.h"
+#include "node/roles/beacon_keeper.h"
 #include "node/roles/validator.h"
 #include "store/blob/blob.h"
 
@@ -128,6 +129,7 @@ class Process final : public Daemon, public api::Probe {
     if (auditor_) auditor_->stop();
     if (provider_) provider_->stop();  // its last calls go through the servers below
     if (validator_) validator_->listen({});
+    beacon_.reset();
     if (mesh_) mesh_->stop();
     stream_.reset();
     http_.reset();
@@ -239,7 +241,19 @@ class Process final : public Daemon, public api::Probe {
                                             .version = std::string(version()),
                                             .roles = settings_.role_names}));
     TRY_OK(begin_backup());
+    TRY_OK(begin_beacon());
     TRY(grpc_, api::GrpcServer::start(*validator_, settings_.grpc));
+    return {};
+  }
+
+  Status begin_beacon() {
+    if (!genesis_.apps.contains(beacon::kBeaconApp)) return {};
+    TRY(auto key, crypto::SecretKey::from_seed(seeds_.alg, seeds_.signing.view()));
+    beacon_key_.emplace(std::move(key));
+    roles::BeaconKeeperOptions options{
+        .network = network_, .key = &*beacon_key_, .secret = {}, .proves = settings_.consensus.beacon_proofs};
+    crypto::blake3_xof("hanse/beacon-node/1", {seeds_.signing.view()}, options.secret.span());
+    TRY(beacon_, roles::BeaconKeeper::start(*validator_, options));
     return {};
   }
 
@@ -298,6 +312,8 @@ class Process final : public Daemon, public api::Probe {
   std::unique_ptr<blob::BlobStore> blobs_;
   std::unique_ptr<roles::Validator> validator_;
   std::unique_ptr<BackupRole> backup_;  // borrows the validator
+  std::optional<crypto::SecretKey> beacon_key_;
+  std::unique_ptr<roles::BeaconKeeper> beacon_;  // borrows both
   std::unique_ptr<api::GrpcServer> grpc_;
   std::unique_ptr<api::HttpServer> http_, metrics_;
   std::unique_ptr<api::StreamServer> stream_;

@@ -150,6 +150,7 @@ Status read_consensus(const Config& c, ConsensusSettings& out) {
     out.peers.push_back(std::move(peer));
   }
   out.timeout_ms = number<std::int64_t>(c, "consensus.timeout_ms");
+  out.beacon_proofs = c.flag("consensus.beacon_proofs");
   out.sync_lag = c.number("consensus.sync_lag");
   out.sync_bytes_per_s = c.number("consensus.sync_bytes_per_s");
   out.snapshot_every = c.number("consensus.snapshot_every");

@@ -50,6 +50,7 @@ struct ConsensusSettings {
   };
   std::vector<Peer> peers;
   std::int64_t timeout_ms = 0;
+  bool beacon_proofs = true;
   std::uint64_t sync_lag = 0, sync_bytes_per_s = 0, snapshot_every = 0, snapshot_bytes_per_s = 0;
   replica::PeerNumber number = 0;  // 0: the ledger or the genesis file says it
   // What the operator expects of the genesis file; 0 or "" = nothing.
