@@ -144,6 +144,38 @@ TEST_F(BeaconTest, each_contribution_changes_the_seed_and_so_does_the_value_befo
   EXPECT_NE(all.contributions, one.contributions);
 }
 
+TEST_F(BeaconTest, a_seed_is_made_of_the_last_value_the_closing_block_and_the_contributions) {
+  const light::ValidatorSet set = TestNet::validator_set(kValidators);
+  for (const bool with_last : {false, true}) {
+    ledger::MemState state;
+    ASSERT_TRUE(app->genesis(encode_beacon_genesis(params), net.network(), state));
+    const auto block = [&](std::uint64_t round) {
+      return ledger::BlockContext{.network = net.network(),
+                                  .height = Height{2},
+                                  .time_ms = static_cast<std::int64_t>(round * kRoundMs),
+                                  .leader = {},
+                                  .beacon = Hash32{{9}},
+                                  .epoch = 1,
+                                  .validators = &set};
+    };
+    Bytes number, last;
+    append_be(number, std::uint64_t{kFirst + 2});
+    last = number;
+    last.resize(40, 5);
+    for (std::uint64_t round = kFirst; round <= kFirst + 2; ++round) {
+      if (round == kFirst + 2 && with_last) state.put(as_bytes("beacon/last"), last);
+      ASSERT_TRUE(app->begin(block(round), state));
+      if (round == kFirst) EXPECT_EQ(app->apply(commit(0, kFirst + 2), block(round), state).error_id, "");
+      if (round == kFirst + 1) EXPECT_EQ(app->apply(reveal(0, kFirst + 2), block(round), state).error_id, "");
+    }
+    const Round made = *decode_round(*app->query("round", number, state));
+    const Bytes before = with_last ? Bytes(32, 5) : Bytes(32);
+    EXPECT_EQ(made.seed, crypto::blake3("hanse/beacon-seed/1",
+                                        {number, before, block(0).beacon.view(), made.contributions.view()}));
+    nonces.clear();
+  }
+}
+
 TEST_F(BeaconTest, contributions_are_taken_in_their_rounds_alone_and_once) {
   const std::uint64_t r = kFirst + 2;
   EXPECT_EQ(outcome(kFirst, commit(0, r - 1)), "beacon.round");
