@@ -10,7 +10,7 @@ namespace {
 using rendezvous::Coordinator;
 using rendezvous::Taken;
 
-constexpr std::int64_t kLookNs = kSecondNs;
+constexpr std::int64_t kLookNs = kSecondNs, kIdleLookNs = 10 * kSecondNs;
 constexpr std::int64_t kAnswerNs = 3 * kSecondNs;  // for a connection, and again for the answer
 constexpr std::int64_t kRoundNs = 20 * kSecondNs;
 constexpr std::int64_t kPutWaitNs = 5 * kSecondNs;  // between two attempts, twice as long each time
@@ -344,8 +344,8 @@ void Agents::look(std::int64_t now_ns) {
 
 void Agents::pump(std::int64_t now_ns) {
   if (next_ns() > now_ns) return;
-  look_ns_ = now_ns + kLookNs;
   look(now_ns);
+  look_ns_ = now_ns + (cert_.empty() && !shelf_ && jobs_.empty() ? kIdleLookNs : kLookNs);
   for (Job& job : jobs_) {
     std::vector<PeerId> late;
     for (const auto& [peer, asked] : job.asked)

@@ -1,6 +1,7 @@
 #include "node/roles/beacon_keeper.h"
 
 #include "base/crypto/hash.h"
+#include "base/logging/log.h"
 #include "chain/ledger/accounts.h"
 #include "chain/ledger/call.h"
 
@@ -44,10 +45,14 @@ std::string BeaconKeeper::last_error() const {
 void BeaconKeeper::run() {
   while (!stopping_.load()) {
     const Status good = turn(system_clock().wall_ms());
+    std::string why = good ? "" : good.error().str();
     {
       const std::lock_guard lock(mutex_);
-      last_error_ = good ? "" : good.error().str();
+      std::swap(last_error_, why);
     }
+    // That another validator was quicker with a proof is no news.
+    if (!good && good.error().str() != why && good.error().id() != "beacon.made")
+      logging::log_info("beacon call not taken, tried again", {{"why", good.error().str()}});
     // A block may have closed a round; without one time goes on all the same.
     const auto info = backend_.info();
     (void)backend_.wait_height(info ? info->height.plus(1) : Height{1}, kLookMs);

@@ -2,8 +2,8 @@
 // one round ahead, evaluates the delay of the newest open round and gives its proof. Secrets are made of one that the
 // node keeps, so that a restart reveals what was committed before: BLAKE3("hanse/beacon-secret/1", secret || round
 // u64be). Threads: start and stop from one; one of its own, and one that evaluates. Borrows all that it is given.
-// Errors of start: those of the backend (the network has the beacon). Later ones are tried again, and are told by
-// last_error().
+// Errors of start: those of the backend (the network has the beacon). Later ones are tried again, logged when they
+// change, and told by last_error().
 #pragma once
 
 #include <atomic>
