@@ -72,7 +72,8 @@ if(HANSE_TESTS)
 endif()
 room(exchange/router 4 USES codec crypto light ledger beacon BENCH_LIBS OpenSSL::Crypto)
 room(exchange/market 4 USES codec crypto gxf)
-room(exchange/auction 4 USES codec crypto gxf market ledger BENCH_LIBS GTest::gtest TEST_NEEDS hanse-auction-check)
+room(exchange/auction 4 USES codec crypto gxf market ledger TEST_USES kv light BENCH_LIBS GTest::gtest
+     TEST_NEEDS hanse-auction-check)
 program(hanse-auction-check exchange/market/main_auction_check.cc ROOMS market)
 room(exchange/runtime 4 USES codec crypto governor plugin exec gxf LIBS PkgConfig::SECCOMP
      TEST_NEEDS hanse-worker kind_echo kind_twin)

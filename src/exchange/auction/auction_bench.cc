@@ -18,7 +18,10 @@
 #include "exchange/market/round_check.h"
 
 namespace hanse::auction {
-namespace {
+
+void bench_durable();  // durable_bench.cc
+void report(std::string_view name, double value, std::string_view unit, double floor, std::string_view floor_what);
+market::Round some_round(std::size_t bids);
 
 void report(std::string_view name, double value, std::string_view unit, double floor, std::string_view floor_what) {
   const std::string line = text(
@@ -27,6 +30,8 @@ void report(std::string_view name, double value, std::string_view unit, double f
       name, value, unit, floor, floor_what, value / floor);
   std::fwrite(line.data(), 1, line.size(), stdout);
 }
+
+namespace {
 
 template <class F>
 double ns_each(int times, F f) {
@@ -80,6 +85,8 @@ void bench_match() {
   report("match_64_asks", match / 1000, "us", floor / 1000, "64 price computations");
 }
 
+}  // namespace
+
 market::Round some_round(std::size_t bids) {
   SeededRandom random(1, "bench");
   market::Round round;
@@ -125,6 +132,8 @@ market::Round some_round(std::size_t bids) {
   }
   return round;
 }
+
+namespace {
 
 void bench_clear(std::size_t bids) {
   const market::Round round = some_round(bids);
@@ -242,5 +251,6 @@ int main() {
   hanse::auction::bench_clear(10'000);
   hanse::auction::bench_block();
   hanse::auction::bench_order();
+  hanse::auction::bench_durable();
   return 0;
 }
