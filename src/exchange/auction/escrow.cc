@@ -120,12 +120,22 @@ void Escrow::emit(const market::JobEvent& event) {
   events_.push_back({.topic = std::string(market::topic_name(event.topic)), .data = market::encode_event(event)});
 }
 
-// Money and capacity of one match: what the payer pays into escrow, the provider's slot, units and bond.
-Status Escrow::lock(market::Job& job, const Match& match, Amount spread, Amount held) {
-  TRY(market::Totals totals, read_totals(state_));
+Status Escrow::reserve(const Match& match, std::uint64_t cu) {
   TRY(market::Provider provider, read_provider(state_, match.offer.ask.provider));
   TRY(std::optional<market::Ask> ask, find_ask(state_, provider.account, match.offer.ask.id));
   check(ask.has_value(), "a match names a standing ask");
+  ++provider.used;
+  provider.bond_locked = plus(provider.bond_locked, match.bond);
+  ask->used_cu += cu;
+  write_provider(state_, provider);
+  update_ask(state_, *ask);
+  return {};
+}
+
+// What the payer pays goes into escrow, and the job has its provider.
+Status Escrow::lock(market::Job& job, const Match& match, Amount spread, Amount held) {
+  TRY(market::Totals totals, read_totals(state_));
+  TRY(const market::Provider provider, read_provider(state_, match.offer.ask.provider));
   const Amount pays = plus(match.price, spread);
   if (held < pays) {
     TRY_OK(ledger::debit(state_, job.bid.payer, minus(pays, held)));
@@ -135,21 +145,16 @@ Status Escrow::lock(market::Job& job, const Match& match, Amount spread, Amount 
   totals.escrow = plus(totals.escrow, pays);
   ++totals.live;
   ++totals.matched;
-  ++provider.used;
-  provider.bond_locked = plus(provider.bond_locked, match.bond);
-  ask->used_cu += job.bid.cu;
   job.state = JobState::kMatched;
   job.provider = provider.account;
   check(FixedBytes<32>::from(provider.ed25519, job.ed25519), "a provider record holds an Ed25519 key");
-  job.ask_id = ask->id;
+  job.ask_id = match.offer.ask.id;
   job.price = match.price;
   job.spread = spread;
   job.bond = match.bond;
   job.matched = context_.height;
   job.deadline = start_deadline(job.bid);
   write_totals(state_, totals);
-  write_provider(state_, provider);
-  update_ask(state_, *ask);
   return {};
 }
 
@@ -197,6 +202,7 @@ Status Escrow::open(const NewJob& fresh, const Match& match) {
   job.gas_limit = fresh.gas_limit;
   job.outputs_expected = fresh.outputs;
   job.audit = fresh.audit;
+  if (fresh.round == 0) TRY_OK(reserve(match, job.bid.cu));
   TRY_OK(lock(job, match, fresh.spread, fresh.held));
   write_job(state_, job, std::nullopt);
   emit({.topic = market::Topic::kMatched,
@@ -344,6 +350,7 @@ Result<bool> Escrow::requeue(const market::Job& before, const EscrowStep& step, 
   market::Job job = before;
   job.attempt = 1;
   job.started = {};
+  TRY_OK(reserve(*match, job.bid.cu));
   TRY_OK(lock(job, *match, {}, {}));  // at the posted price
   write_job(state_, job, before);
   emit({.topic = market::Topic::kRequeued,

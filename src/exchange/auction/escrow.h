@@ -77,7 +77,7 @@ class Escrow {
          std::vector<ledger::Event>& events)
       : state_(state), params_(params), context_(context), events_(events) {}
 
-  // Locks price, spread and bond for a new job.
+  // Locks price, spread and bond for a new job. That of a batch round has its slot, units and bond already (reserve).
   struct NewJob {
     market::Bid bid;
     BlobId gxf_hash;
@@ -89,6 +89,8 @@ class Escrow {
     Amount held;  // taken from the payer before; what is beyond price and spread goes back
   };
   Status open(const NewJob& fresh, const Match& match);
+  // A slot, units and bond of a provider, for one job.
+  Status reserve(const Match& match, std::uint64_t cu);
   Status start(const AccountId& sender, const market::JobStart& call);
   Status receipt(const AccountId& sender, const market::JobReceipt& call);
   Status cancel(const AccountId& sender, const market::JobCancel& call);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "base/core/check.h"
 #include "base/core/text.h"
@@ -16,6 +17,7 @@
 namespace hanse::auction {
 namespace {
 
+using market::BidEnd;
 using market::RoundHead;
 using market::RoundTopic;
 using market::SealedBid;
@@ -157,7 +159,15 @@ Status SealedBids::end() {
   TRY(auto head, find_round(state_, rounds.open));
   check(head.has_value(), "an open round has a head");
   if (context_.height < head->reveal_until) return {};
-  TRY_OK(clear_round(*head));
+  market::RoundRecord record;
+  if (head->open()) {
+    TRY(record, clear_round(*head));
+  } else {
+    TRY(record, read_record(*head));
+  }
+  TRY_OK(settle(*head, record));
+  write_round(state_, *head);
+  if (head->settled < head->commits) return {};
   ++rounds.open;
   write_rounds(state_, rounds);
   if (head->number <= market::kRoundsKept) return {};
@@ -201,29 +211,14 @@ Result<market::Round> SealedBids::inputs(const RoundHead& head, const std::vecto
   return round;
 }
 
-Status SealedBids::clear_round(RoundHead& head) {
+Result<market::RoundRecord> SealedBids::clear_round(RoundHead& head) {
   TRY(const std::vector<SealedBid> bids, sealed_of(state_, head.number));
   check(bids.size() == head.commits, "every commit of a round is kept");
   market::RoundRecord record;
   TRY(record.round, inputs(head, bids));
   TRY(record.outcome, clear(record.round));
   const market::RoundOutcome& out = record.outcome;
-
-  // Everything held leaves at once: into escrow, back to payers, or to the burned.
-  Amount held;
-  for (std::uint64_t seq = 0; seq < bids.size(); ++seq) {
-    held = plus(held, bids[seq].held);
-    if (!bids[seq].revealed) burned(head, seq, bids[seq]);
-    state_.erase(market::sealed_key(head.number, seq));
-  }
-  TRY(market::Totals totals, read_totals(state_));
-  totals.sealed = minus(totals.sealed, held);
-  totals.burned = plus(totals.burned, head.burned);
-  write_totals(state_, totals);
-  std::map<JobId, std::uint64_t> seq_of;
-  for (const market::RoundBid& b : record.round.bids) seq_of.emplace(b.bid.job_id, b.seq);
-  for (const market::RoundMatch& match : out.matches) TRY_OK(lock(head, bids[seq_of.at(match.job_id)], match));
-  for (const market::BidFate& fate : out.unmatched) TRY_OK(pay_back(head, fate.seq, bids[fate.seq], fate.end));
+  TRY_OK(reserve(record));
 
   const Bytes bytes = market::encode_round(record);
   for (std::uint64_t at = 0, part = 0; at < bytes.size(); at += market::kRoundPartBytes) {
@@ -237,7 +232,6 @@ Status SealedBids::clear_round(RoundHead& head) {
   head.treasury = out.treasury;
   head.record_hash = market::round_hash(bytes);
   head.record_bytes = bytes.size();
-  write_round(state_, head);
   emit({.topic = RoundTopic::kCleared,
         .round = head.number,
         .count = head.matches,
@@ -245,6 +239,84 @@ Status SealedBids::clear_round(RoundHead& head) {
         .job_id = {},
         .amount = head.treasury,
         .hash = head.record_hash});
+  return record;
+}
+
+Result<market::RoundRecord> SealedBids::read_record(const RoundHead& head) {
+  Bytes bytes;
+  for (std::uint64_t part = 0; bytes.size() < head.record_bytes; ++part) {
+    TRY(const auto found, state_.get(market::round_part_key(head.number, part)));
+    if (!found || found->empty())
+      return fail(Kind::kCorrupt, "market.state",
+                  text("part {} of the record of round {} is missing", part, head.number));
+    append(bytes, *found);
+  }
+  return market::decode_round(bytes);
+}
+
+// The slots, units and bonds of all matches, so that nothing that happens before they are locked can take them.
+Status SealedBids::reserve(const market::RoundRecord& record) {
+  std::map<JobId, std::uint64_t> units;
+  for (const market::RoundBid& b : record.round.bids) units.emplace(b.bid.job_id, b.bid.cu);
+  std::map<AccountId, market::Provider> providers;
+  std::map<std::pair<AccountId, market::AskId>, market::Ask> asks;
+  for (const market::RoundMatch& match : record.outcome.matches) {
+    auto provider = providers.find(match.provider);
+    if (provider == providers.end()) {
+      TRY(market::Provider found, read_provider(state_, match.provider));
+      provider = providers.emplace(match.provider, std::move(found)).first;
+    }
+    auto ask = asks.find({match.provider, match.ask_id});
+    if (ask == asks.end()) {
+      TRY(auto found, find_ask(state_, match.provider, match.ask_id));
+      check(found.has_value(), "a match names a standing ask");
+      ask = asks.emplace(std::pair(match.provider, match.ask_id), *std::move(found)).first;
+    }
+    Amount bond;
+    check(bond_for(match.gets, params_.bond, bond), "the bond for the limit fits, so that for the price does");
+    ++provider->second.used;
+    provider->second.bond_locked = plus(provider->second.bond_locked, bond);
+    ask->second.used_cu += units.at(match.job_id);
+  }
+  for (const auto& [id, provider] : providers) write_provider(state_, provider);
+  for (const auto& [id, ask] : asks) update_ask(state_, ask);
+  return {};
+}
+
+// The next kLocksMax commits by seq. What was held for them leaves: into escrow, back to payers, or to the burned.
+Status SealedBids::settle(RoundHead& head, const market::RoundRecord& record) {
+  const std::uint64_t until = std::min(head.commits, head.settled + market::kLocksMax);
+  const std::uint64_t from = std::exchange(head.settled, until);
+  std::map<JobId, const market::RoundMatch*> match_of;
+  std::map<std::uint64_t, BidEnd> end_of;
+  for (const market::RoundMatch& match : record.outcome.matches) match_of.emplace(match.job_id, &match);
+  for (const market::BidFate& fate : record.outcome.unmatched) end_of.emplace(fate.seq, fate.end);
+  std::vector<SealedBid> bids;
+  Amount held, burned;
+  for (std::uint64_t seq = from; seq < until; ++seq) {
+    TRY(auto bid, find_sealed(state_, head.number, seq));
+    check(bid.has_value(), "a commit is kept until it is settled");
+    state_.erase(market::sealed_key(head.number, seq));
+    held = plus(held, bid->held);
+    if (!bid->revealed) burned = plus(burned, bid->held);
+    bids.push_back(*std::move(bid));
+  }
+  head.burned = plus(head.burned, burned);
+  TRY(market::Totals totals, read_totals(state_));
+  totals.sealed = minus(totals.sealed, held);
+  totals.burned = plus(totals.burned, burned);
+  write_totals(state_, totals);
+  for (std::uint64_t seq = from; seq < until; ++seq) {
+    const SealedBid& bid = bids[seq - from];
+    const auto end = end_of.find(seq);
+    if (!bid.revealed) {
+      tell_burned(head, seq, bid);
+    } else if (end != end_of.end()) {
+      TRY_OK(pay_back(head, seq, bid, end->second));
+    } else {
+      TRY_OK(lock(head, bid, *match_of.at(bid.revealed->bid.job_id)));
+    }
+  }
   return {};
 }
 
@@ -252,7 +324,7 @@ Status SealedBids::lock(const RoundHead& head, const SealedBid& bid, const marke
   Match locked{.offer = {}, .price = match.gets, .bond = {}};
   locked.offer.ask.provider = match.provider;
   locked.offer.ask.id = match.ask_id;
-  check(bond_for(match.gets, params_.bond, locked.bond), "the bond for the limit fits, so that for the price does");
+  check(bond_for(match.gets, params_.bond, locked.bond), "it was reserved");
   Escrow escrow(state_, params_, context_, events_);
   return escrow.open({.bid = bid.revealed->bid,
                       .gxf_hash = bid.revealed->gxf_hash,
@@ -265,7 +337,7 @@ Status SealedBids::lock(const RoundHead& head, const SealedBid& bid, const marke
                      locked);
 }
 
-Status SealedBids::pay_back(const RoundHead& head, std::uint64_t seq, const SealedBid& bid, market::BidEnd end) {
+Status SealedBids::pay_back(const RoundHead& head, std::uint64_t seq, const SealedBid& bid, BidEnd end) {
   TRY_OK(ledger::credit(state_, bid.payer, bid.held));
   state_.erase(market::gxf_key(bid.revealed->bid.job_id));
   emit({.topic = RoundTopic::kUnmatched,
@@ -279,8 +351,7 @@ Status SealedBids::pay_back(const RoundHead& head, std::uint64_t seq, const Seal
   return {};
 }
 
-void SealedBids::burned(RoundHead& head, std::uint64_t seq, const SealedBid& bid) {
-  head.burned = plus(head.burned, bid.held);
+void SealedBids::tell_burned(const RoundHead& head, std::uint64_t seq, const SealedBid& bid) {
   emit({.topic = RoundTopic::kNoReveal,
         .round = head.number,
         .seq = seq,

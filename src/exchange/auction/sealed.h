@@ -4,10 +4,11 @@
 //   commit   one signed call for up to kCommitsPerCallMax bids; joins the round that takes commits, or opens the next
 //   reveal   the job and the salt, in the round's reveal phase. The job must be the payer's, carry the nonce of the
 //            commit call and give the committed bid; the deposit comes back and the limit is taken, in one step
-//   end      at most one round is due a block. It is cleared by clear(), recorded, its matches are locked, the others
-//            get their money back, and a record beyond kRoundsKept goes
+//   end      at most one round is worked on a block. It is cleared by clear() and recorded, and what its matches need
+//            of providers is set aside; then kLocksMax of its commits a block are settled, from this block on: matches
+//            are locked, the others get their money back. A record beyond kRoundsKept goes at the end
 // A commit cannot be taken back and a revealed bid cannot be cancelled before the round is cleared: it would be a free
-// look at the others' bids. Work of one block: kRoundBidsMax bids past kRoundAsksMax asks (docs/internals/auction.md).
+// look at the others' bids. What a block costs: docs/internals/auction.md.
 // Errors: market.round_limit (exhausted: the round is full), market.no_round, market.no_commit (not_found),
 // market.round_phase (conflict: found height, expected), market.revealed (conflict), market.not_committed (denied: not
 // the payer, nonce or bid of the commit), market.job_exists (conflict), ledger.insufficient, those of gxf and match.h.
@@ -32,10 +33,13 @@ class SealedBids {
  private:
   Result<market::RoundHead> joining();
   Result<market::Round> inputs(const market::RoundHead& head, const std::vector<market::SealedBid>& bids);
-  Status clear_round(market::RoundHead& head);
+  Result<market::RoundRecord> clear_round(market::RoundHead& head);
+  Result<market::RoundRecord> read_record(const market::RoundHead& head);
+  Status reserve(const market::RoundRecord& record);
+  Status settle(market::RoundHead& head, const market::RoundRecord& record);
   Status lock(const market::RoundHead& head, const market::SealedBid& bid, const market::RoundMatch& match);
   Status pay_back(const market::RoundHead& head, std::uint64_t seq, const market::SealedBid& bid, market::BidEnd end);
-  void burned(market::RoundHead& head, std::uint64_t seq, const market::SealedBid& bid);
+  void tell_burned(const market::RoundHead& head, std::uint64_t seq, const market::SealedBid& bid);
   void forget(const market::RoundHead& head);
   void emit(const market::RoundEvent& event);
 
@@ -52,7 +56,7 @@ struct OpenedBid {
 };
 Result<OpenedBid> open_reveal(const ledger::StateReader& state, const market::Params& params, const NetworkId& network,
                               Height height, const market::Reveal& reveal);
-// The round of a number that is known and open.
+// Is there a round that is open or not settled to the end?
 Result<bool> any_round_open(const ledger::StateReader& state);
 
 }  // namespace hanse::auction

@@ -296,12 +296,20 @@ TEST(Sealed, a_round_takes_so_many_commits_and_no_more) {
   EXPECT_EQ(w.call(kA, market::Method::kCommit, call).error_id, "market.round_limit");
   w.skip(2);
   EXPECT_EQ(w.call(kA, market::Method::kCommit, call).code, 0u) << "the next round";
-  w.skip(3);
+  w.skip(2);
+  const std::size_t blocks = (market::kRoundBidsMax + market::kLocksMax - 1) / market::kLocksMax;
+  for (std::size_t b = 1; b <= blocks; ++b) {
+    EXPECT_TRUE(w.next_block().wants_block);
+    EXPECT_EQ(w.round(1).settled, std::min<std::uint64_t>(b * market::kLocksMax, market::kRoundBidsMax));
+  }
   EXPECT_EQ(w.round(1).commits, market::kRoundBidsMax);
+  EXPECT_TRUE(w.round(2).open()) << "it waits for the one before";
   EXPECT_EQ(w.totals().burned.value, market::kRoundBidsMax);
   std::size_t left = 0;
   ASSERT_TRUE(w.state.scan(as_bytes(market::kSealedPrefix), {}, [&](ByteView, ByteView) { return ++left, true; }));
   EXPECT_EQ(left, 1u);
+  w.next_block();
+  EXPECT_EQ(w.round(2).cleared, Height{15});
 }
 
 TEST(Sealed, the_newest_rounds_stay_and_older_ones_go) {
@@ -326,6 +334,40 @@ TEST(Sealed, the_newest_rounds_stay_and_older_ones_go) {
             "market.no_round");
   EXPECT_EQ(w.app->query("sealed_bid", market::encode_query(market::RoundPlace{2, 0}), w.state).error().id(),
             "market.no_commit");
+}
+
+// The bids stand behind so many commits that the block of the clearing settles only the first of them.
+TEST(Sealed, a_block_settles_so_many_commits_and_keeps_what_the_others_need) {
+  SealedWorld w;
+  market::Commit others;
+  others.commits.resize(market::kLocksMax - 1);
+  ASSERT_EQ(w.call(5, market::Method::kCommit, others).code, 0u);
+  std::vector<MarketWorld::Sealed> bids;
+  for (const std::uint64_t v : {5000, 4000, 1500}) bids.push_back(w.bid(kA, v));
+  w.until(Height{3});
+  for (const auto& bid : bids) ASSERT_EQ(w.reveal(bid).code, 0u);
+  w.until(Height{6});
+  constexpr std::uint64_t kPays = 1750 * kUnits / 1000;
+  EXPECT_EQ(w.round(1).cleared, Height{5});
+  EXPECT_EQ(w.round(1).settled, market::kLocksMax);
+  EXPECT_TRUE(find_job(w.state, bids[0].jobs[0].job_id)->has_value()) << "the last that fits";
+  EXPECT_FALSE(find_job(w.state, bids[1].jobs[0].job_id)->has_value());
+  EXPECT_EQ(w.provider(kP1).used, 2u);
+  EXPECT_EQ(w.provider(kP1).bond_locked.value, 2 * 2 * kPays);
+  EXPECT_EQ(w.totals().burned.value, (market::kLocksMax - 1) * kDeposit);
+  EXPECT_EQ(w.totals().sealed.value, 4000 * kUnits / 1000 + 1500 * kUnits / 1000);
+  recount(w.state);
+  EXPECT_EQ(w.reveal(bids[1]).error_id, "market.no_round");
+  // Meanwhile its provider leaves as far as it can: what is set aside stays.
+  ASSERT_EQ(w.call(kP1, market::Method::kAskWithdraw, market::AskWithdraw{w.find_only_ask(kP1)->id}).code, 0u);
+  EXPECT_EQ(w.call(kP1, market::Method::kProviderUnbond, market::ProviderUnbond{w.provider(kP1).bond}).error_id,
+            "market.bond");
+  w.next_block();
+  EXPECT_EQ(w.round(1).settled, w.round(1).commits);
+  EXPECT_EQ(w.job(bids[1].jobs[0].job_id).state, market::JobState::kMatched);
+  EXPECT_EQ(w.balance(kA).value, kEach - 2 * kPays);
+  EXPECT_EQ(w.totals().sealed.value, 0u);
+  EXPECT_FALSE(*any_round_open(w.state));
 }
 
 // What the pool asks before a transaction is passed on.

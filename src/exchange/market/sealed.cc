@@ -181,7 +181,7 @@ Result<SealedBid> decode_sealed_bid(ByteView bytes) {
 
 Bytes encode_round_head(const RoundHead& head) {
   codec::CborWriter w;
-  w.map(14);
+  w.map(15);
   put(w, 0, head.number);
   put(w, 1, head.opened);
   put(w, 2, head.commit_until);
@@ -196,6 +196,7 @@ Bytes encode_round_head(const RoundHead& head) {
   put(w, 11, head.treasury);
   put(w, 12, head.record_hash.view());
   put(w, 13, head.record_bytes);
+  put(w, 14, head.settled);
   return w.take();
 }
 
@@ -203,7 +204,7 @@ Result<RoundHead> decode_round_head(ByteView bytes) {
   codec::CborReader r(bytes, kLimits);
   Fields f(r, "round_head");
   RoundHead head;
-  TRY_OK(f.enter(14));
+  TRY_OK(f.enter(15));
   TRY_OK(f.uint(0, "number", head.number));
   TRY_OK(f.height(1, "opened", head.opened));
   TRY_OK(f.height(2, "commit_until", head.commit_until));
@@ -218,6 +219,7 @@ Result<RoundHead> decode_round_head(ByteView bytes) {
   TRY_OK(f.amount(11, "treasury", head.treasury));
   TRY_OK(f.fixed(12, "record_hash", head.record_hash));
   TRY_OK(f.uint(13, "record_bytes", head.record_bytes, kRoundBytesMax));
+  TRY_OK(f.uint(14, "settled", head.settled, kRoundBidsMax));
   TRY_OK(r.leave());
   TRY_OK(r.finish());
   return head;

@@ -1,9 +1,10 @@
 // The sealed batch rounds as the ledger keeps them: calls, what is held for each commit, the head of each round,
 // events. A round opens with its first commit at height h: commits until h + commit_blocks - 1, reveals in the
-// reveal_blocks after that; at the end of the last of them it is cleared, recorded (round.h) and its matches are
-// locked. The next round may open while this one takes reveals. Layouts: proto/records/market.md. Limits:
-// kCommitsPerCallMax commits under one signature, kRoundBidsMax a round, kRoundsKept recorded rounds. Threads: values,
-// free functions any. Errors: market.record, market.event (invalid) and the codec's.
+// reveal_blocks after that; at the end of the last of them it is cleared and recorded (round.h). Its bids are settled
+// from that block on, kLocksMax a block: matches are locked, the others get their money back. The next round may open
+// meanwhile. Layouts: proto/records/market.md. Limits: kCommitsPerCallMax commits under one signature, kRoundBidsMax a
+// round, kRoundsKept recorded rounds. Threads: values, free functions any. Errors: market.record, market.event
+// (invalid) and the codec's.
 #pragma once
 
 #include "exchange/market/round.h"
@@ -11,6 +12,7 @@
 namespace hanse::market {
 
 constexpr std::size_t kCommitsPerCallMax = 1024;
+constexpr std::uint64_t kLocksMax = 1024;            // commits of a cleared round that one block settles
 constexpr std::uint64_t kRoundsKept = 64;            // newest rounds whose head and record stay in the state
 constexpr std::size_t kRoundPartBytes = 256 * 1024;  // a record is kept in parts of this size, the last one shorter
 
@@ -63,12 +65,13 @@ struct RoundHead {
   Amount paid, received, treasury;
   Hash32 record_hash;  // BLAKE3("hanse/round/1", encode_round)
   std::uint64_t record_bytes = 0;
+  std::uint64_t settled = 0;  // of the commits, by seq: locked, paid back or burned
   bool open() const { return cleared.value == 0; }
   friend bool operator==(const RoundHead&, const RoundHead&) = default;
 };
 Hash32 round_hash(ByteView record);
 
-// Rounds `open` to `newest` are open; none when open is newest + 1.
+// Rounds `open` to `newest` are open or not settled to the end; none when open is newest + 1.
 struct RoundsHead {
   std::uint64_t newest = 0, open = 1;
   bool any_open() const { return open <= newest; }

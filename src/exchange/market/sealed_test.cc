@@ -50,6 +50,8 @@ TEST(SealedRecords, round_trip_and_are_strict) {
       .number = 5, .opened = Height{1}, .cleared = Height{9}, .commits = kRoundBidsMax, .paid = Amount{~0ull}};
   head.record_bytes = kRoundBytesMax;
   expect_strict(head, encode_round_head, decode_round_head);
+  head.settled = kRoundBidsMax;
+  expect_strict(head, encode_round_head, decode_round_head);
   head.commits += 1;
   EXPECT_EQ(decode_round_head(encode_round_head(head)).error().id(), "codec.type");
   expect_strict(RoundsHead{.newest = 3, .open = 2}, encode_rounds_head, decode_rounds_head);
