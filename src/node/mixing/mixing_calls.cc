@@ -118,7 +118,7 @@ Result<router::Path> Mixing::way_back(router::Lane lane, std::int64_t there_ms, 
   const router::Destination home{self_, router::Command::kSurbReply, {}};
   router::Now then = at(now_ns);
   TRY(router::Path path, sender_.path(then, lane, home));
-  then.wall_ms += there_ms + travel_ms(path) + std::min(settings_.grace_ms, kWorkMs);
+  then.wall_ms += there_ms + travel_ms(path) + std::min(settings_.grace_ms / 2, kWorkMs);
   if (ring_.epoch_of(then.wall_ms) == path.epoch) return path;
   if (auto later = sender_.path(then, lane, home)) return std::move(*later);
   return path;
