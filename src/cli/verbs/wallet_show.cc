@@ -1,5 +1,6 @@
 #include "base/codec/hex.h"
 #include "base/core/text.h"
+#include "cli/verbs/session.h"
 #include "cli/verbs/verbs.h"
 #include "cli/verbs/wallet.h"
 
@@ -19,7 +20,8 @@ Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk&) {
   std::string out = text("account     {}\nfile        {}\nalgorithm   {}\nencrypted   {}", account, path,
                          crypto::sig_alg_name(info.public_key.alg), info.encrypted ? "yes" : "no");
   if (args.has("dir") || args.has("node")) {
-    TRY(Session session, open_session(args));
+    TRY(const Way way, asking_way(args));
+    TRY(Session session, open_session(args, way));
     TRY(const auto view, read_account(session, info.account));
     json.set("balance_ut", view.balance.value).set("nonce", view.nonce);
     out += text("\nbalance     {} ut\nnonce       {}", view.balance.value, view.nonce);
@@ -38,7 +40,9 @@ plugin::Verb wallet_show_verb() {
                        .help = "key file (default wallet.json of the network)",
                        .fallback = {}},
                       dir_option(),
-                      node_option()},
+                      node_option(),
+                      lane_option(),
+                      mix_option()},
           .run = run};
 }
 

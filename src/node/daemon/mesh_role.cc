@@ -30,7 +30,9 @@ class Role final : public MeshRole {
                                  .mixes = settings.node.mix && settings.node.mix->mixes,
                                  .exit = settings.mix_exit};
     const bool by_ledger = settings.node.mix && settings.node.mix->ledger;
-    if (settings.node.mix && !settings.mix_node.empty()) mix_node_ = std::make_unique<NodeLink>(settings.mix_node);
+    if (settings.node.mix && !settings.mix_node.empty())
+      mix_node_ =
+          std::make_unique<NodeLink>([address = settings.mix_node] { return client::Client::connect(address); });
     if (settings.mix_exit)
       settings.node.mix_answer = [link = mix_node_.get()](ByteView question) { return link->answer(question); };
     TRY(node_, peering::MeshNode::start(std::move(settings.node), identity.mldsa()));

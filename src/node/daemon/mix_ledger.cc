@@ -17,7 +17,7 @@ constexpr std::int64_t kTurnMsMin = 200, kTurnMsMax = 5'000;
 Result<client::Client*> NodeLink::get() {
   const std::lock_guard lock(mutex_);
   if (!client_) {
-    TRY(client_, client::Client::connect(address_));
+    TRY(client_, connect_());
   }
   return client_.get();
 }

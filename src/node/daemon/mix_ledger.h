@@ -6,6 +6,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -17,15 +18,16 @@
 
 namespace hanse::daemon {
 
-// One connection, made when it is first needed. Threads: any. Errors: those of Client::connect.
+// One connection, made when it is first needed. Threads: any. Errors: those of `connect`.
 class NodeLink {
  public:
-  explicit NodeLink(std::string address) : address_(std::move(address)) {}
+  using Connect = std::function<Result<std::unique_ptr<client::Client>>()>;
+  explicit NodeLink(Connect connect) : connect_(std::move(connect)) {}
   Result<client::Client*> get();
   Bytes answer(ByteView question);  // for an exit (node/client/carried.h)
 
  private:
-  const std::string address_;
+  const Connect connect_;
   std::mutex mutex_;
   std::unique_ptr<client::Client> client_;
 };
