@@ -104,6 +104,18 @@ limit: 1000000
             self.refused(1, "client.too_large", "hanse", "submit", job, "--dir", self.net, "--lane", lane)
         self.assertEqual(self.stored(), before)
 
+    def test_4_what_an_exit_says_of_the_network_is_held_against_the_genesis_file(self):
+        path = os.path.join(self.net, "genesis.cbor")
+        with open(path, "rb") as f:
+            good = f.read()
+        self.addCleanup(self.put, path, good)
+        self.put(path, good[:-1] + bytes([good[-1] ^ 1]))
+        self.refused(5, "cli.other_network", "hanse", "status", "--dir", self.net)
+
+    def put(self, path, content):
+        with open(path, "wb") as f:
+            f.write(content)
+
     def stored(self):
         return sum(len(files) for _, _, files in os.walk(os.path.join(self.net, "validator-0/data/blobs")))
 

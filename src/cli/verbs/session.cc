@@ -5,6 +5,7 @@
 #include "base/codec/hex.h"
 #include "base/core/fs.h"
 #include "base/core/text.h"
+#include "chain/light/genesis.h"
 #include "exchange/market/calls.h"
 #include "node/client/carried.h"
 #include "node/peering/control.h"
@@ -74,6 +75,15 @@ Result<Bytes> carry(const std::string& socket, Way way, Bytes question) {
   return codec::from_hex(digits);
 }
 
+// An exit is somebody's: what it says of the network must be what the folder's genesis file says.
+Status check_network(const Session& session) {
+  TRY(const Bytes genesis, read_file(real_fs(), session.dir + "/genesis.cbor", light::kGenesisBytesMax));
+  if (genesis == session.info.genesis && light::network_id(genesis) == session.info.network) return {};
+  return fail(Kind::kCorrupt, "cli.other_network",
+              text("found network {} at the exit of the mix, expected {} of {}/genesis.cbor", session.info.network,
+                   light::network_id(genesis), session.dir));
+}
+
 }  // namespace
 
 Result<Way> asking_way(const plugin::VerbArgs& args) {
@@ -110,9 +120,10 @@ Result<Session> open_session(const plugin::VerbArgs& args, Way way) {
   Session session;
   session.way = way;
   std::string address(args.get("node"));
-  if (address.empty() && (way == Way::kDirect || !args.has("mix"))) {
+  const bool own_mix = way != Way::kDirect && args.has("mix");  // its folder needs no more than the genesis file
+  if (address.empty() && (!own_mix || args.has("dir"))) {
     session.dir = network_dir(args);
-    if (!real_fs().exists(session.dir + "/network.json").value_or(false))
+    if (!own_mix && !real_fs().exists(session.dir + "/network.json").value_or(false))
       return fail(Kind::kUnavailable, "cli.not_started",
                   text("found no network in {}, expected one made by: hanse up --dir {}", session.dir, session.dir));
     address = text("unix:{}/validator-0/api.sock", session.dir);
@@ -134,6 +145,7 @@ Result<Session> open_session(const plugin::VerbArgs& args, Way way) {
     return fail(Kind::kUnavailable, "cli.not_started",
                 text("the network in {} does not answer; start it with: hanse up --dir {}", session.dir, session.dir));
   TRY_OK(std::move(reached));
+  if (way != Way::kDirect && !session.dir.empty()) TRY_OK(check_network(session));
   return session;
 }
 

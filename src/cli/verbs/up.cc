@@ -120,7 +120,9 @@ plugin::Verb up_verb() {
       .details =
           "The folder is made at the first start and keeps genesis, keys, ledger and blobs. Four equal validators "
           "go on when one of them ends;\neconomic finality needs all four, or four of five.\n"
-          "Examples:\n  hanse up --dir net --providers 2 --detach\n  hanse down --dir net",
+          "With --routers, jobs and questions go through a mix; few nodes hide nobody, and the genesis says so.\n"
+          "Examples:\n  hanse up --dir net --providers 2 --detach\n"
+          "  hanse up --dir net --routers 6 --detach\n  hanse down --dir net",
       .options = {dir_option(),
                   {.name = "--validators", .value = "N", .help = "at the first start", .fallback = "4"},
                   {.name = "--providers", .value = "N", .help = "at the first start", .fallback = "2"},

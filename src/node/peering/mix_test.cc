@@ -130,7 +130,13 @@ TEST(Mix, too_little_traffic_for_what_is_wanted_is_refused_and_no_other_lane_tak
 }
 
 void calls_reach_the_exit(World& world) {
-  for (const router::Lane lane : {router::Lane::kFlash, router::Lane::kDeep})
+  const auto flash = [&] {
+    std::uint64_t out = 0;
+    for (std::uint8_t n = 1; n <= World::kMixes; ++n) out += world.facts(n).mix.flash;
+    return out;
+  };
+  std::uint64_t by_flash = 0;
+  for (const router::Lane lane : {router::Lane::kFlash, router::Lane::kDeep}) {
     for (const std::size_t size : {10u, 60'000u}) {  // one cell each way, and six
       Bytes question(size);
       system_random().fill(question);
@@ -138,6 +144,10 @@ void calls_reach_the_exit(World& world) {
       ASSERT_TRUE(answer) << answer.error().str();
       EXPECT_EQ(*answer, World::reversed(question));
     }
+    if (lane == router::Lane::kFlash) by_flash = flash();
+  }
+  EXPECT_GE(by_flash, 2u + 6u + 6u);
+  EXPECT_EQ(flash(), by_flash);  // not a cell of the Deep lane's calls went by it, there or back
   EXPECT_EQ(world.facts(8).calls_answered, 4u);
   EXPECT_EQ(world.facts(7).calls, 0u);
   EXPECT_EQ(world.nodes[7]->mix_call(router::Lane::kFlash, Bytes(1), 1'000).error().id(), "mixing.no_exit");
