@@ -91,6 +91,14 @@ class Mix(Lab):
             self.refused(1, "market.unmatched", "hanse", "submit", WORDFREQ, "--dir", self.net, "--lane", lane,
                          "--limit", 5)
 
+    def test_3_a_sealed_bid_is_committed_revealed_and_told_of_by_both_lanes(self):
+        for lane in ("flash", "deep"):
+            done = run("hanse", "submit", WORDFREQ, "--dir", self.net, "--sealed", "--lane", lane, "--wait", "--json",
+                       timeout=240)
+            # One bid and one offer: the round's rule may leave both without a trade, which is an answer too.
+            self.assertIn(done.returncode, (0, 1), done.stdout + done.stderr)
+            self.assertNotIn("error", json.loads(done.stdout))
+
     def test_4_a_blob_too_large_for_the_mix_is_refused_and_sent_nowhere(self):
         self.write("large.bin", b"x" * (BLOB_MAX + 1))
         job = self.write("large.yaml", f"""kind: wasm/v1

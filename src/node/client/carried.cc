@@ -1,7 +1,9 @@
 #include "node/client/carried.h"
 
 #include <algorithm>
+#include <chrono>
 #include <mutex>
+#include <thread>
 #include <variant>
 
 #include "base/codec/cbor.h"
@@ -11,9 +13,10 @@
 namespace hanse::client {
 namespace {
 
-enum class Op : std::uint8_t { kInfo = 1, kSubmit, kQuery, kProve, kPutBlob, kGetBlob, kHasBlob };
-constexpr std::uint64_t kOpMax = static_cast<std::uint64_t>(Op::kHasBlob);
+enum class Op : std::uint8_t { kInfo = 1, kSubmit, kQuery, kProve, kPutBlob, kGetBlob, kHasBlob, kEvents };
+constexpr std::uint64_t kOpMax = static_cast<std::uint64_t>(Op::kEvents);
 constexpr std::size_t kWordsMax = 2'048, kRolesMax = 16, kContextsMax = 16;
+constexpr std::chrono::milliseconds kIdlePause{100};  // the far end waits as well
 constexpr codec::CborLimits kLimits{.size_max = kCarriedMax + 4'096};
 
 struct Question {
@@ -166,6 +169,59 @@ Result<Applied> decode_applied(ByteView bytes) {
   return out;
 }
 
+// Where a page begins: after so many events of the height that were seen.
+struct Cursor {
+  Height from;
+  std::uint64_t seen = 0;
+};
+Bytes encode_cursor(const Cursor& cursor) {
+  codec::CborWriter w;
+  w.array(2);
+  w.u64(cursor.from.value);
+  w.u64(cursor.seen);
+  return w.take();
+}
+Result<Cursor> decode_cursor(ByteView bytes) {
+  codec::CborReader r(bytes);
+  Cursor out;
+  TRY_OK(r.enter_array("cursor", 2));
+  TRY(out.from.value, r.u64("from"));
+  TRY(out.seen, r.u64("seen"));
+  TRY_OK(r.leave());
+  TRY_OK(r.finish());
+  return out;
+}
+
+Bytes encode_events(const std::vector<LedgerEvent>& events) {
+  codec::CborWriter w;
+  w.array(events.size());
+  for (const LedgerEvent& one : events) {
+    w.array(3);
+    w.u64(one.height.value);
+    w.text(one.event.topic);
+    w.bytes(one.event.data);
+  }
+  return w.take();
+}
+Result<std::vector<LedgerEvent>> decode_events(ByteView bytes) {
+  codec::CborReader r(bytes, kLimits);
+  std::vector<LedgerEvent> out;
+  TRY_OK(r.enter_array("events", kCarriedEventsMax));
+  while (r.more()) {
+    LedgerEvent one;
+    TRY_OK(r.enter_array("event", 3));
+    TRY(one.height.value, r.u64("height"));
+    TRY(one.event.topic, r.text("topic", ledger::kTopicMax));
+    TRY(const ByteView data, r.bytes("data", kCarriedMax));
+    one.event.data = to_bytes(data);
+    TRY_OK(r.leave());
+    out.push_back(std::move(one));
+  }
+  TRY_OK(r.leave());
+  TRY_OK(r.finish());
+  return out;
+}
+
 // ---- the far end ---------------------------------------------------------------------------------------------------
 
 template <class T>
@@ -174,6 +230,26 @@ Result<T> fixed_of(ByteView data) {
   if (T::from(data, out)) return out;
   return fail(Kind::kInvalid, "client.bad_question",
               text("found {} bytes of an id, expected {}", data.size(), T::kSize));
+}
+
+// What is there already, until a page is full.
+Result<Bytes> page(Client& node, std::string_view prefix, const Cursor& cursor) {
+  std::vector<LedgerEvent> out;
+  std::uint64_t seen = 0;
+  std::size_t bytes = 0;
+  TRY_OK(node.watch(
+      cursor.from, prefix,
+      [&](const LedgerEvent& one) {
+        if (one.height == cursor.from && seen < cursor.seen) {
+          ++seen;
+          return true;
+        }
+        out.push_back(one);
+        bytes += one.event.data.size();
+        return out.size() < kCarriedEventsMax && bytes < kCarriedEventBytesMax;
+      },
+      [] { return false; }));
+  return encode_events(out);
 }
 
 Result<Bytes> ask(Client& node, const Question& q) {
@@ -202,6 +278,11 @@ Result<Bytes> ask(Client& node, const Question& q) {
       TRY(const BlobId id, fixed_of<BlobId>(q.data));
       TRY(const bool has, node.has_blob(id));
       return Bytes{static_cast<std::uint8_t>(has ? 1 : 0)};
+    }
+    case Op::kEvents: {
+      const auto cursor = decode_cursor(q.data);
+      if (!cursor) return fail(Kind::kInvalid, "client.bad_question", cursor.error().str());
+      return page(node, q.path, *cursor);
     }
   }
   return Bytes{};
@@ -256,9 +337,22 @@ class Carried final : public Client {
   Result<Bytes> prove(ByteView state_key) override { return ask({.op = Op::kProve, .data = state_key}); }
   Result<ConsensusInfo> consensus() override { return not_carried("the state of consensus"); }
   Result<CertifiedBlock> certified(Height) override { return not_carried("a certified block"); }
-  Status watch(Height, std::string_view, const std::function<bool(const LedgerEvent&)>&,
-               const std::function<bool()>&) override {
-    return not_carried("a stream of events");
+  Status watch(Height from, std::string_view topic_prefix, const std::function<bool(const LedgerEvent&)>& visit,
+               const std::function<bool()>& idle) override {
+    for (Cursor cursor{.from = from};;) {
+      TRY(const Bytes answer, ask({.op = Op::kEvents, .path = topic_prefix, .data = encode_cursor(cursor)}));
+      TRY(const auto events, good_reply(decode_events(answer)));
+      for (const LedgerEvent& one : events) {
+        if (one.height < cursor.from || !one.event.topic.starts_with(topic_prefix))
+          return bad_reply("an event that was not asked for");
+        if (one.height > cursor.from) cursor = {.from = one.height};
+        ++cursor.seen;
+        if (!visit(one)) return {};
+      }
+      if (!events.empty()) continue;
+      if (idle && !idle()) return {};
+      std::this_thread::sleep_for(kIdlePause);
+    }
   }
   Result<BlobId> put_blob(ByteView data) override {
     if (data.size() > kCarriedBlobMax)

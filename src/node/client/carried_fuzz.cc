@@ -13,5 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   (void)near->submit({});
   (void)near->has_blob({});
   (void)near->get_blob({});
+  int pages = 0;
+  (void)near->watch({}, "", [&](const auto&) { return ++pages < 10; }, [] { return false; });
   return 0;
 }

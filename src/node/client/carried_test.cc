@@ -77,11 +77,41 @@ TEST_F(CarriedTest, a_blob_and_an_answer_one_byte_past_the_limit_are_refused_and
   EXPECT_EQ(near->query(2, "large", {}).error().id(), "client.too_large");
 }
 
-TEST_F(CarriedTest, what_is_a_stream_or_looks_at_one_node_is_not_carried) {
+TEST_F(CarriedTest, what_looks_at_one_node_is_not_carried) {
   EXPECT_EQ(near->consensus().error().id(), "client.not_carried");
   EXPECT_EQ(near->certified(Height{1}).error().id(), "client.not_carried");
-  EXPECT_EQ(near->watch(Height{1}, "", {}, {}).error().id(), "client.not_carried");
   EXPECT_EQ(there, 0u);
+}
+
+TEST_F(CarriedTest, events_come_once_and_in_order_over_pages_and_while_new_ones_come) {
+  const auto event = [](std::uint64_t height, std::size_t size) {
+    return LedgerEvent{.height = Height{height}, .event = {.topic = "market.x", .data = Bytes(size)}};
+  };
+  node.events = {event(1, 1)};  // before the one that is wanted
+  for (std::size_t i = 0; i < 2 * kCarriedEventsMax + 3; ++i)
+    node.events.push_back(event(5, i));  // one height, 3 pages
+  node.events.push_back({.height = Height{6}, .event = {.topic = "other", .data = {}}});
+  node.events.push_back(event(7, 2 * kCarriedEventBytesMax));
+  node.events.push_back(event(7, 9));
+  std::vector<std::pair<std::uint64_t, std::size_t>> seen, wanted;
+  for (std::size_t i = 0; i < 2 * kCarriedEventsMax + 3; ++i) wanted.emplace_back(5, i);
+  for (const std::size_t size : {2 * kCarriedEventBytesMax, std::size_t{9}, std::size_t{9999}})
+    wanted.emplace_back(7, size);
+  int idles = 0;
+  const Status watched = near->watch(
+      Height{2}, "market.",
+      [&](const LedgerEvent& one) {
+        seen.emplace_back(one.height.value, one.event.data.size());
+        return one.event.data.size() != 9999;
+      },
+      [&] {
+        node.events.push_back(event(7, 9999));
+        return ++idles < 2;
+      });
+  ASSERT_TRUE(watched) << watched.error().str();
+  EXPECT_EQ(seen, wanted);
+  EXPECT_EQ(idles, 1);
+  ASSERT_TRUE(near->watch(Height{9}, "", [](const auto&) { return true; }, [] { return false; }));  // idle ends it
 }
 
 TEST_F(CarriedTest, answers_that_lie_are_refused) {
@@ -97,6 +127,8 @@ TEST_F(CarriedTest, answers_that_lie_are_refused) {
   EXPECT_EQ(lied_to->has_blob(crypto::blob_id(blob)).error().id(), "client.bad_reply");
   EXPECT_EQ(lied_to->info().error().id(), "client.bad_reply");
   EXPECT_EQ(lied_to->submit({}).error().id(), "client.bad_reply");
+  const auto watched = lied_to->watch(Height{1}, "", [](const auto&) { return true; }, [] { return false; });
+  EXPECT_EQ(watched.error().id(), "client.bad_reply");
   said = Bytes(3);
   EXPECT_EQ(lied_to->query(2, "job", {}).error().id(), "client.bad_reply");
 }
@@ -108,7 +140,7 @@ TEST_F(CarriedTest, bytes_that_are_no_question_are_answered_with_an_error) {
   };
   EXPECT_EQ(carried(Bytes(4)), "client.bad_question");
   EXPECT_EQ(carried(Bytes{0x84, 0x00, 0x00, 0x60, 0x40}), "client.bad_question");        // operation 0
-  EXPECT_EQ(carried(Bytes{0x84, 0x08, 0x00, 0x60, 0x40}), "client.bad_question");        // past the last
+  EXPECT_EQ(carried(Bytes{0x84, 0x09, 0x00, 0x60, 0x40}), "client.bad_question");        // past the last
   EXPECT_EQ(carried(Bytes{0x84, 0x06, 0x00, 0x60, 0x41, 0x01}), "client.bad_question");  // an id of one byte
 }
 

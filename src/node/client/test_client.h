@@ -49,15 +49,20 @@ class TestClient final : public Client {
     return found->second;
   }
   Result<bool> has_blob(const BlobId& id) override { return blobs.contains(id); }
-  Status watch(Height, std::string_view, const std::function<bool(const LedgerEvent&)>&,
-               const std::function<bool()>&) override {
-    return fail(Kind::kUnsupported, "test.none", "none here");
+  Status watch(Height from, std::string_view prefix, const std::function<bool(const LedgerEvent&)>& visit,
+               const std::function<bool()>& idle) override {
+    for (const LedgerEvent& one : events)
+      if (one.height >= from && one.event.topic.starts_with(prefix) && !visit(one)) return {};
+    while (idle && idle()) {
+    }
+    return {};
   }
 
   NetworkId network{};
   Bytes genesis = Bytes(5'000, 3);
   std::size_t answer_bytes = 0, asked = 0;
   std::map<BlobId, Bytes> blobs;
+  std::vector<LedgerEvent> events;
 };
 
 }  // namespace hanse::client
