@@ -204,6 +204,22 @@ TEST(Sealed, only_the_committed_job_of_its_payer_is_revealed) {
   EXPECT_EQ(w.reveal(b).code, 0u);
 }
 
+// A job with a nonce that is still free could be ordered by anybody once it is revealed.
+TEST(Sealed, a_committed_job_has_the_nonce_of_its_commit) {
+  SealedWorld w;
+  gxf::Job job = w.job_worth(5000);
+  job.nonce = w.nonces[kA] + 9;
+  gxf::sign(job, w.who[kA], gxf::JobSigAlg::kMlDsa65);
+  const market::Salt salt{};
+  const market::Commit call{.commits = {market::commit_of(*bid_of(job, SealedWorld::params()), salt)}};
+  ASSERT_EQ(w.call(kA, market::Method::kCommit, call).code, 0u);
+  w.until(Height{3});
+  const auto refused =
+      w.apply(MarketWorld::reveal_tx({.round = 1, .seq = 0, .salt = salt, .gxf = gxf::encode(job), .attempt = 0}));
+  EXPECT_EQ(refused.error_id, "market.not_committed");
+  EXPECT_NE(refused.message.find("nonce"), std::string::npos) << refused.message;
+}
+
 TEST(Sealed, one_job_is_one_bid) {
   SealedWorld w;
   const gxf::Job job = w.job_worth(5000);
