@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The main job, shown: a network of four validators and two providers, three jobs, three receipts, one forged byte.
+"""The main job, shown: a network of four validators, two providers and six mixes, three jobs through the mix, a round of the
+sealed auction, their receipts, one forged byte.
 
 usage: demo.py BIN_DIR. Exits 0 when everything happened as it should, 1 at the first thing that did not.
 """
@@ -12,10 +13,11 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 JOBS = [
-    ("word frequencies of the GPL-3 (wasm)", "wordfreq.yaml", "ok"),
-    ("digits it has not seen (int8 MLP)", "../digits/job.yaml", "ok"),
-    ("an endless loop, stopped by gas (wasm)", "spin.yaml", "gas_exhausted"),
+    ("word frequencies of the GPL-3 (wasm), over the Deep lane: four layers, delays", "wordfreq.yaml", "ok", "deep"),
+    ("digits it has not seen (int8 MLP), over the Flash lane: two layers, no delay", "../digits/job.yaml", "ok", "flash"),
+    ("an endless loop, stopped by gas (wasm), over the Flash lane", "spin.yaml", "gas_exhausted", "flash"),
 ]
+SEALED = [20000, 19000, 18000]  # what three bids would pay at most
 
 
 def fail(what, detail=""):
@@ -41,14 +43,37 @@ class Programs:
         return json.loads(done.stdout)
 
 
-def submit(programs, net, title, file, expected):
+def submit(programs, net, title, file, expected, lane):
     say(f"   {title}")
     # A job that fails for its own fault is a negative answer, exit code 1.
     answer = programs.json("hanse", "submit", os.path.join(ROOT, "examples/jobs", file), "--dir", net, "--wait",
-                           codes=(0,) if expected == "ok" else (1,))
-    if answer["status"] != expected:
-        fail(f"{file}: found status {answer['status']}, expected {expected}", json.dumps(answer, indent=2))
+                           "--lane", lane, codes=(0,) if expected == "ok" else (1,))
+    if answer["status"] != expected or answer["way"] != lane:
+        fail(f"{file}: found status {answer['status']} by {answer['way']}, expected {expected} by {lane}",
+             json.dumps(answer, indent=2))
     return answer
+
+
+def bid_sealed(programs, net):
+    """Three bids for the same work, sent at once through the mix; the round takes those that clear."""
+    command = [os.path.join(programs.folder, "hanse"), "submit", os.path.join(ROOT, "examples/digits/job.yaml"), "--dir", net,
+               "--sealed", "--lane", "flash", "--wait", "--json", "--limit"]
+    bids = [subprocess.Popen(command + [str(limit)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            for limit in SEALED]
+    matched = []
+    for limit, bid in zip(SEALED, bids):
+        out, err = bid.communicate(timeout=240)
+        if bid.returncode not in (0, 1):
+            fail(f"a sealed bid ended with {bid.returncode}", out + err)
+        answer = json.loads(out)
+        if "receipt" in answer:
+            matched.append(answer)
+            say(f"   bid of {limit:5} ut: matched in round {answer['round']}, pays {answer['price_ut']} ut to its provider")
+        else:
+            say(f"   bid of {limit:5} ut: no trade in round {answer['round']} ({answer['reason']}), all of it comes back")
+    if not matched:
+        fail("no sealed bid was matched")
+    return matched
 
 
 def show(rows):
@@ -96,23 +121,25 @@ def main():
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="hanse-demo-") as folder:
         net = os.path.join(folder, "net")
-        say("1. a network: four validators, two providers")
-        programs.json("hanse", "up", "--dir", net, "--providers", "2", "--detach")
+        say("1. a network: four validators, two providers, six mixes (which hide nobody on one machine)")
+        programs.json("hanse", "up", "--dir", net, "--providers", "2", "--routers", "6", "--detach")
         try:
             providers = programs.json("hanse", "provider", "list", "--dir", net)["providers"]
             for p in providers:
                 say(f"   provider {p['id'][:14]}  region {p['region']}  isolation {p['isolation']}")
             if len(providers) != 2:
                 fail(f"found {len(providers)} providers, expected 2")
-            say("2. three jobs")
+            say("2. three jobs, through the mix")
             rows = [submit(programs, net, *job) for job in JOBS]
             show(rows)
             check_answers(rows)
-            say("3. their receipts, checked offline by hanse-verify")
+            say("3. a round of the sealed auction")
+            rows += bid_sealed(programs, net)
+            say("4. their receipts, checked offline by hanse-verify")
         finally:
             programs.json("hanse", "down", "--dir", net)
         verify(programs, net, rows)
-        say("4. the network is stopped; nothing is left running")
+        say("5. the network is stopped; nothing is left running")
     say(f"done in {time.monotonic() - start:.1f} s")
 
 
