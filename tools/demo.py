@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The main job, shown: a network of four validators, two providers and six mixes, three jobs through the mix, a round of the
-sealed auction, their receipts, one forged byte.
+"""The main job, shown: a network of four validators, two providers and six mixes, three jobs through the mix, a round
+of the sealed auction, their receipts, one forged byte.
 
 usage: demo.py BIN_DIR. Exits 0 when everything happened as it should, 1 at the first thing that did not.
 """
@@ -14,7 +14,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 JOBS = [
     ("word frequencies of the GPL-3 (wasm), over the Deep lane: four layers, delays", "wordfreq.yaml", "ok", "deep"),
-    ("digits it has not seen (int8 MLP), over the Flash lane: two layers, no delay", "../digits/job.yaml", "ok", "flash"),
+    ("digits it has not seen (int8 MLP), over the Flash lane: two layers", "../digits/job.yaml", "ok", "flash"),
     ("an endless loop, stopped by gas (wasm), over the Flash lane", "spin.yaml", "gas_exhausted", "flash"),
 ]
 SEALED = [20000, 19000, 18000]  # what three bids would pay at most
@@ -56,8 +56,8 @@ def submit(programs, net, title, file, expected, lane):
 
 def bid_sealed(programs, net):
     """Three bids for the same work, sent at once through the mix; the round takes those that clear."""
-    command = [os.path.join(programs.folder, "hanse"), "submit", os.path.join(ROOT, "examples/digits/job.yaml"), "--dir", net,
-               "--sealed", "--lane", "flash", "--wait", "--json", "--limit"]
+    command = [os.path.join(programs.folder, "hanse"), "submit", os.path.join(ROOT, "examples/digits/job.yaml"),
+               "--dir", net, "--sealed", "--lane", "flash", "--wait", "--json", "--limit"]
     bids = [subprocess.Popen(command + [str(limit)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             for limit in SEALED]
     matched = []
@@ -68,9 +68,9 @@ def bid_sealed(programs, net):
         answer = json.loads(out)
         if "receipt" in answer:
             matched.append(answer)
-            say(f"   bid of {limit:5} ut: matched in round {answer['round']}, pays {answer['price_ut']} ut to its provider")
+            say(f"   bid of {limit:5} ut: matched in round {answer['round']}, {answer['price_ut']} ut for its provider")
         else:
-            say(f"   bid of {limit:5} ut: no trade in round {answer['round']} ({answer['reason']}), all of it comes back")
+            say(f"   bid of {limit:5} ut: no trade in round {answer['round']} ({answer['reason']}), paid back")
     if not matched:
         fail("no sealed bid was matched")
     return matched
