@@ -1,4 +1,5 @@
-// Commands of the market: `hanse market book|history|round|reveal|simulate`, `hanse provider register|offer|withdraw`.
+// Commands of the market: `hanse market book|history|round|reveal|simulate`, `hanse provider register|offer|withdraw`,
+// `hanse wallet send`.
 // cli/verbs collects them and says how to find a node and a wallet. Threads: any.
 // Errors: cli.usage, cli.number (invalid), trade.record (corrupt: a round's record is not what its head names),
 // trade.what_if (invalid: a file for simulate, with the path of the field), those of sealed_job.h, client,
@@ -30,6 +31,7 @@ struct WalletFinder {
 
 std::vector<plugin::Verb> market_verbs(const NodeFinder& node, const WalletFinder& wallet);
 std::vector<plugin::Verb> provider_verbs(const NodeFinder& node, const WalletFinder& wallet);
+plugin::Verb wallet_send_verb(const NodeFinder& node, const WalletFinder& wallet);
 plugin::Verb simulate_verb();  // needs no node
 
 std::string cell_name(std::uint8_t precision, std::uint16_t region, std::uint8_t level);  // "int8/EU/L3"

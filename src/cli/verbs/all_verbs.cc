@@ -70,6 +70,7 @@ std::vector<plugin::Verb> all_verbs() {
   verbs.push_back(inspect::wq_verify_verb());
   for (plugin::Verb& verb : trade::market_verbs(market_node(), market_wallet())) verbs.push_back(std::move(verb));
   for (plugin::Verb& verb : trade::provider_verbs(market_node(), market_wallet())) verbs.push_back(std::move(verb));
+  verbs.push_back(trade::wallet_send_verb(market_node(), market_wallet()));
   verbs.push_back(trade::simulate_verb());
   verbs.push_back(inspect::beacon_show_verb(one_node()));
   verbs.push_back(inspect::vdf_eval_verb());
