@@ -14,9 +14,9 @@
 //              challenge        audited                                deposit of the challenger
 //   audited    upheld           settled                                pay; the deposit to the treasury
 //              deadline         settled                                pay; the deposit goes back
-//              refuted          closed/false_receipt                   refund; the whole bond taken, half of it to a
-//              challenger, the
-//                                                                      rest burned; the deposit goes back
+//              refuted          closed/false_receipt                   refund; the whole bond taken: half, at most
+//                                                                      the price, to a challenger, the rest burned;
+//                                                                      the deposit goes back
 //   settled, closed: nothing more happens. Every other pair is market.job_state (conflict).
 //
 // A deadline is the last height at which the state may still be left by a transaction; end() of that block acts on it.

@@ -107,7 +107,9 @@ Status Escrow::refute(const market::Job& before, const market::Audit& audit) {
   TRY_OK(end_audit(audit, audit.challenger));
   TRY_OK(unlock(before));
   const bool challenged = !audit.challenger.is_zero();
-  const Amount reward{challenged ? before.bond.value / 2 : 0}, burned = minus(before.bond, reward);
+  // At most the price: what is burned then outweighs cheating also when the challenger is the cheater (bond_for).
+  const Amount reward = challenged ? std::min(Amount{before.bond.value / 2}, before.price) : Amount{};
+  const Amount burned = minus(before.bond, reward);
   TRY(market::Provider provider, read_provider(state_, before.provider));
   provider.bond = minus(provider.bond, before.bond);
   provider.reputation = 0;

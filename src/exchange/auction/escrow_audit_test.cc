@@ -143,6 +143,24 @@ TEST(Audits, whoever_doubts_a_receipt_stakes_a_deposit_on_it) {
   }
 }
 
+// What is left to a cheater that sees its receipt drawn and doubts it first, with the chance q of a draw and a gain of
+// one price: q (bond - reward) is to be (1 - q) price or more.
+TEST(Audits, cost_a_provider_that_challenges_itself_what_cheating_wins) {
+  for (const std::uint64_t ppm : {50'000u, 400'000u, 500'000u, 900'000u}) {
+    Audited w(params(ppm));
+    const JobId id = w.receipted();
+    const Amount before = w.balance(kDoubter), price = w.job(id).price, bond = w.job(id).bond;
+    EXPECT_EQ(w.challenge(kDoubter, id), "");
+    for (std::size_t i : {0u, 1u}) EXPECT_EQ(w.verdict(kValidator + i, id, false), "");
+    const Amount reward = minus(w.balance(kDoubter), before);
+    EXPECT_EQ(reward, std::min(Amount{bond.value / 2}, price));
+    EXPECT_EQ(w.totals().burned, minus(bond, reward));
+    EXPECT_GE(ppm * (bond.value - reward.value), (market::kPpm - ppm) * price.value) << ppm;
+    w.next_block();
+    recount(w.state);
+  }
+}
+
 TEST(Audits, say_what_they_do_not_take) {
   Audited w;
   const JobId id = w.receipted(gxf::Audit::kReceipts);

@@ -1,5 +1,7 @@
 #include "exchange/auction/escrow.h"
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 namespace hanse::auction {
@@ -8,10 +10,11 @@ namespace {
 using market::CloseReason;
 using market::JobState;
 
-constexpr JobState kStates[] = {JobState::kMatched, JobState::kStarted, JobState::kReceipted, JobState::kSettled,
-                                JobState::kClosed};
-constexpr EscrowEvent kEvents[] = {EscrowEvent::kStart, EscrowEvent::kReceipt, EscrowEvent::kCancel,
-                                   EscrowEvent::kDecline, EscrowEvent::kDeadline};
+constexpr JobState kStates[] = {JobState::kMatched, JobState::kStarted, JobState::kReceipted,
+                                JobState::kAudited, JobState::kSettled, JobState::kClosed};
+constexpr EscrowEvent kEvents[] = {EscrowEvent::kStart,     EscrowEvent::kReceipt,  EscrowEvent::kCancel,
+                                   EscrowEvent::kDecline,   EscrowEvent::kDeadline, EscrowEvent::kDrawn,
+                                   EscrowEvent::kChallenge, EscrowEvent::kUpheld,   EscrowEvent::kRefuted};
 
 market::Job job_in(JobState state) {
   market::Job job;
@@ -26,6 +29,9 @@ market::Job job_in(JobState state) {
 }
 
 TEST(EscrowStep, is_total_and_every_live_state_leaves_by_time) {
+  const auto age = [](JobState state) {
+    return std::ranges::find(kStates, state) - kStates;
+  };  // in the order of a life
   for (const JobState state : kStates) {
     int ways = 0;
     for (const EscrowEvent event : kEvents) {
@@ -35,12 +41,34 @@ TEST(EscrowStep, is_total_and_every_live_state_leaves_by_time) {
         continue;
       }
       ++ways;
-      EXPECT_GT(step->next, state);  // lives only move on, so they end
+      EXPECT_GT(age(step->next), age(state));  // lives only move on, so they end
     }
-    const bool live = state < JobState::kSettled;
+    const bool live = !job_in(state).ended();
     EXPECT_EQ(ways > 0, live);
     EXPECT_EQ(escrow_step(job_in(state), EscrowEvent::kDeadline, Height{30}, {}).has_value(), live);
   }
+}
+
+TEST(EscrowStep, takes_the_events_of_an_audit_only_where_there_is_one) {
+  const auto ways = [](JobState state, Height now) {
+    std::string out;
+    for (const EscrowEvent event : kEvents) out += escrow_step(job_in(state), event, now, {}) ? '+' : '-';
+    return out;
+  };
+  // start receipt cancel decline deadline drawn challenge upheld refuted
+  EXPECT_EQ(ways(JobState::kMatched, Height{30}), "+-+++----");
+  EXPECT_EQ(ways(JobState::kStarted, Height{30}), "-+-++----");
+  EXPECT_EQ(ways(JobState::kReceipted, Height{30}), "----+++--");
+  EXPECT_EQ(ways(JobState::kAudited, Height{30}), "----+--++");
+  EXPECT_EQ(ways(JobState::kReceipted, Height{31}), "----++---");  // only by time
+  EXPECT_EQ(ways(JobState::kAudited, Height{31}), "----+----");
+  EXPECT_EQ(ways(JobState::kSettled, Height{30}), "---------");
+  EXPECT_EQ(ways(JobState::kClosed, Height{30}), "---------");
+  const EscrowStep refuted = *escrow_step(job_in(JobState::kAudited), EscrowEvent::kRefuted, Height{30}, {});
+  EXPECT_EQ(refuted.next, JobState::kClosed);
+  EXPECT_EQ(refuted.reason, CloseReason::kFalse);
+  EXPECT_EQ(refuted.penalty, Penalty::kFalse);
+  EXPECT_FALSE(refuted.requeue);
 }
 
 TEST(EscrowStep, names_reason_penalty_and_requeue) {
