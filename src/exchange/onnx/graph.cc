@@ -31,6 +31,12 @@ Status want(const Field& field, std::uint8_t wire, std::string_view what) {
   return bad(text("found wire type {} for {}, expected {}", field.wire, what, wire));
 }
 
+// A field of another wire type is unknown to protobuf, which skips it and keeps what it had: it must not be read here.
+Result<std::uint64_t> number_of(const Field& field, std::string_view what) {
+  TRY_OK(want(field, 0, what));
+  return field.value;
+}
+
 Result<std::string> name_of(const Field& field, std::string_view what) {
   TRY_OK(want(field, 2, what));
   if (field.bytes.size() > kNameMax)
@@ -73,7 +79,10 @@ Result<Tensor> decode_tensor(ByteView message) {
   TRY_OK(each(message, [&](const Field& f) -> Status {
     switch (f.number) {
       case 1: return add_ints(f, dims, "dims of a tensor");
-      case 2: element = f.value; return {};
+      case 2: {
+        TRY(element, number_of(f, "the type of a tensor"));
+        return {};
+      }
       case 8: {
         TRY(out.name, name_of(f, "the name of a tensor"));
         return {};
@@ -119,8 +128,15 @@ Status add_attribute(ByteView message, Node& node) {
         TRY(name, name_of(f, "the name of an attribute"));
         return {};
       }
-      case 2: out.f = std::bit_cast<float>(static_cast<std::uint32_t>(f.value)); return {};
-      case 3: out.i = static_cast<std::int64_t>(f.value); return {};
+      case 2:
+        if (f.wire != 5) return want(f, 5, "a float attribute");
+        out.f = std::bit_cast<float>(static_cast<std::uint32_t>(f.value));
+        return {};
+      case 3: {
+        TRY(const std::uint64_t number, number_of(f, "an integer attribute"));
+        out.i = static_cast<std::int64_t>(number);
+        return {};
+      }
       case 4: {
         TRY(out.s, name_of(f, "an attribute"));
         return {};
@@ -186,9 +202,10 @@ Status add_dims(ByteView shape, Port& port) {
     std::optional<std::uint32_t> dim;
     TRY_OK(each(f.bytes, [&](const Field& d) -> Status {
       if (d.number != 1) return {};
-      if (d.value < 1 || d.value > kDimMax)
-        return unsupported(text("found dimension {} of '{}', expected 1..{}", d.value, port.name, kDimMax));
-      dim = static_cast<std::uint32_t>(d.value);
+      TRY(const std::uint64_t size, number_of(d, "a dimension"));
+      if (size < 1 || size > kDimMax)
+        return unsupported(text("found dimension {} of '{}', expected 1..{}", size, port.name, kDimMax));
+      dim = static_cast<std::uint32_t>(size);
       return {};
     }));
     port.dims.push_back(dim);
@@ -215,7 +232,9 @@ Result<Port> decode_port(ByteView message) {
   if (!tensor) return unsupported(text("found '{}', which is no tensor", out.name));
   std::uint64_t element = 0;
   TRY_OK(each(*tensor, [&](const Field& f) -> Status {
-    if (f.number == 1) element = f.value;
+    if (f.number == 1) {
+      TRY(element, number_of(f, "the type of a value"));
+    }
     return f.number == 2 ? add_dims(f.bytes, out) : Status();
   }));
   TRY(out.element, element_of(element, text("'{}'", out.name)));
@@ -282,11 +301,15 @@ Status take_opset(ByteView message, Graph& out) {
     if (f.number == 1) {
       TRY(domain, name_of(f, "a domain"));
     }
-    if (f.number == 2) version = static_cast<std::int64_t>(f.value);
+    if (f.number == 2) {
+      TRY(const std::uint64_t number, number_of(f, "a version"));
+      version = static_cast<std::int64_t>(number);
+    }
     return {};
   }));
   if (!domain.empty() && domain != "ai.onnx")
     return unsupported(text("found operators of domain '{}', expected ai.onnx only", domain));
+  if (out.opset != 0) return bad(text("found opsets {} and {}, expected one", out.opset, version));
   out.opset = version;
   return {};
 }

@@ -70,6 +70,38 @@ TEST(Graph, of_what_is_not_taken_is_refused_with_its_reason) {
   EXPECT_EQ(with([](ModelBuilder& b) { b.node("Relu", {std::string(kNameMax + 1, 'n')}, {"z"}); }), "onnx.model");
 }
 
+// Such a field is unknown to protobuf, so that ONNX Runtime would read another number than we do.
+TEST(Graph, with_a_number_of_another_wire_type_is_refused) {
+  const auto with = [](auto change) {
+    ModelBuilder b = two_layers();
+    change(b.graph);
+    return refusal(b.model());
+  };
+  const Bytes cells(16);
+  const auto tensor = [&] { return tensor_message("t", Element::kInt32, {4}, cells); };
+  EXPECT_EQ(with([&](Message& g) { g.message(5, tensor()); }), "");
+  EXPECT_EQ(with([&](Message& g) { g.message(5, tensor().eight(2, 1)); }), "onnx.model");
+  EXPECT_EQ(with([&](Message& g) { g.message(5, tensor().eight(1, 1)); }), "onnx.model");
+  const auto node = [](const Message& attribute) {
+    return Message().text(1, "y").text(2, "z").text(4, "Relu").message(5, attribute);
+  };
+  EXPECT_EQ(with([&](Message& g) { g.message(1, node(Message().text(1, "a").number(3, 1))); }), "");
+  EXPECT_EQ(with([&](Message& g) { g.message(1, node(Message().text(1, "a").eight(3, 1))); }), "onnx.model");
+  EXPECT_EQ(with([&](Message& g) { g.message(1, node(Message().text(1, "a").eight(2, 1))); }), "onnx.model");
+  const auto port = [](const Message& type) { return Message().text(1, "in").message(2, Message().message(1, type)); };
+  EXPECT_EQ(with([&](Message& g) { g.message(11, port(Message().number(1, 1))); }), "");
+  EXPECT_EQ(with([&](Message& g) { g.message(11, port(Message().number(1, 1).eight(1, 3))); }), "onnx.model");
+  const auto shape = [](const Message& dim) { return Message().number(1, 1).message(2, Message().message(1, dim)); };
+  EXPECT_EQ(with([&](Message& g) { g.message(11, port(shape(Message().eight(1, 3)))); }), "onnx.model");
+  const auto opset = [](const Message& more) {
+    Bytes model = two_layers().model();
+    append(model, Message().message(8, more).done());
+    return refusal(model);
+  };
+  EXPECT_EQ(opset(Message().number(2, 13)), "onnx.model");  // a second one
+  EXPECT_EQ(opset(Message().eight(2, 13)), "onnx.model");
+}
+
 TEST(Graph, beyond_a_limit_is_refused) {
   ModelBuilder b = two_layers();
   std::string last = "y";
@@ -133,6 +165,7 @@ TEST(Plan, knows_the_shapes_of_its_operators) {
           one("Gather", {5, 4}, {}, {"at"}).constant<std::int64_t>("at", Element::kInt64, {2, 3}, {0, 1, 2, 3, 4, 0}),
           at({5, 4})),
       "2x3x4");
+  EXPECT_EQ(shape_of(one("Relu", {1}).node("Add", {"x", "x"}, {""}), at({1})), "onnx.shape");  // work for nobody
   EXPECT_EQ(shape_of(one("Loop", {1}), at({1})), "onnx.operator");
   EXPECT_EQ(shape_of(one("Relu", {2}, {}, {"x"}), at({2})), "onnx.shape");
   EXPECT_EQ(shape_of(one("Relu", {2}), at({2, 2})), "onnx.inputs");

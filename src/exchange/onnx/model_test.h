@@ -29,6 +29,13 @@ class Message {
     append(out_, le);
     return *this;
   }
+  Message& eight(std::uint32_t field, std::uint64_t value) {
+    varint(field << 3 | 1);
+    std::uint8_t le[8];
+    store_le(le, value);
+    append(out_, le);
+    return *this;
+  }
   const Bytes& done() const { return out_; }
 
  private:

@@ -22,6 +22,7 @@ struct Work {
   Graph graph;
   std::vector<ValueView> inputs;
   Plan plan;
+  std::uint64_t reading = 0;  // gas of the bytes in
 };
 
 bool wants_exact(const RunRequest& request) {
@@ -55,7 +56,7 @@ Work prepare_work(const RunRequest& request) {
     outcome.detail = std::move(detail);
     return std::move(work);
   };
-  const std::uint64_t reading = div_up(in_bytes, kBytesPerGas);
+  const std::uint64_t reading = work.reading = div_up(in_bytes, kBytesPerGas);
   outcome.kernel_class = std::string(kFloatClass);
   if (const Status readable = read(request, work); !readable)
     return end(reading > request.limits.gas ? RunStatus::kGasExhausted : RunStatus::kTrap, reading,
@@ -131,6 +132,12 @@ class OnnxKind final : public runtime::JobKind {
     if (!outputs && outputs.error().id() == "onnx.cancelled") {
       work.outcome.status = RunStatus::kCancelled;
       work.outcome.detail = "cancelled";
+      return std::move(work.outcome);
+    }
+    if (!outputs && (outputs.error().id() == "onnx.refused" || outputs.error().id() == "onnx.data")) {
+      work.outcome.status = RunStatus::kTrap;
+      if (outputs.error().id() == "onnx.refused") work.outcome.gas = work.reading;
+      work.outcome.detail = outputs.error().id();  // the rest is said in words of a version of ONNX Runtime
       return std::move(work.outcome);
     }
     TRY(work.outcome.outputs, std::move(outputs));

@@ -9,8 +9,9 @@
 // Gas is counted from the shapes before any work: bytes / 8 of artifact and inputs, + multiplications / 16, + one a
 // cell that any other operator gives, + bytes / 8 of the outputs; every division rounds up. Memory likewise: twice the
 // artifact, the inputs, all values of the graph, the outputs, against mem_pages of 64 KiB. Refused work is an outcome:
-// kTrap (a model or inputs that do not fit, an operator that is not taken; bytes in are charged), kGasExhausted,
-// kMemoryExceeded, kOutputTooLarge, kCancelled.
+// kTrap (a model or inputs that do not fit, an operator that is not taken, a model that ONNX Runtime refuses to load;
+// bytes in are charged), kGasExhausted, kMemoryExceeded, kOutputTooLarge, kCancelled. Inputs that ONNX Runtime refuses
+// at work (an index out of range) are kTrap as well; all gas is charged, for the work was done up to there.
 //
 // verify runs again. Exact outcomes must be equal; floating point may differ by kTolerance, because kernels differ
 // between processors: |found - claimed| <= 1e-4 + 1e-3 |found|, cell by cell, and NaN only where NaN is. Threads: as
@@ -35,8 +36,9 @@ constexpr std::uint64_t kMacsPerGas = 16, kBytesPerGas = 8, kPageBytes = 65'536;
 class Engine {
  public:
   virtual ~Engine() = default;
-  // Outputs in the order of the graph. onnx.cancelled (kTimeout) when the control asked to stop; onnx.runtime
-  // otherwise.
+  // Outputs in the order of the graph. onnx.cancelled (kTimeout) when the control asked to stop; onnx.refused
+  // (kUnsupported) when the model cannot be loaded, onnx.data (kInvalid) when it cannot be run on these inputs, which
+  // are both the job's fault; onnx.runtime otherwise.
   virtual Result<std::vector<Bytes>> infer(ByteView model, const Graph& graph, const std::vector<ValueView>& inputs,
                                            const Plan& plan, runtime::RunControl& control) = 0;
 };

@@ -262,6 +262,52 @@ TEST(OnnxKind, plans_the_types_that_the_runtime_gives) {
   }
 }
 
+// What ONNX Runtime finds wrong is the fault of the job, not of who runs it.
+TEST(OnnxKind, traps_where_the_runtime_refuses_what_was_planned) {
+  ModelBuilder index;
+  index.input("x", Element::kInt32, {4}).input("at", Element::kInt64, {1}).output("y", Element::kInt32, {1});
+  index.node("Gather", {"x", "at"}, {"y"});
+  const auto gather = [&](std::int64_t at) {
+    const std::vector<std::int64_t> list{at};
+    return request(
+        index.model(),
+        {encode_value({{Element::kInt32, {4}}, Bytes(16)}), encode_value({{Element::kInt64, {1}}, cells_of(list)})},
+        gxf::Precision::kInt8);
+  };
+  const RunOutcome inside = run(gather(3)), outside = run(gather(4));
+  EXPECT_EQ(inside.status, RunStatus::kOk) << inside.detail;
+  EXPECT_EQ(outside.status, RunStatus::kTrap);
+  EXPECT_EQ(outside.detail, "onnx.data");
+  EXPECT_EQ(outside.gas, inside.gas);
+  EXPECT_EQ(verify_id(gather(4), outside), "ok");
+
+  ModelBuilder unknown;  // an attribute that Relu does not have
+  unknown.input("x", Element::kFloat, {4}).output("y", Element::kFloat, {4});
+  unknown.node("Relu", {"x"}, {"y"}, {attr_int("slope", 1)});
+  const RunRequest q =
+      request(unknown.model(), {encode_value({{Element::kFloat, {4}}, Bytes(16)})}, gxf::Precision::kBf16);
+  const RunOutcome refused = run(q);
+  EXPECT_EQ(refused.status, RunStatus::kTrap);
+  EXPECT_EQ(refused.detail, "onnx.refused");
+  EXPECT_EQ(refused.gas, (q.artifact.size() + q.inputs[0].size() + 7) / 8);
+  EXPECT_EQ(verify_id(q, refused), "ok");
+}
+
+// The same bytes must say the same to this reader, which counts gas, and to ONNX Runtime, which works: a field of
+// another wire type is unknown to protobuf.
+TEST(OnnxKind, reads_no_number_that_the_runtime_does_not_see) {
+  ModelBuilder b;  // x x^T is one number, x^T x a million
+  b.input("x", Element::kFloat, {1, 1000}).output("y", Element::kFloat, {});
+  const auto seen_and_not = [](std::string_view name, std::uint64_t seen) {
+    return Attr{std::string(name), Message().text(1, name).number(3, seen).eight(3, 1 - seen).number(20, 2)};
+  };
+  b.node("Gemm", {"x", "x"}, {"y"}, {seen_and_not("transA", 1), seen_and_not("transB", 0)});
+  const RunOutcome outcome =
+      run(request(b.model(), {encode_value({{Element::kFloat, {1, 1000}}, Bytes(4000)})}, gxf::Precision::kBf16));
+  EXPECT_EQ(outcome.status, RunStatus::kTrap);
+  EXPECT_TRUE(outcome.detail.starts_with("onnx.model")) << outcome.detail;
+}
+
 TEST(OnnxPlugin, infers_in_the_sandbox_and_stops_when_asked) {
   runtime::PoolOptions options;
   options.plugins = {(std::filesystem::read_symlink("/proc/self/exe").parent_path() / "../lib/hanse/onnx.so").string()};

@@ -72,6 +72,8 @@ class Planner {
                       node.outputs.size(), rule.inputs_min, rule.inputs_max, rule.outputs_max));
     for (std::size_t i = 0; i < rule.inputs_min; ++i)
       if (node.inputs[i].empty()) return bad(text("found input {} left out, expected it", i));
+    for (const std::string& name : node.outputs)
+      if (name.empty()) return bad("found an output left out, expected a name");
     plan_.exact = plan_.exact && rule.exact;
     return (this->*rule.infer)();
   }
@@ -144,7 +146,7 @@ class Planner {
     return {};
   }
   Status give(Type type, std::size_t output = 0) {
-    if (output >= node_->outputs.size() || node_->outputs[output].empty()) return {};
+    if (output >= node_->outputs.size()) return {};
     const std::uint64_t count = cells(type.dims);
     TRY_OK(know(node_->outputs[output], {std::move(type), {}}));
     plan_.cells += count;
@@ -376,7 +378,7 @@ class Planner {
   }
   Status constant() {
     const Attribute* value = attribute("value");
-    if (value == nullptr || !value->tensor || node_->outputs[0].empty())
+    if (value == nullptr || !value->tensor)
       return fail(Kind::kUnsupported, "onnx.unsupported",
                   "found a Constant without a tensor, expected attribute 'value'");
     return know(node_->outputs[0], {value->tensor->type, value->tensor->data});

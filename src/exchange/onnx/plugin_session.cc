@@ -7,6 +7,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "base/core/text.h"
@@ -17,6 +18,18 @@ namespace {
 
 std::unexpected<Error> failed(const Ort::Exception& e) {
   return fail(Kind::kInternal, "onnx.runtime", text("ONNX Runtime: {}", e.what()));
+}
+
+// Whether ONNX Runtime found fault with the model or its inputs, which it does on every machine.
+bool is_refusal(const Ort::Exception& e) {
+  switch (e.GetOrtErrorCode()) {
+    case ORT_FAIL:
+    case ORT_INVALID_ARGUMENT:
+    case ORT_INVALID_PROTOBUF:
+    case ORT_NOT_IMPLEMENTED:
+    case ORT_INVALID_GRAPH: return true;
+    default: return false;
+  }
 }
 
 // Standard error is elsewhere while this lives.
@@ -88,18 +101,21 @@ class RuntimeEngine final : public Engine {
 
   Result<std::vector<Bytes>> infer(ByteView model, const Graph& graph, const std::vector<ValueView>& inputs,
                                    const Plan& plan, runtime::RunControl& control) override {
+    std::optional<Ort::Session> session;
     try {
-      return run(model, graph, inputs, plan, control);
+      session.emplace(env_, model.data(), model.size(), session_options());
+      return run(*session, graph, inputs, plan, control);
     } catch (const Ort::Exception& e) {
       if (control.stop()) return fail(Kind::kTimeout, "onnx.cancelled", "the run was cancelled");
-      return failed(e);
+      if (!is_refusal(e)) return failed(e);
+      if (!session) return fail(Kind::kUnsupported, "onnx.refused", text("ONNX Runtime: {}", e.what()));
+      return fail(Kind::kInvalid, "onnx.data", text("ONNX Runtime: {}", e.what()));
     }
   }
 
  private:
-  Result<std::vector<Bytes>> run(ByteView model, const Graph& graph, const std::vector<ValueView>& inputs,
+  Result<std::vector<Bytes>> run(Ort::Session& session, const Graph& graph, const std::vector<ValueView>& inputs,
                                  const Plan& plan, runtime::RunControl& control) {
-    Ort::Session session(env_, model.data(), model.size(), session_options());
     const auto memory = Ort::MemoryInfo::CreateCpu(OrtDeviceAllocator, OrtMemTypeDefault);
     std::vector<Ort::Value> values;
     std::vector<const char*> in_names, out_names;
