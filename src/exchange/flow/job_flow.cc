@@ -29,7 +29,7 @@ Result<Signed> sign(const market::Job& record, const gxf::Job& job, const Ran& r
                     const std::vector<market::OutputRef>& outputs, const ProviderPorts& ports);
 Status record_receipt(const JobId& id, const Signed& receipt, const ProviderPorts& ports);
 
-bool is_done(const market::Job& record) { return record.ended() || record.state == JobState::kReceipted; }
+bool is_done(const market::Job& record) { return record.ended() || record.result.has_value(); }
 
 }  // namespace
 

@@ -124,6 +124,23 @@ TEST(ProviderFlow, a_receipt_that_comes_after_the_job_closed_is_no_error) {
   EXPECT_EQ(w.calls, 2);  // the receipt was sent and refused
 }
 
+TEST(ProviderFlow, leaves_a_job_alone_whose_receipt_is_audited) {
+  FlowWorld w;
+  const JobId id = w.place(w.diamond());
+  ASSERT_TRUE(work(w, id));
+  const market::Job before = w.market.job(id);
+  market::Job audited = before;
+  audited.state = market::JobState::kAudited;
+  auction::write_job(w.market.state, audited, before);
+  const int calls = w.calls;
+  int runs = 0;
+  w.on_run = [&] { ++runs; };
+  const Status status = work(w, id);  // after a restart
+  EXPECT_TRUE(status) << status.error().str();
+  EXPECT_EQ(w.calls, calls);
+  EXPECT_EQ(runs, 0);
+}
+
 TEST(ProviderFlow, a_failed_node_ends_the_job_with_the_gas_burnt) {
   FlowWorld w;
   w.failing_node = 1;

@@ -96,6 +96,9 @@ Result<std::string> check_record(Evidence& e) {
         Kind::kDenied, "receipt.unrecorded",
         text("the ledger has no receipt for job {}, which is {}", receipt.job_id, market::job_state_name(job.state)));
   }
+  if (job.reason == market::CloseReason::kFalse)
+    return fail(Kind::kDenied, "receipt.refuted",
+                text("auditors found the receipt for job {} false at height {}", receipt.job_id, job.closed.value));
   TRY_OK(same("hash of the receipt", crypto::blob_id(e.bundle.signed_receipt), job.result->receipt_hash));
   TRY_OK(same("provider", receipt.provider, job.provider));
   TRY_OK(same("ed25519 key", e.ed25519, job.ed25519));

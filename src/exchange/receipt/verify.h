@@ -5,7 +5,8 @@
 //   paid      in that state the job is settled
 // The checks run in order and stop at the first that fails; the level is the last one reached.
 // Errors of a failed check: receipt.job (denied: receipt, GXF and record differ; which field), receipt.unrecorded
-// (denied: the proof is of another record, or shows none), receipt.network (denied), those of receipt.h, light and gxf.
+// (denied: the proof is of another record, or shows none), receipt.refuted (denied: an audit found it false),
+// receipt.network (denied), those of receipt.h, light and gxf.
 #pragma once
 
 #include <string>

@@ -33,6 +33,22 @@ TEST(Verify, reaches_included_before_the_payment) {
   EXPECT_EQ(report.level, Level::kIncluded);
 }
 
+TEST(Verify, a_receipt_that_an_audit_refuted_is_not_true) {
+  ReceiptWorld w;
+  w.receipt_a_job();
+  const market::Job before = w.market->job(w.order.job_id);
+  market::Job job = before;
+  job.state = market::JobState::kClosed;
+  job.reason = market::CloseReason::kFalse;
+  job.deadline = {};
+  auction::write_job(w.market->state, job, before);
+  const Report report = verify(w.bundle(), w.genesis);
+  ASSERT_FALSE(report.status);
+  EXPECT_EQ(report.status.error().id(), "receipt.refuted");
+  EXPECT_EQ(failed_check(report), "record");
+  EXPECT_EQ(report.level, Level::kSigned);
+}
+
 TEST(Verify, a_failed_run_has_a_true_receipt_too) {
   ReceiptWorld w;
   w.settle_a_job(market::RunStatus::kTrap);
