@@ -137,7 +137,8 @@ class OnnxKind final : public runtime::JobKind {
     if (!outputs && (outputs.error().id() == "onnx.refused" || outputs.error().id() == "onnx.data")) {
       work.outcome.status = RunStatus::kTrap;
       if (outputs.error().id() == "onnx.refused") work.outcome.gas = work.reading;
-      work.outcome.detail = outputs.error().id();  // the rest is said in words of a version of ONNX Runtime
+      work.outcome.kernel_class = std::string(kFloatClass);  // another version may take it: exact for none
+      work.outcome.detail = outputs.error().id();            // without words of a version of ONNX Runtime
       return std::move(work.outcome);
     }
     TRY(work.outcome.outputs, std::move(outputs));

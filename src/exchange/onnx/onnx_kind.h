@@ -11,7 +11,9 @@
 // artifact, the inputs, all values of the graph, the outputs, against mem_pages of 64 KiB. Refused work is an outcome:
 // kTrap (a model or inputs that do not fit, an operator that is not taken, a model that ONNX Runtime refuses to load;
 // bytes in are charged), kGasExhausted, kMemoryExceeded, kOutputTooLarge, kCancelled. Inputs that ONNX Runtime refuses
-// at work (an index out of range) are kTrap as well; all gas is charged, for the work was done up to there.
+// at work (an index out of range) are kTrap as well; all gas is charged, for the work was done up to there. What is
+// refused may depend on the version of ONNX Runtime, so such outcomes have the class of floats: nobody is convicted by
+// them.
 //
 // verify runs again. Exact outcomes must be equal; floating point may differ by kTolerance, because kernels differ
 // between processors: |found - claimed| <= 1e-4 + 1e-3 |found|, cell by cell, and NaN only where NaN is. Threads: as

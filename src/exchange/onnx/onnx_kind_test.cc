@@ -279,6 +279,8 @@ TEST(OnnxKind, traps_where_the_runtime_refuses_what_was_planned) {
   EXPECT_EQ(outside.status, RunStatus::kTrap);
   EXPECT_EQ(outside.detail, "onnx.data");
   EXPECT_EQ(outside.gas, inside.gas);
+  EXPECT_TRUE(runtime::is_exact(inside.kernel_class));
+  EXPECT_FALSE(runtime::is_exact(outside.kernel_class));
   EXPECT_EQ(verify_id(gather(4), outside), "ok");
 
   ModelBuilder unknown;  // an attribute that Relu does not have
