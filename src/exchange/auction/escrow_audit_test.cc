@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include "base/core/random.h"
 #include "base/core/text.h"
+#include "chain/ledger/accounts.h"
 #include "exchange/auction/market_world.h"
 
 namespace hanse::auction {
@@ -218,6 +220,80 @@ TEST(Audits, draw_those_whose_payer_asked_and_as_many_as_promised) {
     EXPECT_NEAR(drawn, mean, 5 * std::sqrt(mean)) << ppm;
   }
   EXPECT_TRUE(market::is_drawn({}, {}, market::kPpm));
+}
+
+// Anybody says anything, validators come and go, jobs have spreads and are offered again. No money is lost or made
+// (each block checks that, and recount adds up the records), and every life ends.
+TEST(Audits, keep_all_money_whatever_is_said) {
+  constexpr std::size_t kOther = 7;
+  std::size_t refuted = 0, upheld = 0;
+  for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+    SCOPED_TRACE(text("seed {}", seed));
+    SeededRandom random(seed);
+    const auto below = [&](std::uint64_t n) { return random.next_u64() % n; };
+    Audited w(params(300'000));
+    EXPECT_EQ(w.add_provider(kOther).error_id, "");
+    EXPECT_EQ(w.add_ask(kOther).error_id, "");
+    std::vector<JobId> jobs;
+    for (int step = 0; step < 250; ++step) {
+      if (jobs.empty() || below(6) == 0) {
+        gxf::Job j = w.plain_job(kPayer);
+        j.audit = below(2) == 0 ? gxf::Audit::kSampled : gxf::Audit::kReceipts;
+        if (w.submit(kPayer, j).error_id.empty()) jobs.push_back(j.job_id);
+        continue;
+      }
+      const JobId id = jobs[below(jobs.size())];
+      const market::Job job = w.job(id);
+      const std::size_t provider = job.provider == w.who[kProvider].id() ? kProvider : kOther;
+      switch (below(9)) {
+        case 0:
+        case 1: (void)w.call(provider, Method::kJobStart, market::JobStart{.id = id}); break;
+        case 2:
+        case 3: (void)w.call(provider, Method::kJobReceipt, w.receipt_of(id)); break;
+        case 4: (void)w.challenge(below(8), id); break;
+        case 5:
+          for (const JobId& each : jobs) (void)w.verdict(kValidator + below(4), each, below(2) == 0);
+          break;
+        case 6: (void)w.call(below(8), Method::kJobCancel, market::JobCancel{.id = id}); break;
+        case 7:
+          if (below(2) == 0)
+            w.set_validators(kValidator + below(2), {4000, 3000, 3000});
+          else
+            (void)w.call(provider, Method::kProviderUnbond, market::ProviderUnbond{.amount = Amount{below(300'000)}});
+          break;
+        default:
+          if (!job.ended() && job.spread.value == 0) {  // as of a reduced round
+            market::Job wider = job;
+            wider.spread = Amount{777};
+            market::Totals totals = w.totals();
+            totals.escrow = plus(totals.escrow, wider.spread);
+            ASSERT_TRUE(ledger::debit(w.state, job.bid.payer, wider.spread));
+            write_totals(w.state, totals);
+            write_job(w.state, wider, job);
+          }
+      }
+      if (below(4) == 0) {
+        w.next_block();
+        recount(w.state);
+      }
+    }
+    w.skip(1'500);
+    recount(w.state);
+    for (const JobId& id : jobs) {
+      const market::Job job = w.job(id);
+      EXPECT_TRUE(job.ended());
+      EXPECT_FALSE(read_audit(w.state, id));
+      refuted += job.reason == CloseReason::kFalse ? 1 : 0;
+      upheld += job.reason == CloseReason::kSettled ? 1 : 0;
+    }
+    EXPECT_EQ(w.totals().escrow.value, 0u);
+    for (const std::size_t p : {kProvider, kOther}) {
+      EXPECT_EQ(w.provider(p).bond_locked.value, 0u);
+      EXPECT_EQ(w.provider(p).used, 0u);
+    }
+  }
+  EXPECT_GT(refuted, 0u);
+  EXPECT_GT(upheld, 0u);
 }
 
 TEST(Audits, are_listed_for_those_who_judge) {

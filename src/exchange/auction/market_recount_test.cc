@@ -59,6 +59,12 @@ void recount(const ledger::StateReader& state) {
     EXPECT_TRUE(state.get(market::gxf_key(bid->revealed->bid.job_id))->has_value());
     return true;
   }));
+  ASSERT_TRUE(state.scan(as_bytes(market::kAuditPrefix), {}, [&](ByteView, ByteView value) {
+    const auto audit = market::decode_audit(value);
+    EXPECT_TRUE(audit && read_job(state, audit->id)->state == market::JobState::kAudited);
+    escrow += audit->deposit.value;
+    return true;
+  }));
   const market::RoundsHead heads = *read_rounds(state);
   for (std::uint64_t n = heads.open; n <= heads.newest; ++n) {
     const auto head = *find_round(state, n);
