@@ -184,6 +184,64 @@ TEST(Inference, with_any_damaged_part_of_its_proof_is_refused) {
   EXPECT_EQ(refusal(verify_mlp(prover.commitment(), c.rows, c.x, good.out, longer)), "proof.bytes");
 }
 
+// Root, counts, sums, values and rounds: nothing of them may be moved, nor two counts against each other.
+TEST(Inference, with_any_number_told_before_the_openings_moved_is_refused) {
+  for (const bool raw : {false, true}) {
+    const Case c({{3, 2, 2}, raw}, 2, 15);
+    const MlpProver prover = c.prover();
+    const Inference good = *prover.prove(c.rows, c.x);
+    const Plan plan = *proof::plan(prover.commitment().layers, c.rows);
+    const auto held = [&](const Bytes& proof) {
+      return verify_mlp(prover.commitment(), c.rows, c.x, good.out, proof).has_value();
+    };
+    std::size_t counts = kLimbValues;
+    for (const LayerPlan& layer : plan.layers) counts += layer.steps.size();
+    // Behind the counts no more than the numbers of a few sums and products, then the combinations of the first
+    // opening.
+    for (std::size_t at = 0; at < 32 + 4 * counts + 4096; at += at < 32 + 4 * kLimbValues ? 36 : 8) {
+      Bytes other = good.proof;
+      store_le(other.data() + at, load_le<std::uint32_t>(other.data() + at) + 1);
+      EXPECT_FALSE(held(other)) << at;
+    }
+    for (std::size_t i = 0; i + 1 < counts; i += 29) {
+      Bytes other = good.proof;
+      std::uint8_t* at = other.data() + 32 + 4 * i;
+      store_le(at, load_le<std::uint32_t>(at) + 1);
+      store_le(at + 4, load_le<std::uint32_t>(at + 4) - 1);
+      EXPECT_FALSE(held(other)) << i;
+    }
+    EXPECT_TRUE(held(good.proof));
+  }
+}
+
+TEST(Inference, with_another_number_of_the_commitment_or_other_rows_is_refused) {
+  const Case c({{3, 2, 2}}, 2, 16);
+  const MlpProver prover = c.prover();
+  const Inference good = *prover.prove(c.rows, c.x);
+  const Bytes committed = encode(prover.commitment());
+  int read = 0;
+  for (std::size_t bit = 0; bit < 8 * committed.size(); ++bit) {
+    Bytes other = committed;
+    other[bit / 8] ^= static_cast<std::uint8_t>(1u << (bit % 8));
+    const auto changed = decode_commitment(other);
+    if (!changed) continue;
+    ++read;
+    EXPECT_FALSE(verify_mlp(*changed, c.rows, c.x, good.out, good.proof).has_value()) << bit;
+  }
+  EXPECT_GT(read, 256 + 2 * 31);  // the root, multipliers, shifts and relu
+  EXPECT_FALSE(verify_mlp(prover.commitment(), 1, std::span(c.x).first(3), good.out, good.proof).has_value());
+}
+
+// What a stranger claims costs no memory before it is refused: 64 layers of 2^32 weights each.
+TEST(Commitment, of_more_than_can_be_proved_is_refused_by_its_shapes) {
+  Commitment huge{
+      .layers = std::vector<LayerShape>(tensor::kLayersMax, {.in = tensor::kDimMax, .out = tensor::kDimMax}),
+      .root = {}};
+  huge = *decode_commitment(encode(huge));
+  const std::vector<std::int8_t> x(tensor::kDimMax);
+  EXPECT_EQ(refusal(verify_mlp(huge, 1, x, {}, {})), "proof.limit");
+}
+
 TEST(Inference, beyond_its_limits_is_refused) {
   Case c({{6, 10, 5}}, 2, 11);
   c.layers[0].bias[0] = INT32_MAX;
