@@ -122,8 +122,11 @@ TEST(Inference, of_another_model_is_refused) {
   EXPECT_NE(try_with([](std::vector<Layer>& l) { l[0].relu = false; }), "");
 }
 
-// A prover that knows the statement it must prove and proves another trace as well as it can.
-std::string cheat(const Case& c, const std::function<void(Trace&)>& change) {
+// A prover that knows the statement it must prove and proves another trace, or other layers than it has committed to,
+// as well as it can.
+std::string cheat(
+    const Case& c, const std::function<void(Trace&)>& change,
+    const std::function<void(std::vector<Layer>&)>& swap = [](std::vector<Layer>&) {}) {
   const Commitment model = c.prover().commitment();
   const Plan plan = *proof::plan(model.layers, c.rows);
   std::vector<std::int32_t> table(std::size_t{1} << plan.model_log2);
@@ -135,11 +138,13 @@ std::string cheat(const Case& c, const std::function<void(Trace&)>& change) {
   }
   const Committed weights(std::move(table));
   EXPECT_EQ(weights.root(), model.root);
-  Trace trace = *run(c.layers, c.rows, c.x);
+  std::vector<Layer> used = c.layers;
+  swap(used);
+  Trace trace = *run(used, c.rows, c.x);
   change(trace);
   Writer out(kInference);
   absorb_statement(out, model, c.rows, c.x, trace.out);
-  EXPECT_TRUE(prove_trace(plan, c.layers, weights, trace, out).has_value());
+  EXPECT_TRUE(prove_trace(plan, used, weights, trace, out).has_value());
   return refusal(verify_mlp(model, c.rows, c.x, trace.out, std::move(out).finish()));
 }
 
@@ -162,6 +167,20 @@ TEST(Inference, of_a_trace_that_is_not_the_models_is_refused_where_it_leaves_it)
   EXPECT_EQ(cheat(c, wrong_step), "proof.lookup");
   EXPECT_EQ(cheat(c, [](Trace& t) { t.out.int8[2] = static_cast<std::int8_t>(t.out.int8[2] ^ 1); }), "proof.lookup");
   EXPECT_EQ(cheat(c, [](Trace& t) { t.in[0][0] = static_cast<std::int8_t>(t.in[0][0] ^ 1); }), "proof.sum");  // other x
+}
+
+// All of such a run fits together; only that the values are not those of the commitment gives it away.
+TEST(Inference, with_weights_or_biases_that_are_not_the_committed_ones_is_refused_at_the_opening) {
+  for (const bool raw : {false, true}) {
+    const Case c({{6, 10, 5}, raw}, 3, 17);
+    const auto with = [&](const std::function<void(std::vector<Layer>&)>& swap) {
+      return cheat(c, [](Trace&) {}, swap);
+    };
+    for (const std::size_t l : {0u, 1u}) {
+      EXPECT_EQ(with([&](std::vector<Layer>& layers) { layers[l].bias[2] += 1'000; }), "proof.opening") << l;
+      EXPECT_EQ(with([&](std::vector<Layer>& layers) { layers[l].weights[7] ^= 1; }), "proof.opening") << l;
+    }
+  }
 }
 
 TEST(Inference, with_any_damaged_part_of_its_proof_is_refused) {
