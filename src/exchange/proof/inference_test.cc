@@ -183,6 +183,30 @@ TEST(Inference, with_weights_or_biases_that_are_not_the_committed_ones_is_refuse
   }
 }
 
+TEST(Lookups, hold_cells_to_their_table_and_its_counts) {
+  const Ext random_alpha{{0x0123'4567'89ab'cdef}, {0xfedc'ba98'7654'3210}};
+  const auto verdict = [](Ext alpha, const std::vector<std::uint64_t>& cells,
+                          const std::vector<std::uint32_t>& counts) {
+    FractionClaim sum{.top = {}, .bottom = kOne, .point = {}, .value = {}};
+    for (const std::uint64_t cell : cells) {
+      const Ext den = alpha - lift({cell});
+      sum.top = sum.top * den + sum.bottom;
+      sum.bottom = sum.bottom * den;
+    }
+    return refusal(
+        same_sum(sum, counts, std::vector<Ext>{alpha - lift({3}), alpha - lift({5}), alpha - lift({7})}, "x"));
+  };
+  EXPECT_EQ(verdict(random_alpha, {3, 5, 3, 3}, {3, 1, 0}), "");
+  EXPECT_EQ(verdict(random_alpha, {3, 5, 3, 3}, {2, 2, 0}), "proof.lookup");
+  EXPECT_EQ(verdict(random_alpha, {3, 5, 3, 3}, {3, 1, 1}), "proof.lookup");
+  for (const std::vector<std::uint32_t>& counts :
+       std::vector<std::vector<std::uint32_t>>{{3, 1, 0}, {3, 0, 0}, {3, 0, 1}, {4, 0, 0}})
+    EXPECT_EQ(verdict(random_alpha, {3, 6, 3, 3}, counts), "proof.lookup");  // 6 is not in the table
+  EXPECT_EQ(verdict(lift({3}), {3, 6}, {2, 0, 0}), "proof.lookup");          // both sums are over zero
+  EXPECT_EQ(verdict(lift({6}), {3, 6}, {2, 0, 0}), "proof.lookup");
+  EXPECT_EQ(verdict(lift({7}), {3, 6}, {2, 0, 0}), "proof.lookup");
+}
+
 TEST(Inference, with_any_damaged_part_of_its_proof_is_refused) {
   const Case c({{6, 10, 5}}, 2, 10);
   const MlpProver prover = c.prover();

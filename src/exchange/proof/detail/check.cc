@@ -1,9 +1,20 @@
 #include "base/core/text.h"
 #include "exchange/proof/detail/layered.h"
 #include "exchange/proof/detail/multilinear.h"
-#include "exchange/proof/detail/sumcheck.h"
 
 namespace hanse::proof {
+
+Status same_sum(const FractionClaim& cells, std::span<const std::uint32_t> counts, std::span<const Ext> entries,
+                std::string_view what) {
+  Ext top, bottom = kOne;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    top = top * entries[i] + bottom * Fp{counts[i]};
+    bottom = bottom * entries[i];
+  }
+  const bool whole = cells.bottom != Ext{} && bottom != Ext{};
+  if (whole && cells.top * bottom == top * cells.bottom) return {};
+  return fail(Kind::kCorrupt, "proof.lookup", text("found {} that are not in their table", what));
+}
 
 namespace {
 
@@ -19,18 +30,6 @@ Ext share_of_rows(const Corner& at, std::uint32_t rows) {
   Ext out;
   for (std::uint32_t i = 0; i < rows; ++i) out += table[i];
   return out;
-}
-
-Status same_sum(const FractionClaim& cells, std::span<const std::uint32_t> counts, std::span<const Ext> entries,
-                std::string_view what) {
-  Ext top, bottom = kOne;
-  for (std::size_t i = 0; i < entries.size(); ++i) {
-    top = top * entries[i] + bottom * Fp{counts[i]};
-    bottom = bottom * entries[i];
-  }
-  const bool whole = cells.bottom != Ext{} && bottom != Ext{};
-  if (whole && cells.top * bottom == top * cells.bottom) return {};
-  return fail(Kind::kCorrupt, "proof.lookup", text("found {} that are not in their table", what));
 }
 
 class Checking {

@@ -6,6 +6,7 @@
 
 #include "exchange/proof/detail/commit.h"
 #include "exchange/proof/detail/plan.h"
+#include "exchange/proof/detail/sumcheck.h"
 
 namespace hanse::proof {
 
@@ -45,6 +46,11 @@ struct Triple {
     return (*this)(lift(from_int(s.out)), lift(from_int(s.lo)), lift(from_int(s.hi)));
   }
 };
+
+// Whether the sum of fractions over cells is that of count / entry over their table; no denominator may be zero.
+// proof.lookup.
+Status same_sum(const FractionClaim& cells, std::span<const std::uint32_t> counts, std::span<const Ext> entries,
+                std::string_view what);
 
 struct Claims {  // the evaluations owed to the commitments
   std::vector<Evaluation> model, run;

@@ -1,7 +1,6 @@
 #include "base/core/check.h"
 #include "exchange/proof/detail/layered.h"
 #include "exchange/proof/detail/multilinear.h"
-#include "exchange/proof/detail/sumcheck.h"
 
 #include <algorithm>
 #include <optional>
