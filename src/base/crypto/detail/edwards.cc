@@ -74,15 +74,6 @@ struct BaseTable {
   std::array<NielsPoint, 64> low, high;  // odd multiples of B and of 2^127 B
 };
 
-Point base_point() {
-  std::uint8_t encoded[32];  // y = 4/5, x even
-  for (auto& b : encoded) b = 0x66;
-  encoded[0] = 0x58;
-  Point b;
-  decode_point(encoded, b);
-  return b;
-}
-
 BaseTable make_base_table() {
   BaseTable table;
   std::array<Point, 64> points;
@@ -159,6 +150,23 @@ Point negate(const Point& p) { return {(kFeZero - p.x) * kFeOne, p.y, p.z, (kFeZ
 
 CachedPoint cache(const Point& p) { return {p.y + p.x, p.y - p.x, p.z, p.t * k2D}; }
 
+Point base_point() {
+  std::uint8_t encoded[32];  // y = 4/5, x even
+  for (auto& b : encoded) b = 0x66;
+  encoded[0] = 0x58;
+  Point b;
+  decode_point(encoded, b);
+  return b;
+}
+
+NielsPoint affine_niels(const Point& p) { return {(p.y + p.x) * kFeOne, (p.y - p.x) * kFeOne, p.t * k2D}; }
+
+Point add(const Point& p, const CachedPoint& q) { return with_t(sum(p, q)); }
+
+Point add(const Point& p, const NielsPoint& q) { return with_t(sum(p, q)); }
+
+Point subtract(const Point& p, const NielsPoint& q) { return with_t(difference(p, q)); }
+
 Point subtract(const Point& p, const CachedPoint& q) { return with_t(difference(p, q)); }
 
 Point double_times(const Point& p, int times) {
@@ -210,6 +218,42 @@ Scalar reduce_wide(const std::uint8_t* bytes) {
     if (subtract_limbs(t, l, 5)) return {x[0], x[1], x[2], x[3]};
     std::copy(t, t + 5, x);
   }
+}
+
+Scalar multiply_short(U128 a, const Scalar& b) {
+  const std::uint64_t words[2] = {static_cast<std::uint64_t>(a), static_cast<std::uint64_t>(a >> 64)};
+  std::uint64_t product[8] = {};
+  for (std::size_t i = 0; i < 2; ++i) {
+    std::uint64_t carry = 0;
+    for (std::size_t j = 0; j < 4; ++j) {
+      const U128 t = static_cast<U128>(words[i]) * b[j] + product[i + j] + carry;
+      product[i + j] = static_cast<std::uint64_t>(t);
+      carry = static_cast<std::uint64_t>(t >> 64);
+    }
+    product[i + 4] = carry;
+  }
+  std::uint8_t bytes[64];
+  for (std::size_t i = 0; i < 8; ++i) store_le(bytes + 8 * i, product[i]);
+  return reduce_wide(bytes);
+}
+
+Scalar add_scalars(const Scalar& a, const Scalar& b) {
+  Scalar sum;
+  std::uint64_t carry = 0;
+  for (std::size_t i = 0; i < 4; ++i) {
+    const U128 t = static_cast<U128>(a[i]) + b[i] + carry;
+    sum[i] = static_cast<std::uint64_t>(t);
+    carry = static_cast<std::uint64_t>(t >> 64);
+  }
+  Scalar reduced = sum;
+  return subtract_limbs(reduced.data(), kL.data(), 4) ? sum : reduced;
+}
+
+Scalar negate_scalar(const Scalar& a) {
+  if (a == Scalar{}) return a;
+  Scalar out = kL;
+  subtract_limbs(out.data(), a.data(), 4);
+  return out;
 }
 
 PointTable make_table(const Point& p) {

@@ -13,6 +13,8 @@ struct Point {  // x = X/Z, y = Y/Z, T = XY/Z
   Fe x, y, z, t;
 };
 
+constexpr Point kIdentity{kFeZero, kFeOne, kFeOne, kFeZero};
+
 struct CachedPoint {  // ready to be added
   Fe y_plus_x, y_minus_x, z, t2d;
 };
@@ -27,13 +29,22 @@ using Scalar = std::array<std::uint64_t, 4>;  // little-endian limbs
 bool decode_point(const std::uint8_t* encoded, Point& out);
 Point negate(const Point& p);
 CachedPoint cache(const Point& p);
+NielsPoint affine_niels(const Point& p);  // of a point with Z = 1
+Point add(const Point& p, const CachedPoint& q);
 Point subtract(const Point& p, const CachedPoint& q);
+Point add(const Point& p, const NielsPoint& q);
+Point subtract(const Point& p, const NielsPoint& q);
 Point double_times(const Point& p, int times);
 bool is_identity(const Point& p);
+Point base_point();
 
 Scalar scalar_from_bytes(const std::uint8_t* bytes);  // 32 bytes, not reduced
 bool scalar_is_canonical(const Scalar& s);            // s < L
 Scalar reduce_wide(const std::uint8_t* bytes);        // 64 bytes little-endian, modulo L
+
+Scalar multiply_short(U128 a, const Scalar& b);        // a * b modulo L
+Scalar add_scalars(const Scalar& a, const Scalar& b);  // modulo L, of two below L
+Scalar negate_scalar(const Scalar& a);                 // modulo L, of one below L
 
 // Odd multiples 1P, 3P, ... 15P of P and of 2^127 P: a scalar is cut in halves that share their doublings.
 struct PointTable {
