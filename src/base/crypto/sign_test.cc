@@ -121,5 +121,15 @@ TEST(Identity, key_id_is_sha256_of_algorithm_and_key) {
   EXPECT_TRUE(equal(account_id(key).view(), blake3("hanse/id/1", {ByteView(&one, 1), key.bytes}).view()));
 }
 
+// By Euler's criterion of (y^2 - 1) / (d y^2 + 1), computed elsewhere.
+TEST(Sign, small_y_that_are_points_decode) {
+  constexpr std::string_view kPoint = "110111100110001110110";  // y = 0, 1, ... 20
+  for (std::uint8_t y = 0; y < kPoint.size(); ++y) {
+    Bytes key(32);
+    key[0] = y;
+    EXPECT_EQ(Verifier::create({SigAlg::kEd25519, key}).has_value(), kPoint[y] == '1') << int{y};
+  }
+}
+
 }  // namespace
 }  // namespace hanse::crypto

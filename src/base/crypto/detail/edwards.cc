@@ -136,7 +136,7 @@ bool decode_point(const std::uint8_t* encoded, Point& out) {
   const Fe v3 = square(v) * v;
   Fe x = u * v3 * pow_p58(u * (square(v3) * v));  // RFC 8032, 5.1.3: the candidate root of u/v
   const Fe vxx = square(x) * v;
-  if (!fe_equal(vxx, u)) {
+  if (!fe_equal(u, vxx)) {  // u is not tight: it may not be what is taken away
     if (!fe_is_zero(vxx + u)) return false;
     x = x * kSqrtMinus1;
   }
