@@ -252,11 +252,12 @@ Ed25519Batch::~Ed25519Batch() = default;
 Result<Ed25519Batch> Ed25519Batch::create(std::string_view backend) {
   const char* set = std::getenv("HANSE_ED25519_BACKEND");
   if (backend.empty() && set != nullptr) backend = set;
-  const Ed25519Kernels* kernels = &ed25519_portable();
-  if (!backend.empty() && backend != kernels->name)
-    return fail(Kind::kUnsupported, "crypto.ed25519_backend",
-                text("back end {} is asked for, this machine has {}", backend, kernels->name));
-  return Ed25519Batch(std::make_unique<Rep>(kernels));
+  for (const Ed25519Kernels* kernels : {ed25519_ifma(), &ed25519_portable()})
+    if (kernels != nullptr && (backend.empty() || backend == kernels->name))
+      return Ed25519Batch(std::make_unique<Rep>(kernels));
+  return fail(Kind::kUnsupported, "crypto.ed25519_backend",
+              text("back end {} is asked for, this machine has portable{}", backend,
+                   ed25519_ifma() != nullptr ? " and ifma" : ""));
 }
 
 std::string_view Ed25519Batch::backend() const { return rep_->kernels->name; }

@@ -1,16 +1,18 @@
 // Ed25519 signatures by the batch: one equation for all of them, and an exact verdict for each when it does not hold.
-// Semantics: ZIP-215 (zips.z.cash/zip-0215), as in sign.h: an item is kOk exactly when verify() of sign.h with an empty
-// context accepts it. Sound but for chance: a batch with a false signature passes with probability 2^-127 at most.
+// Semantics: ZIP-215 (zips.z.cash/zip-0215), as in sign.h: an item is kOk exactly when verify() of sign.h with an
+// empty context accepts it, but for chance: a batch with a false signature passes with probability 2^-126 at most.
 // How: Bernstein, Duif, Lange, Schwabe, Yang, "High-speed high-security signatures" (CHES 2011), section 5: with random
-// z of 128 bits (sign and 127 bits), [8]((sum z S) B - sum z R - sum (z k) A) is the identity; equal keys share one
-// term. The sum is Pippenger's ("On the evaluation of powers and monomials", SIAM J. Comput. 9, 1980) with signed
-// digits. The factor 8 is what makes the batch agree with single verification on points of small order. A batch that
-// fails is halved, down to kEd25519ExactMax items, which are verified singly. Back end: "portable".
-// HANSE_ED25519_BACKEND names the one to take. The coefficients must be unknown to whoever made the signatures: pass
-// system_random() outside of tests. Threads: one instance a thread. Ownership: items are borrowed during verify.
-// Variable time: public data only. Limits: kEd25519BatchMax items. A sender of false signatures costs up to two single
-// verifications an item. Errors: crypto.batch_size (exhausted), crypto.batch_verdicts (invalid), crypto.ed25519_backend
-// (unsupported).
+// z of 128 bits (a sign and 127 bits), [8]((sum z S) B - sum z R - sum (z k) A) is the identity; equal keys share one
+// term. The factor 8 is what makes the batch agree with single verification on points of small order. The sum is
+// Pippenger's ("On the evaluation of powers and monomials", SIAM J. Comput. 9, 1980) with signed digits. A batch that
+// fails is halved, down to kEd25519ExactMax items, which are verified singly.
+// Back ends: "portable" everywhere, "ifma" on processors with AVX-512 IFMA; HANSE_ED25519_BACKEND names one, else the
+// fastest is taken. All give the same verdicts.
+// The coefficients must be unknown to whoever made the signatures: pass system_random() outside of tests.
+// Threads: one instance a thread. Ownership: items are borrowed during verify. Variable time: public data only.
+// Limits: kEd25519BatchMax items. False signatures cost their sender's peers a single verification and more each: give
+// a peer that sends many of them batches of its own.
+// Errors: crypto.batch_size (exhausted), crypto.batch_verdicts (invalid), crypto.ed25519_backend (unsupported).
 #pragma once
 
 #include <memory>

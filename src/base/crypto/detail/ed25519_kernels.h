@@ -34,4 +34,5 @@ struct Ed25519Kernels {
 };
 
 const Ed25519Kernels& ed25519_portable();
+const Ed25519Kernels* ed25519_ifma();  // null: this processor has none
 }  // namespace hanse::crypto::detail

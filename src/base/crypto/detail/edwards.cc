@@ -5,9 +5,6 @@
 namespace hanse::crypto::detail {
 namespace {
 
-constexpr Fe kD{{0x34dca135978a3, 0x1a8283b156ebd, 0x5e7a26001c029, 0x739c663a03cbb, 0x52036cee2b6ff}};
-constexpr Fe k2D{{0x69b9426b2f159, 0x35050762add7a, 0x3cf44c0038052, 0x6738cc7407977, 0x2406d9dc56dff}};
-constexpr Fe kSqrtMinus1{{0x61b274a0ea0b0, 0x0d5a5fc8f189d, 0x7ef5e9cbd0c60, 0x78595a6804c9e, 0x2b8324804fc1d}};
 constexpr Scalar kL{0x5812631a5cf5d3ed, 0x14def9dea2f79cd6, 0, 0x1000000000000000};
 // floor(2^512 / L), for Barrett's reduction.
 constexpr std::array<std::uint64_t, 5> kMu{0xed9ce5a30a2c131b, 0x2106215d086329a7, 0xffffffffffffffeb,

@@ -9,6 +9,11 @@
 
 namespace hanse::crypto::detail {
 
+// d, 2d and a root of -1.
+constexpr Fe kD{{0x34dca135978a3, 0x1a8283b156ebd, 0x5e7a26001c029, 0x739c663a03cbb, 0x52036cee2b6ff}};
+constexpr Fe k2D{{0x69b9426b2f159, 0x35050762add7a, 0x3cf44c0038052, 0x6738cc7407977, 0x2406d9dc56dff}};
+constexpr Fe kSqrtMinus1{{0x61b274a0ea0b0, 0x0d5a5fc8f189d, 0x7ef5e9cbd0c60, 0x78595a6804c9e, 0x2b8324804fc1d}};
+
 struct Point {  // x = X/Z, y = Y/Z, T = XY/Z
   Fe x, y, z, t;
 };
