@@ -3,7 +3,6 @@
 // Field: five limbs of radix 2^51 as in field25519.h. A limb goes into a product by its low 52 bits, so every result is
 // carried at once: limbs stay below 2^51 + 2^14. SHA-512 is FIPS 180-4, 6.4.
 #include <algorithm>
-#include <numeric>
 #include <vector>
 
 #include "base/crypto/detail/ed25519_kernels.h"
@@ -255,44 +254,82 @@ Point8 add(const Point8& p, const Point8& q) {
 
 constexpr std::size_t kBucketWords = 24;  // four fields of five limbs, and up to whole cache lines
 
-// Buckets of eight windows: those of one lane stand together.
+// Row i of eight words becomes column i.
+HANSE_INLINE void transpose(Word8* r) {
+  Word8 t[8], u[8];
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    t[2 * i] = _mm512_unpacklo_epi64(r[2 * i], r[2 * i + 1]);
+    t[2 * i + 1] = _mm512_unpackhi_epi64(r[2 * i], r[2 * i + 1]);
+  }
+#pragma GCC unroll 2
+  for (int i = 0; i < 2; ++i)
+#pragma GCC unroll 2
+    for (int odd = 0; odd < 2; ++odd) {
+      u[4 * i + odd] = _mm512_shuffle_i64x2(t[4 * i + odd], t[4 * i + 2 + odd], 0x88);
+      u[4 * i + 2 + odd] = _mm512_shuffle_i64x2(t[4 * i + odd], t[4 * i + 2 + odd], 0xdd);
+    }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    r[i] = _mm512_shuffle_i64x2(u[i], u[4 + i], 0x88);
+    r[4 + i] = _mm512_shuffle_i64x2(u[i], u[4 + i], 0xdd);
+  }
+}
+
+// Buckets of eight windows: those of one lane stand together, after the one that takes what is dropped.
 class Buckets {
  public:
-  explicit Buckets(std::size_t each) : each_(each), words_(each * kLanes * kBucketWords + kLanes) {
-    words_at_ = words_.data();
-    while (reinterpret_cast<std::uintptr_t>(words_at_) % 64 != 0) ++words_at_;
+  using Places = std::array<std::uint64_t*, kLanes>;
+
+  explicit Buckets(std::size_t each) : each_(each + 1), words_(each_ * kLanes * kBucketWords + kLanes) {
+    first_ = words_.data();
+    while (reinterpret_cast<std::uintptr_t>(first_) % 64 != 0) ++first_;
   }
   void clear() {
-    std::fill(words_at_, words_at_ + each_ * kLanes * kBucketWords, 0);
+    std::fill(first_, first_ + each_ * kLanes * kBucketWords, 0);
     for (std::size_t b = 0; b < each_ * kLanes; ++b)  // y = z = 1
-      words_at_[b * kBucketWords + 5] = words_at_[b * kBucketWords + 10] = 1;
+      first_[b * kBucketWords + 5] = first_[b * kBucketWords + 10] = 1;
   }
-  HANSE_INLINE Word8 places(Word8 bucket) const {
+  // Of the bucket numbers, one a lane; 0 is the one that takes what is dropped.
+  HANSE_INLINE Places places(Word8 bucket) const {
     const Word8 lane = _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0);
     const Word8 at = _mm512_add_epi64(_mm512_mul_epu32(lane, same(each_)), bucket);
-    return _mm512_mul_epu32(at, same(kBucketWords));
+    alignas(64) std::uint64_t words[kLanes];
+    _mm512_store_si512(words, _mm512_mul_epu32(at, same(kBucketWords)));
+    Places out;
+    for (std::size_t i = 0; i < kLanes; ++i) out[i] = first_ + words[i];
+    return out;
   }
-  HANSE_INLINE Point8 load(Word8 at) const {
-    Point8 p;
-    Fe8* fields[] = {&p.x, &p.y, &p.z, &p.t};
-#pragma GCC unroll 4
-    for (int f = 0; f < 4; ++f)
-#pragma GCC unroll 5
-      for (int i = 0; i < 5; ++i) fields[f]->v[i] = _mm512_i64gather_epi64(at, words_at_ + 5 * f + i, 8);
-    return p;
+  HANSE_INLINE static Point8 load(const Places& at) {
+    Word8 w[kBucketWords];
+#pragma GCC unroll 3
+    for (std::size_t block = 0; block < 3; ++block) {
+#pragma GCC unroll 8
+      for (std::size_t i = 0; i < kLanes; ++i) w[8 * block + i] = _mm512_load_si512(at[i] + 8 * block);
+      transpose(w + 8 * block);
+    }
+    return {{{w[0], w[1], w[2], w[3], w[4]}},
+            {{w[5], w[6], w[7], w[8], w[9]}},
+            {{w[10], w[11], w[12], w[13], w[14]}},
+            {{w[15], w[16], w[17], w[18], w[19]}}};
   }
-  HANSE_INLINE void store(Word8 at, __mmask8 lanes, const Point8& p) {
+  HANSE_INLINE static void store(const Places& at, const Point8& p) {
     const Fe8* fields[] = {&p.x, &p.y, &p.z, &p.t};
-#pragma GCC unroll 4
-    for (int f = 0; f < 4; ++f)
-#pragma GCC unroll 5
-      for (int i = 0; i < 5; ++i) _mm512_mask_i64scatter_epi64(words_at_ + 5 * f + i, lanes, at, fields[f]->v[i], 8);
+    Word8 w[kBucketWords];
+#pragma GCC unroll 24
+    for (std::size_t i = 0; i < kBucketWords; ++i) w[i] = i < 20 ? fields[i / 5]->v[i % 5] : _mm512_setzero_si512();
+#pragma GCC unroll 3
+    for (std::size_t block = 0; block < 3; ++block) {
+      transpose(w + 8 * block);
+#pragma GCC unroll 8
+      for (std::size_t i = 0; i < kLanes; ++i) _mm512_store_si512(at[i] + 8 * block, w[8 * block + i]);
+    }
   }
 
  private:
   std::size_t each_;
   std::vector<std::uint64_t> words_;
-  std::uint64_t* words_at_;
+  std::uint64_t* first_;
 };
 
 void window_sums(const WindowInput& in, Point* sums) {
@@ -306,13 +343,12 @@ void window_sums(const WindowInput& in, Point* sums) {
     for (std::size_t i = 0; i < n; ++i) {
       const auto* digits = reinterpret_cast<const __m128i*>(in.digits + i * in.stride + first);
       const Word8 digit = _mm512_cvtepi16_epi64(_mm_loadu_si128(digits));
-      const __mmask8 used = _mm512_test_epi64_mask(digit, digit), minus = _mm512_movepi64_mask(digit);
-      const Word8 at = buckets.places(_mm512_maskz_sub_epi64(used, _mm512_abs_epi64(digit), same(1)));
-      buckets.store(at, used, add(buckets.load(at), in.points[i], minus));
+      const Buckets::Places at = buckets.places(_mm512_abs_epi64(digit));
+      Buckets::store(at, add(Buckets::load(at), in.points[i], _mm512_movepi64_mask(digit)));
     }
     Point8 running = identity, total = identity;
-    for (std::size_t b = each; b-- > 0;) {
-      running = add(running, buckets.load(buckets.places(same(b))));
+    for (std::size_t b = each; b > 0; --b) {
+      running = add(running, Buckets::load(buckets.places(same(b))));
       total = add(total, running);
     }
     Point lanes[kLanes];
