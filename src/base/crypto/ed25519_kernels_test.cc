@@ -103,5 +103,35 @@ TEST(Ed25519Kernels, window_sums_alike) {
   }
 }
 
+// Every number below 2^512 is q L + r; q of 259 bits here, and 2^512 - 1 from elsewhere.
+TEST(Ed25519Scalars, reduce_gives_the_remainder) {
+  constexpr Scalar kL{0x5812631a5cf5d3ed, 0x14def9dea2f79cd6, 0, 0x1000000000000000};
+  SeededRandom random(13);
+  const auto limb = [&random] {
+    const std::uint64_t kind = random.below(4);
+    return kind == 0 ? 0 : kind == 1 ? ~std::uint64_t{0} : random.next_u64();
+  };
+  for (std::uint64_t round = 0; round < 20'000; ++round) {
+    Scalar r{limb(), limb(), limb(), limb() >> 4};
+    if (round % 3 == 0) r = {kL[0] - 1 - round % 5, kL[1], kL[2], kL[3]};
+    if (!scalar_is_canonical(r)) continue;
+    const std::uint64_t q[5] = {limb(), limb(), limb(), limb(), random.below(8)};
+    std::array<std::uint64_t, 8> x{r[0], r[1], r[2], r[3]};
+    for (std::size_t i = 0; i < 5; ++i) {
+      std::uint64_t carry = 0;
+      for (std::size_t j = 0; i + j < 8; ++j) {
+        const U128 t = static_cast<U128>(q[i]) * (j < 4 ? kL[j] : 0) + x[i + j] + carry;
+        x[i + j] = static_cast<std::uint64_t>(t);
+        carry = static_cast<std::uint64_t>(t >> 64);
+      }
+    }
+    ASSERT_EQ(reduce_words(x), r) << "round " << round;
+  }
+  std::array<std::uint64_t, 8> most;
+  most.fill(~std::uint64_t{0});
+  EXPECT_EQ(reduce_words(most),
+            (Scalar{0xa40611e3449c0f00, 0xd00e1ba768859347, 0xceec73d217f5be65, 0x399411b7c309a3d}));
+}
+
 }  // namespace
 }  // namespace hanse::crypto::detail

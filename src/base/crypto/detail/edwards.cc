@@ -1,14 +1,12 @@
 #include "base/crypto/detail/edwards.h"
 
-#include <memory>
+#include <algorithm>
 
 namespace hanse::crypto::detail {
 namespace {
 
 constexpr Scalar kL{0x5812631a5cf5d3ed, 0x14def9dea2f79cd6, 0, 0x1000000000000000};
-// floor(2^512 / L), for Barrett's reduction.
-constexpr std::array<std::uint64_t, 5> kMu{0xed9ce5a30a2c131b, 0x2106215d086329a7, 0xffffffffffffffeb,
-                                           0xffffffffffffffff, 0xf};
+constexpr std::uint64_t kTop = (std::uint64_t{1} << 60) - 1;  // bits of the fourth limb below 2^252
 
 constexpr int kHalfBits = 127;
 constexpr int kDigits = kHalfBits + 2;
@@ -124,6 +122,41 @@ bool subtract_limbs(std::uint64_t* a, const std::uint64_t* b, std::size_t n) {
   return borrow != 0;
 }
 
+void add_limbs(Scalar& a, const Scalar& b) {
+  std::uint64_t carry = 0;
+  for (std::size_t i = 0; i < 4; ++i) {
+    const U128 t = static_cast<U128>(a[i]) + b[i] + carry;
+    a[i] = static_cast<std::uint64_t>(t);
+    carry = static_cast<std::uint64_t>(t >> 64);
+  }
+}
+
+// What is below and from bit 252 on.
+template <std::size_t N>
+Scalar low_words(const std::array<std::uint64_t, N>& x) {
+  return {x[0], x[1], x[2], N > 3 ? x[std::min<std::size_t>(N - 1, 3)] & kTop : 0};
+}
+template <std::size_t M, std::size_t N>
+std::array<std::uint64_t, M> high_words(const std::array<std::uint64_t, N>& x) {
+  std::array<std::uint64_t, M> out{};
+  for (std::size_t i = 0; i < M && i + 3 < N; ++i) out[i] = x[i + 3] >> 60 | (i + 4 < N ? x[i + 4] << 4 : 0);
+  return out;
+}
+
+// c = L - 2^252 has two limbs.
+template <std::size_t M>
+std::array<std::uint64_t, M + 2> times_c(const std::array<std::uint64_t, M>& x) {
+  std::array<std::uint64_t, M + 2> out{};
+  for (std::size_t i = 0; i < M; ++i) {
+    const U128 low = static_cast<U128>(x[i]) * kL[0] + out[i];
+    const U128 high = static_cast<U128>(x[i]) * kL[1] + out[i + 1] + static_cast<std::uint64_t>(low >> 64);
+    out[i] = static_cast<std::uint64_t>(low);
+    out[i + 1] = static_cast<std::uint64_t>(high);
+    out[i + 2] = static_cast<std::uint64_t>(high >> 64);
+  }
+  return out;
+}
+
 }  // namespace
 
 bool decode_point(const std::uint8_t* encoded, Point& out) {
@@ -184,42 +217,33 @@ bool scalar_is_canonical(const Scalar& s) {
   return subtract_limbs(t.data(), kL.data(), t.size());
 }
 
-Scalar reduce_wide(const std::uint8_t* bytes) {
-  std::uint64_t x[8];
-  for (int i = 0; i < 8; ++i) x[i] = load_le<std::uint64_t>(bytes + 8 * i);
-  std::uint64_t product[13] = {};
-  for (std::size_t i = 0; i < 8; ++i) {
-    std::uint64_t carry = 0;
-    for (std::size_t j = 0; j < 5; ++j) {
-      const U128 t = static_cast<U128>(x[i]) * kMu[j] + product[i + j] + carry;
-      product[i + j] = static_cast<std::uint64_t>(t);
-      carry = static_cast<std::uint64_t>(t >> 64);
-    }
-    product[i + 5] = carry;
-  }
-  // The quotient is at most two too small, so the remainder fits five limbs and two subtractions finish it.
-  const std::uint64_t* q = product + 8;
-  std::uint64_t ql[5] = {};
-  for (std::size_t i = 0; i < 5; ++i) {
-    std::uint64_t carry = 0;
-    for (std::size_t j = 0; i + j < 5; ++j) {
-      const U128 t = static_cast<U128>(q[i]) * (j < 4 ? kL[j] : 0) + ql[i + j] + carry;
-      ql[i + j] = static_cast<std::uint64_t>(t);
-      carry = static_cast<std::uint64_t>(t >> 64);
-    }
-  }
-  subtract_limbs(x, ql, 5);
-  const std::uint64_t l[5] = {kL[0], kL[1], kL[2], kL[3], 0};
+// 2^252 = -c modulo L: x = low + 2^252 high is low - c high, and what is above bit 252 of c high goes the same way
+// twice more. Two L keep the sum from falling below zero; it is below 6 L.
+Scalar reduce_words(const std::array<std::uint64_t, 8>& x) {
+  const auto first = times_c(high_words<5>(x));
+  const auto second = times_c(high_words<3>(first));
+  const auto third = times_c(high_words<1>(second));
+  Scalar sum = low_words(x), take = low_words(first);
+  add_limbs(sum, low_words(second));
+  add_limbs(sum, {2 * kL[0], 2 * kL[1] + (kL[0] >> 63), 0, 2 * kL[3]});
+  add_limbs(take, {third[0], third[1], third[2], 0});
+  subtract_limbs(sum.data(), take.data(), 4);
   for (;;) {
-    std::uint64_t t[5] = {x[0], x[1], x[2], x[3], x[4]};
-    if (subtract_limbs(t, l, 5)) return {x[0], x[1], x[2], x[3]};
-    std::copy(t, t + 5, x);
+    Scalar t = sum;
+    if (subtract_limbs(t.data(), kL.data(), 4)) return sum;
+    sum = t;
   }
+}
+
+Scalar reduce_wide(const std::uint8_t* bytes) {
+  std::array<std::uint64_t, 8> x;
+  for (std::size_t i = 0; i < 8; ++i) x[i] = load_le<std::uint64_t>(bytes + 8 * i);
+  return reduce_words(x);
 }
 
 Scalar multiply_short(U128 a, const Scalar& b) {
   const std::uint64_t words[2] = {static_cast<std::uint64_t>(a), static_cast<std::uint64_t>(a >> 64)};
-  std::uint64_t product[8] = {};
+  std::array<std::uint64_t, 8> product{};
   for (std::size_t i = 0; i < 2; ++i) {
     std::uint64_t carry = 0;
     for (std::size_t j = 0; j < 4; ++j) {
@@ -229,19 +253,12 @@ Scalar multiply_short(U128 a, const Scalar& b) {
     }
     product[i + 4] = carry;
   }
-  std::uint8_t bytes[64];
-  for (std::size_t i = 0; i < 8; ++i) store_le(bytes + 8 * i, product[i]);
-  return reduce_wide(bytes);
+  return reduce_words(product);
 }
 
 Scalar add_scalars(const Scalar& a, const Scalar& b) {
-  Scalar sum;
-  std::uint64_t carry = 0;
-  for (std::size_t i = 0; i < 4; ++i) {
-    const U128 t = static_cast<U128>(a[i]) + b[i] + carry;
-    sum[i] = static_cast<std::uint64_t>(t);
-    carry = static_cast<std::uint64_t>(t >> 64);
-  }
+  Scalar sum = a;
+  add_limbs(sum, b);
   Scalar reduced = sum;
   return subtract_limbs(reduced.data(), kL.data(), 4) ? sum : reduced;
 }

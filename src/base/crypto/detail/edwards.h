@@ -43,9 +43,10 @@ Point double_times(const Point& p, int times);
 bool is_identity(const Point& p);
 Point base_point();
 
-Scalar scalar_from_bytes(const std::uint8_t* bytes);  // 32 bytes, not reduced
-bool scalar_is_canonical(const Scalar& s);            // s < L
-Scalar reduce_wide(const std::uint8_t* bytes);        // 64 bytes little-endian, modulo L
+Scalar scalar_from_bytes(const std::uint8_t* bytes);         // 32 bytes, not reduced
+bool scalar_is_canonical(const Scalar& s);                   // s < L
+Scalar reduce_wide(const std::uint8_t* bytes);               // 64 bytes little-endian, modulo L
+Scalar reduce_words(const std::array<std::uint64_t, 8>& x);  // the same of limbs
 
 Scalar multiply_short(U128 a, const Scalar& b);        // a * b modulo L
 Scalar add_scalars(const Scalar& a, const Scalar& b);  // modulo L, of two below L
