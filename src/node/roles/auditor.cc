@@ -48,32 +48,41 @@ Status Auditor::look() {
   if (info.network != network_)
     return fail(Kind::kConflict, "roles.other_network",
                 text("found a node of network {}, expected {}", info.network, network_));
+  TRY(std::vector<market::Job> jobs, open_jobs());
+  std::ranges::sort(jobs, {}, &market::Job::deadline);  // nobody's many audits put off one that ends before them
+  for (const market::Job& job : jobs) {
+    if (stopping_) return {};
+    TRY_OK(take(job));
+  }
+  return {};
+}
+
+// The audits that are still to be judged here; what is known of others is forgotten.
+Result<std::vector<market::Job>> Auditor::open_jobs() {
+  std::vector<market::Job> out;
   std::map<JobId, int> open;
   Bytes after;
-  while (open.size() < kOpenMax) {
+  while (open.size() < kOpenMax && !stopping_) {
     TRY(const Bytes answer, ports_.client.query(market::kMarketApp, "audits", after));
     TRY(const std::vector<market::Audit> page, market::decode_audits(answer));
     for (const market::Audit& audit : page) {
-      if (stopping_) return {};
-      open[audit.id] = attempts_[audit.id];
-      TRY_OK(take(audit));
-      open[audit.id] = attempts_[audit.id];
+      const bool judged = std::ranges::find(audit.verdicts, ports_.caller.account(), &market::Verdict::validator) !=
+                          audit.verdicts.end();
+      const int attempts = open[audit.id] = attempts_[audit.id];
+      if (judged || attempts >= kAttemptsMax) continue;
+      TRY(const Bytes record, ports_.client.query(market::kMarketApp, "job", audit.id.view()));
+      TRY(market::Job job, market::decode_job(record));
+      if (job.state == market::JobState::kAudited) out.push_back(std::move(job));
     }
     if (page.size() < market::kPageMax) break;
     after = to_bytes(page.back().id.view());
   }
   attempts_ = std::move(open);
-  return {};
+  return out;
 }
 
-Status Auditor::take(const market::Audit& audit) {
-  const bool judged =
-      std::ranges::find(audit.verdicts, ports_.caller.account(), &market::Verdict::validator) != audit.verdicts.end();
-  int& attempts = attempts_[audit.id];
-  if (judged || attempts >= kAttemptsMax) return {};
-  TRY(const Bytes record, ports_.client.query(market::kMarketApp, "job", audit.id.view()));
-  TRY(const market::Job job, market::decode_job(record));
-  if (job.state != market::JobState::kAudited) return {};
+Status Auditor::take(const market::Job& job) {
+  int& attempts = attempts_[job.bid.job_id];
   ++attempts;
   auto holds = judge_(job, control_);
   if (stopping_) return {};
@@ -85,7 +94,7 @@ Status Auditor::take(const market::Audit& audit) {
   if (!*holds) {
     ++counters_.unsure;
     attempts = kAttemptsMax;
-    ports_.report.say(Level::kInfo, "a receipt depends on its machine: no verdict", {{"job", audit.id}});
+    ports_.report.say(Level::kInfo, "a receipt depends on its machine: no verdict", {{"job", job.bid.job_id}});
     return {};
   }
   return say(job, **holds);

@@ -50,7 +50,8 @@ class Auditor {
 
  private:
   Status look();
-  Status take(const market::Audit& audit);
+  Result<std::vector<market::Job>> open_jobs();
+  Status take(const market::Job& job);
   Status say(const market::Job& job, bool holds);
   bool wait_ms(std::int64_t ms);  // true when stop was asked for
 

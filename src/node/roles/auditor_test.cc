@@ -83,6 +83,21 @@ TEST(Auditor, says_of_each_receipt_once_what_its_judge_found) {
   EXPECT_EQ(r.auditor->counters().refuted, 2u);
 }
 
+TEST(Auditor, judges_first_what_ends_first) {
+  std::vector<JobId> order;
+  Running r([&](const market::Job& job, runtime::RunControl&) -> Result<std::optional<bool>> {
+    order.push_back(job.bid.job_id);
+    return true;
+  });
+  std::vector<JobId> audited;
+  for (int i = 0; i < 5; ++i) audited.push_back(r.audited());  // each ends later than the one before
+  ASSERT_FALSE(std::ranges::is_sorted(audited));               // the ledger lists them by id
+  r.start();
+  r.node.wait_for([&] { return !r.verdicts(audited.back()).empty(); });
+  r.end();
+  EXPECT_EQ(order, audited);
+}
+
 TEST(Auditor, is_silent_where_nothing_can_be_said_and_tries_again_where_it_failed) {
   std::map<JobId, int> judged;
   JobId floating, lost;
