@@ -159,6 +159,20 @@ TEST(Ed25519Batch, refuses_one_more_than_the_most) {
   EXPECT_EQ(Ed25519Batch::create("abacus").error().id(), "crypto.ed25519_backend");
 }
 
+TEST(Ed25519Batch, environment_names_the_back_end) {
+  const char* before = std::getenv("HANSE_ED25519_BACKEND");
+  const std::string kept = before != nullptr ? before : "";
+  ::setenv("HANSE_ED25519_BACKEND", "portable", 1);
+  EXPECT_EQ(Ed25519Batch::create()->backend(), "portable");
+  ::setenv("HANSE_ED25519_BACKEND", "abacus", 1);
+  EXPECT_EQ(Ed25519Batch::create().error().id(), "crypto.ed25519_backend");
+  EXPECT_EQ(Ed25519Batch::create("portable")->backend(), "portable");  // a name given comes first
+  if (before != nullptr)
+    ::setenv("HANSE_ED25519_BACKEND", kept.c_str(), 1);
+  else
+    ::unsetenv("HANSE_ED25519_BACKEND");
+}
+
 // As in vectors_test.cc; the expectation is that of single verification there.
 TEST(Ed25519Batch, cctv_as_one_batch) {
   const auto file = read_vectors("cctv/ed25519vectors.json");
