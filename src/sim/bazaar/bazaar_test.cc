@@ -4,6 +4,7 @@
 
 #include <cstdio>
 
+#include "base/core/fs.h"
 #include "sim/bazaar/bazaar_verbs.h"
 
 namespace hanse::sim {
@@ -25,6 +26,11 @@ std::uint64_t count(const std::vector<std::pair<std::string, std::uint64_t>>& co
   return 0;
 }
 const StrategyRow& row(const MarketOutcome& o, Strategy s) { return o.strategies[static_cast<std::size_t>(s)]; }
+
+struct Silent final : plugin::Talk {
+  void say(std::string_view) override {}
+  void progress(std::string_view) override {}
+};
 
 TEST(Bazaar, trades_by_both_roads_and_keeps_its_books) {
   const MarketPlan plan = small(1);
@@ -102,6 +108,28 @@ TEST(Bazaar, refuses_numbers_out_of_range) {
     ASSERT_FALSE(outcome);
     EXPECT_EQ(outcome.error().id(), "bazaar.plan");
   }
+}
+
+TEST(Bazaar, is_a_command_that_draws_its_plot) {
+  const std::string file = testing::TempDir() + "bazaar_test_plot.svg";
+  plugin::VerbArgs args;
+  args.add("seed", "7");
+  args.add("rounds", "1");
+  args.add("payers", "40");
+  args.add("providers", "20");
+  args.add("plot", file);
+  Silent talk;
+  const auto answer = market_verb().run(args, talk);
+  ASSERT_TRUE(answer) << answer.error().str();
+  EXPECT_EQ(answer->exit, 0);
+  const MarketPlan plan{.seed = 7, .rounds = 1, .payers = 40, .providers = 20};
+  const MarketOutcome o = run(plan);
+  EXPECT_EQ(answer->text, market_text(plan, o));
+  EXPECT_EQ(answer->json.dump(), market_json(plan, o).dump());
+  const auto drawn = read_file(real_fs(), file, 1u << 20);
+  ASSERT_TRUE(drawn) << drawn.error().str();
+  EXPECT_EQ(as_text(*drawn), market_svg(plan, o));
+  EXPECT_TRUE(real_fs().unlink(file));
 }
 
 TEST(Bazaar, draws_what_it_reports) {

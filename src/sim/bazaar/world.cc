@@ -1,7 +1,7 @@
 #include "sim/bazaar/detail/world.h"
 
 #include <algorithm>
-#include <numeric>
+#include <functional>
 
 #include "base/core/text.h"
 #include "base/crypto/hash.h"
@@ -10,9 +10,7 @@
 #include "exchange/auction/book.h"
 #include "exchange/auction/market_app.h"
 #include "exchange/auction/match.h"
-#include "exchange/market/events.h"
-#include "exchange/market/keys.h"
-#include "exchange/market/round_check.h"
+#include "exchange/market/view.h"
 #include "sim/bazaar/books.h"
 
 namespace hanse::sim::bazaar {
