@@ -35,6 +35,7 @@ enum class Plant : std::uint8_t {
   kMoney,   // 1 ut that nobody paid, in an account
   kRecord,  // the first match of a cleared round pays 1 ut less in the record than it did
   kBond,    // 1 ut of a bond that stays locked
+  kSlot,    // a slot that stays used
   kLive,    // the drain is cut short: jobs are left alive
 };
 

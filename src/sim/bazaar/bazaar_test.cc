@@ -94,6 +94,8 @@ TEST(Bazaar, planted_mistakes_are_named) {
   };
   EXPECT_TRUE(named(Plant::kMoney).starts_with("books: money: 1 ut more than the supply")) << named(Plant::kMoney);
   EXPECT_TRUE(named(Plant::kBond).starts_with("books: bond of ")) << named(Plant::kBond);
+  const std::string slot = named(Plant::kSlot);
+  EXPECT_TRUE(slot.starts_with("books: slots of ") || slot.starts_with("books: provider ")) << slot;
   EXPECT_TRUE(named(Plant::kRecord).starts_with("rounds: round 1: ")) << named(Plant::kRecord);
   const std::string live = named(Plant::kLive);
   EXPECT_TRUE(live.starts_with("end: ") && live.ends_with(" jobs live")) << live;

@@ -37,10 +37,11 @@ void World::plant() {
   const AccountId provider = accounts_.back().who.id();  // the last player is one
   if (plan_.plant == Plant::kMoney) {
     planted_ = ledger::credit(state_, provider, Amount{1}).has_value();
-  } else if (plan_.plant == Plant::kBond) {
+  } else if (plan_.plant == Plant::kBond || plan_.plant == Plant::kSlot) {
     auto record = auction::read_provider(state_, provider);
     if (!record) return;
-    ++record->bond_locked.value;
+    if (plan_.plant == Plant::kBond) ++record->bond_locked.value;
+    if (plan_.plant == Plant::kSlot) ++record->used;
     auction::write_provider(state_, *record);
     planted_ = true;
   }

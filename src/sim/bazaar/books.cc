@@ -34,8 +34,11 @@ std::optional<std::string> unequal(std::string_view what, std::uint64_t total, s
 struct Count {
   u128 accounts = 0;
   std::uint64_t escrow = 0, live = 0, settled = 0, closed = 0, paid = 0, sealed = 0, bonds = 0, locked = 0;
-  std::map<AccountId, std::uint64_t> by_jobs, by_providers;  // locked
-  std::map<AccountId, std::uint64_t> over;                   // capacity or bond overrun
+  struct Taken {
+    std::uint64_t bond = 0, slots = 0;
+  };
+  std::map<AccountId, Taken> by_jobs, by_providers;
+  std::map<AccountId, std::uint64_t> over;  // capacity or bond overrun
 };
 
 std::optional<std::string> count(const ledger::StateReader& state, Count& c) {
@@ -49,7 +52,8 @@ std::optional<std::string> count(const ledger::StateReader& state, Count& c) {
         if (job.ended()) return;
         ++c.live;
         c.escrow += job.price.value + job.spread.value;
-        c.by_jobs[job.provider] += job.bond.value;
+        c.by_jobs[job.provider].bond += job.bond.value;
+        ++c.by_jobs[job.provider].slots;
       }))
     return bad;
   // Deposits of challenges would be in escrow too; nobody challenges here, so an audit with one is an error itself.
@@ -62,7 +66,7 @@ std::optional<std::string> count(const ledger::StateReader& state, Count& c) {
   return each(state, market::kProviderPrefix, market::decode_provider, [&](const market::Provider& p) {
     c.bonds += p.bond.value;
     c.locked += p.bond_locked.value;
-    c.by_providers[p.account] = p.bond_locked.value;
+    c.by_providers[p.account] = {.bond = p.bond_locked.value, .slots = p.used};
     if (p.used > p.capacity || p.bond < p.bond_locked) c.over[p.account] = p.used;
   });
 }
@@ -70,11 +74,14 @@ std::optional<std::string> count(const ledger::StateReader& state, Count& c) {
 std::optional<std::string> wrong_bond(const Count& c, bool settling) {
   for (const auto& [account, used] : c.over)
     return text("provider {}: {} jobs or their bonds are more than it has", account, used);
-  for (const auto& [account, locked] : c.by_providers) {
+  const auto wrong = [&](std::uint64_t taken, std::uint64_t due) { return taken < due || (taken != due && !settling); };
+  for (const auto& [account, taken] : c.by_providers) {
     const auto jobs = c.by_jobs.find(account);
-    const std::uint64_t due = jobs == c.by_jobs.end() ? 0 : jobs->second;
-    if (locked < due || (locked != due && !settling))
-      return text("bond of {}: {} locked, its live jobs lock {}", account, locked, due);
+    const Count::Taken due = jobs == c.by_jobs.end() ? Count::Taken{} : jobs->second;
+    if (wrong(taken.bond, due.bond))
+      return text("bond of {}: {} locked, its live jobs lock {}", account, taken.bond, due.bond);
+    if (wrong(taken.slots, due.slots))
+      return text("slots of {}: {} used, its live jobs use {}", account, taken.slots, due.slots);
   }
   return std::nullopt;
 }

@@ -10,8 +10,8 @@
 namespace hanse::sim {
 
 // Accounts, escrow, sealed, bonds, treasury and burned are the supply; each total is the sum of its records; what is
-// locked of a bond is what its live jobs lock (jobs of a round that is not settled to the end left out, so only then
-// it may be more).
+// locked of a bond, and the slots used, are what live jobs lock and use (jobs of a round that is not settled to the end
+// left out, so only then it may be more).
 std::optional<std::string> find_error_in_books(const ledger::StateReader& state);
 
 // What must hold when nothing is left to do: no live job, no money held, no locked bond, no deadline, no open round.
