@@ -4,6 +4,8 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
+import time
 import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -58,3 +60,19 @@ class Lab(unittest.TestCase):
         self.addCleanup(run, "hanse", "down", "--dir", net)
         self.ok("hanse", "up", "--dir", net, "--validators", validators, "--providers", providers, "--detach")
         return net
+
+    def wait_for(self, what, check, seconds=60):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            value = check()
+            if value:
+                return value
+            threading.Event().wait(0.05)
+        self.fail(f"waited {seconds} s for {what}")
+
+    def conserved(self, net):
+        """Accounts, escrow, sealed bids, bonds, treasury and burned tokens add up to the supply of the genesis file."""
+        money = self.ok("hanse", "status", "--dir", net)["money"]
+        parts = sum(money[k] for k in ("accounts_ut", "escrow_ut", "sealed_ut", "bonds_ut", "treasury_ut", "burned_ut"))
+        self.assertEqual(parts, money["supply_ut"], money)
+        return money

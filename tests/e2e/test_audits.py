@@ -1,8 +1,6 @@
 """Audits on real processes: four validators with auditors, a provider that is honest or cheats in each way there is."""
 import os
 import signal
-import threading
-import time
 import unittest
 
 from lab import BIN, Lab, digits_job, run
@@ -26,21 +24,6 @@ class Audits(Lab):
 
     def status(self, *job):
         return self.ok("hanse", "status", *job, "--dir", self.net)
-
-    def conserved(self):
-        money = self.status()["money"]
-        parts = sum(money[k] for k in ("accounts_ut", "escrow_ut", "sealed_ut", "bonds_ut", "treasury_ut",
-                                       "burned_ut"))
-        self.assertEqual(parts, money["supply_ut"], money)
-
-    def wait_for(self, what, check, seconds=60):
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            value = check()
-            if value:
-                return value
-            threading.Event().wait(0.05)
-        self.fail(f"waited {seconds} s for {what}")
 
     @staticmethod
     def has_ended(pid):
@@ -88,7 +71,7 @@ class Audits(Lab):
                 self.assertGreater(taken, 0)
                 self.assertEqual(after["reputation"], 0)
                 self.assertEqual(self.status()["money"]["burned_ut"] - money, taken)
-                self.conserved()
+                self.conserved(self.net)
 
     def test_who_challenges_a_false_receipt_gets_half_of_the_bond(self):
         self.lie(1)
@@ -101,7 +84,7 @@ class Audits(Lab):
         self.assertEqual((end["state"], end["reason"]), ("closed", "false_receipt"), end)
         taken = before - self.provider()["bond_ut"]
         self.assertEqual(self.status()["money"]["burned_ut"], taken - taken // 2)
-        self.conserved()
+        self.conserved(self.net)
         self.refused(1, "market.job_state", "hanse", "challenge", job, "--dir", self.net)
 
 

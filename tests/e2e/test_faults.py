@@ -36,23 +36,6 @@ class Faults(Lab):
     def start_again(self, net, providers):
         return self.ok("hanse", "up", "--dir", net, "--providers", providers, "--detach")
 
-    def conserved(self, net):
-        """Accounts, escrow, bonds, treasury and burned tokens add up to the supply of the genesis file."""
-        money = self.ok("hanse", "status", "--dir", net)["money"]
-        parts = sum(money[k] for k in ("accounts_ut", "escrow_ut", "sealed_ut", "bonds_ut", "treasury_ut",
-                                          "burned_ut"))
-        self.assertEqual(parts, money["supply_ut"], money)
-        return money
-
-    def wait_for(self, what, check, seconds):
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            value = check()
-            if value:
-                return value
-            threading.Event().wait(0.05)
-        self.fail(f"waited {seconds} s for {what}")
-
     def test_a_provider_killed_mid_job_loses_it_once_and_the_money_adds_up(self):
         net = self.up(providers=2)
         before = self.ok("hanse", "status", "--dir", net)["balance_ut"]

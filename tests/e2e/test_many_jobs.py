@@ -83,10 +83,7 @@ class ManyJobs(Lab):
         ends = {end: list(states.values()).count(end) for end in set(states.values())}
         print(f"ended: {ends}", flush=True)
         self.assertEqual(set(state for state, _ in states.values()), {"settled"}, ends)
-        money = self.ok("hanse", "status", "--dir", self.net, "--lane", "direct")["money"]
-        parts = sum(money[k] for k in ("accounts_ut", "escrow_ut", "sealed_ut", "bonds_ut", "treasury_ut",
-                                       "burned_ut"))
-        self.assertEqual(parts, money["supply_ut"], money)
+        self.conserved(self.net)
 
 
 if __name__ == "__main__":

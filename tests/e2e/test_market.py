@@ -3,8 +3,6 @@ import json
 import os
 import signal
 import subprocess
-import threading
-import time
 import unittest
 
 from lab import BIN, ROOT, Lab, run
@@ -23,22 +21,6 @@ class Market(Lab):
         out, err = process.communicate(timeout=240)
         self.assertIn(process.returncode, codes, out + err)
         return json.loads(out)
-
-    def wait_for(self, what, check, seconds):
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            value = check()
-            if value:
-                return value
-            threading.Event().wait(0.05)
-        self.fail(f"waited {seconds} s for {what}")
-
-    def conserved(self, net):
-        money = self.ok("hanse", "status", "--dir", net)["money"]
-        parts = sum(money[k] for k in ("accounts_ut", "escrow_ut", "sealed_ut", "bonds_ut", "treasury_ut",
-                                       "burned_ut"))
-        self.assertEqual(parts, money["supply_ut"], money)
-        return money
 
     def checked_round(self, net, number):
         """The round as the node tells it, after the checker derived its record again and refused an altered one."""

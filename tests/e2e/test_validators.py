@@ -4,7 +4,6 @@ import os
 import random
 import signal
 import threading
-import time
 import unittest
 import urllib.request
 
@@ -31,15 +30,6 @@ class Validators(Lab):
         pid = self.pid_of(net, f"validator-{number}")
         os.kill(pid, signal.SIGKILL)
         self.wait_for("the killed process to end", lambda: self.gone(pid), 10)
-
-    def wait_for(self, what, check, seconds):
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            value = check()
-            if value:
-                return value
-            threading.Event().wait(0.05)
-        self.fail(f"waited {seconds} s for {what}")
 
     def start_again(self, net):
         return self.ok("hanse", "up", "--dir", net, "--detach")

@@ -4,7 +4,8 @@
 // audit_ppm of Params::bond, by the beacon of that block, which nobody knew when the receipt was signed. Any other job
 // is audited when somebody challenges its receipt before that, with a deposit. Then the validators that run auditors
 // do the work again and sign verdicts; more than a third of the voting power decides, so at least one honest validator
-// is among them. Layouts: proto/records/market.md. Threads: values. Errors: market.record (invalid) and the codec's.
+// is among them.
+// Layouts: proto/records/market.md. Threads: values. Errors: market.record (invalid) and the codec's.
 #pragma once
 
 #include "exchange/market/records.h"

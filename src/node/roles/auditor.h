@@ -1,10 +1,11 @@
 // Auditor: the role of a validator that checks work which others sold. Every recheck_ms it reads which jobs are
-// audited, has each done again by `judge`, and signs a verdict with the validator's account. What cannot be judged is
-// left to the others, and tried again as often as `attempts` says while the audit is open: a blob may come late. The
-// ledger is its memory: an audit that has this validator's verdict, or is over, is not looked at. Threads: run() in
-// one, stop() and counters() from any. Judges one job at a time. Errors of run: roles.other_network (conflict),
-// market.not_auditor (denied: this account is no validator); everything else is retried with jittered waits and
-// reported.
+// audited, has each done again by `judge`, those that end first before the others, and signs a verdict with the
+// validator's account. What cannot be judged is left to the others, and tried again, kAttemptsMax times in all, while
+// the audit is open: a blob may come late.
+// The ledger is its memory: an audit that has this validator's verdict, or is over, is not looked at.
+// Threads: run() in one, stop() and counters() from any. Judges one job at a time.
+// Errors of run: roles.other_network (conflict), market.not_auditor (denied: this account is no validator); everything
+// else is retried with jittered waits and reported.
 #pragma once
 
 #include <atomic>
