@@ -74,6 +74,7 @@ constexpr std::array<MetricInfo, kMetrics> kCatalog = {{
      {"status"},
      "Jobs that ended on this provider, by run status",
      {}},
+    {Metric::kAudits, "hanse_audits_total", MetricType::kCounter, Unit::kNone, {"finding"}, "Receipts judged here", {}},
     {Metric::kRuntimeJobSeconds,
      "hanse_runtime_job_seconds",
      MetricType::kHistogram,

@@ -9,6 +9,7 @@ enum class Metric : std::uint8_t {
   kAuctionMatches,
   kEscrowLocked,
   kGseeJobs,
+  kAudits,
   kRuntimeJobSeconds,
   kLedgerHeight,
   kLedgerTxs,

@@ -15,7 +15,7 @@ namespace hanse::cli {
 
 namespace {
 
-// A stream of events does not go through the mix: the job is asked for now and then.
+// A stream of events does not go through the mix: the job is asked for again and again.
 Result<market::Job> ask_until_ended(Session& session, const JobId& id, std::int64_t wait_ms, plugin::Talk& talk) {
   constexpr int kFlashPauseMs = 200, kDeepPauseMs = 1'000;
   const std::int64_t start_ns = system_clock().mono_ns();

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <map>
 
 #include "base/core/check.h"
 #include "base/core/text.h"
@@ -12,22 +13,18 @@ namespace {
 using market::CloseReason;
 using market::JobState;
 
-// Voting power of those who said so, and of all.
-struct Tally {
-  std::uint64_t all = 0, holds = 0, fails = 0;
-};
-Tally tally(const light::ValidatorSet& set, const market::Audit& audit) {
-  Tally out;
-  for (const light::Validator& validator : set.validators) {
-    out.all += validator.power_bp;
-    const auto said = std::ranges::find(audit.verdicts, validator.id(), &market::Verdict::validator);
-    if (said != audit.verdicts.end()) (said->holds ? out.holds : out.fails) += validator.power_bp;
-  }
+using Powers = std::map<AccountId, std::uint64_t>;
+Powers powers_of(const light::ValidatorSet& set) {
+  Powers out;
+  for (const light::Validator& validator : set.validators) out.emplace(validator.id(), validator.power_bp);
   return out;
 }
 
-bool is_in(const light::ValidatorSet& set, const AccountId& account) {
-  return std::ranges::find(set.validators, account, &light::Validator::id) != set.validators.end();
+std::uint64_t power_of(const Powers& powers, const market::Audit& audit, bool holds) {
+  std::uint64_t out = 0;
+  for (const market::Verdict& verdict : audit.verdicts)
+    if (verdict.holds == holds) out += powers.at(verdict.validator);
+  return out;
 }
 
 }  // namespace
@@ -63,8 +60,8 @@ Status Escrow::challenge(const AccountId& sender, const market::JobChallenge& ca
 
 Status Escrow::verdict(const AccountId& sender, const market::JobVerdict& call) {
   check(context_.validators != nullptr, "a block has validators");
-  const light::ValidatorSet& set = *context_.validators;
-  if (!is_in(set, sender))
+  const Powers powers = powers_of(*context_.validators);
+  if (!powers.contains(sender))
     return fail(Kind::kDenied, "market.not_auditor",
                 text("account {} is no validator of epoch {}", sender, context_.epoch));
   TRY(const market::Job before, read_job(state_, call.id));
@@ -77,12 +74,10 @@ Status Escrow::verdict(const AccountId& sender, const market::JobVerdict& call) 
   if (std::ranges::find(audit.verdicts, sender, &market::Verdict::validator) != audit.verdicts.end())
     return fail(Kind::kConflict, "market.verdict_twice",
                 text("validator {} has judged job {} already", sender, call.id));
-  std::erase_if(audit.verdicts,
-                [&](const market::Verdict& v) { return !is_in(set, v.validator); });  // of epochs before
+  std::erase_if(audit.verdicts, [&](const auto& v) { return !powers.contains(v.validator); });  // of epochs before
   audit.verdicts.push_back({.validator = sender, .holds = call.holds});
-  const Tally power = tally(set, audit);
-  if (power.fails > power.all / 3) return refute(before, audit);
-  if (power.holds > power.all / 3) return uphold(before, audit);
+  if (power_of(powers, audit, false) > light::kPowerTotalBp / 3) return refute(before, audit);
+  if (power_of(powers, audit, true) > light::kPowerTotalBp / 3) return uphold(before, audit);
   write_audit(state_, audit);
   return {};
 }

@@ -160,7 +160,11 @@ roles::Judge make_judge(client::Client& client, roles::Caller& caller, runtime::
   };
   const auto ports = std::make_shared<Ports>(client, caller, runner);
   return [ports](const market::Job& job, runtime::RunControl& control) {
-    return flow::judge_receipt(job, {.market = ports->market, .blobs = ports->blobs, .runner = ports->runner}, control);
+    auto found =
+        flow::judge_receipt(job, {.market = ports->market, .blobs = ports->blobs, .runner = ports->runner}, control);
+    const std::string_view finding = !found ? found.error().id() : !*found ? "unsure" : **found ? "holds" : "false";
+    telemetry::registry().counter(telemetry::Metric::kAudits, {finding}).add();
+    return found;
   };
 }
 
