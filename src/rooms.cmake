@@ -140,6 +140,7 @@ program(hanse-mesh-mutants sim/mesh/main_mesh_mutants.cc ROOMS mesh FLAVOUR muta
 room(sim/wire 7 USES codec)
 program(hanse-wire sim/wire/main_wire.cc ROOMS wire codec)
 room(sim/bazaar 7 USES codec plugin crypto light gxf market ledger auction)
+room(sim/mixnet 7 USES codec plugin crypto light ledger router)
 room(sim/fleet 7 USES codec plugin crypto transport peers relay nat reach discovery gossip overlay check mesh wire)
 
 # 8 cli
@@ -149,7 +150,7 @@ room(cli/inspect 8 USES codec plugin crypto journal light consensus ledger reput
 room(cli/trade 8 USES codec plugin crypto gxf market ledger auction client roles
      TEST_LIBS GTest::gtest)
 room(cli/verbs 8 USES codec plugin rescue trade crypto gxf market light ledger reputation stake beacon runtime proof
-     receipt client roles router peering inspect world bazaar fleet
+     receipt client roles router peering inspect world bazaar mixnet fleet
      LIBS CLI11::CLI11)
 program(hanse cli/verbs/main_hanse.cc ROOMS verbs)
 program(hanse-backup cli/rescue/main_backup.cc ROOMS rescue verbs codec plugin light ledger reputation stake beacon

@@ -10,7 +10,7 @@ import unittest
 import urllib.error
 import urllib.request
 
-from lab import BIN, ROOT, Lab
+from lab import BIN, ROOT, Lab, run
 
 SLOW = (f"kind: wasm/v1\nartifact: {ROOT}/examples/wasm/spin.wasm\n"
         "limits: {{gas: {gas}, memory: 4MiB, time: 60s, output: 1KiB}}\nlimit: 1000000\nisolation: 2\n")
@@ -24,6 +24,20 @@ class Refusals(Lab):
                 error = self.refused(2, "cli.job_id", "hanse", *verb, wrong, "--dir", net)
                 self.assertIn(wrong, error["message"])
             self.refused(1, "market.no_job", "hanse", *verb, "0" * 32, "--dir", net)
+
+    def test_orders_that_repeat_are_jobs_of_their_own_and_what_was_not_taken_is_told(self):
+        net = self.up()
+        order = ("hanse", "submit", f"{ROOT}/examples/jobs/wordfreq.yaml", "--dir", net)
+        self.assertEqual(len(set(self.ok(*order, "--repeat", 3)["jobs"])), 3)
+        for wrong in (("--repeat", 0), ("--repeat", 2, "--wait"), ("--repeat", 2, "--sealed")):
+            self.refused(2, "cli.usage", *order, *wrong)
+        self.refused(2, "cli.number", *order, "--repeat", 10_001)
+        poor = self.path("poor.json")
+        self.ok("hanse", "keygen", "--out", poor, "--unencrypted")
+        done = run(*order, "--repeat", 2, "--wallet", poor, "--json")
+        answer = json.loads(done.stdout)
+        self.assertEqual((done.returncode, answer["jobs"], answer["missing"]), (1, [], 2))
+        self.assertIn("ledger.insufficient", answer["error"])
 
     def test_a_wait_that_ends_early_leaves_the_job_and_its_receipt_comes_later(self):
         net = self.up()

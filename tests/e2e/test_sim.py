@@ -43,6 +43,14 @@ class Simulator(Lab):
         self.refused(2, "mesh.scenario", "hanse", "sim", "mesh", "sunspots")
         self.refused(2, "mesh.scenario", "hanse", "sim", "mesh", "broadcast", "--n", "3")
 
+    def test_an_observer_of_the_mix_repeats_itself_and_links_what_does_not_hide(self):
+        small = ("mix", "--jobs", "160", "--payers", "20", "--seed", "5")
+        first = self.outcome(*small)
+        self.assertEqual(first, self.outcome(*small))
+        self.assertGreater(first["deep"]["entropy_bits"], first["wanted_bits"])
+        self.assertEqual((first["deep"]["delivered"], first["flash"]["likeliest_right"]), (20, 1.0))
+        self.refused(2, "mixnet.plan", "hanse", "sim", "mix", "--mixes", "2")
+
     def test_a_search_notices_a_planted_mistake_and_nothing_else(self):
         self.assertEqual(self.outcome("search", "--seeds", "10", *SMALL)["found"], [])
         names = self.outcome("mutants")["mutants"]

@@ -10,6 +10,7 @@
 #include "exchange/proof/proof_verbs.h"
 #include "sim/bazaar/bazaar_verbs.h"
 #include "sim/fleet/fleet_verbs.h"
+#include "sim/mixnet/mixnet_verbs.h"
 #include "sim/world/sim_verbs.h"
 
 namespace hanse::cli {
@@ -83,6 +84,7 @@ std::vector<plugin::Verb> all_verbs() {
   for (plugin::Verb& verb : proof::proof_verbs()) verbs.push_back(std::move(verb));
   for (plugin::Verb& verb : rescue::forwarded_backup_verbs()) verbs.push_back(std::move(verb));
   verbs.push_back(sim::market_verb());
+  verbs.push_back(sim::mix_verb());
   for (plugin::Verb& verb : sim::mesh_verbs()) verbs.push_back(std::move(verb));
   for (plugin::Verb& verb : sim::sim_verbs()) verbs.push_back(std::move(verb));
   return verbs;

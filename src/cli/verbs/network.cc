@@ -56,7 +56,7 @@ Bytes accounts_section(std::vector<std::pair<AccountId, std::uint64_t>> funds) {
 market::Params market_params(const NetworkOptions& options) {
   market::Params params;
   params.precisions = options.precisions;
-  params.start_timeout = 100;
+  params.start_timeout = 400;
   params.run_timeout = 600;
   params.settle_window = 1;
   params.commit_blocks = 20;

@@ -1,3 +1,5 @@
+#include <poll.h>
+
 #include "base/codec/hex.h"
 #include "base/core/clock.h"
 #include "base/core/fs.h"
@@ -19,6 +21,8 @@ namespace {
 
 constexpr std::size_t kUploadMax = 64u << 20;
 constexpr int kNonceTries = 5;
+constexpr std::uint64_t kRepeatMax = 10'000;
+constexpr int kRepeatPauseMs = 200;  // before an order is tried again
 
 // A job ready to go: its bytes, and what the job file called its outputs.
 struct Prepared {
@@ -71,16 +75,20 @@ Result<std::vector<gxf::UploadedBlob>> upload(Session& session, const gxf::JobDr
   return blobs;
 }
 
+Result<Prepared> sign_with(const gxf::JobDraft& draft, const std::vector<gxf::UploadedBlob>& blobs,
+                           const crypto::Identity& payer, const gxf::FinishOptions& options) {
+  TRY(gxf::Job job, gxf::finish(draft, blobs, options));
+  gxf::sign(job, payer, gxf::JobSigAlg::kHybrid);
+  Prepared prepared{.gxf = gxf::encode(job), .job = std::move(job), .output_names = draft.output_names};
+  return prepared;
+}
+
 Result<Prepared> sign_draft(Session& session, const gxf::JobDraft& draft, const std::vector<gxf::UploadedBlob>& blobs,
                             const crypto::Identity& payer) {
   TRY(const auto account, read_account(session, payer.id()));
   TRY(session.info, session.client->info());
-  TRY(gxf::Job job,
-      gxf::finish(draft, blobs,
-                  {.network = session.info.network, .nonce = account.nonce + 1, .height = session.info.height}));
-  gxf::sign(job, payer, gxf::JobSigAlg::kHybrid);
-  Prepared prepared{.gxf = gxf::encode(job), .job = std::move(job), .output_names = draft.output_names};
-  return prepared;
+  return sign_with(draft, blobs, payer,
+                   {.network = session.info.network, .nonce = account.nonce + 1, .height = session.info.height});
 }
 
 Result<plugin::Answer> dry_run(Session& session, const Prepared& prepared) {
@@ -180,6 +188,10 @@ Result<Prepared> read_gxf(const std::string& path) {
   return prepared;
 }
 
+bool is_nonce_taken(const Error& error) {
+  return error.code() == static_cast<std::uint32_t>(gxf::GxfCode::kNonceReused);
+}
+
 struct Sent {
   Prepared prepared;
   client::Applied applied;
@@ -195,9 +207,65 @@ Result<Sent> sign_and_send(Session& session, const plugin::VerbArgs& args, const
     auto applied = send(session, prepared);
     if (applied) return Sent{.prepared = std::move(prepared), .applied = std::move(*applied)};
     // Another program of the same account was quicker with this nonce.
-    const bool nonce_taken = applied.error().code() == static_cast<std::uint32_t>(gxf::GxfCode::kNonceReused);
-    if (!nonce_taken || attempt == kNonceTries) return std::unexpected(std::move(applied).error());
+    if (!is_nonce_taken(applied.error()) || attempt == kNonceTries) return std::unexpected(std::move(applied).error());
   }
+}
+
+// Nobody knows what became of it, or nobody looked: the same bytes again are the same job.
+bool may_pass(const Error& error) {
+  return error.kind() == Kind::kUnavailable || error.kind() == Kind::kTimeout || error.kind() == Kind::kExhausted;
+}
+
+// The job of the file `count` times, each signed anew and in the order of its nonces. What finds no room waits, until
+// nothing was taken for wait_ms. The first other refusal ends it: what was taken until then stays taken and is told.
+Result<plugin::Answer> run_repeated(Session& session, const plugin::VerbArgs& args, const gxf::JobDraft& draft,
+                                    std::uint64_t count, std::int64_t wait_ms, plugin::Talk& talk) {
+  TRY(const auto seeds, open_wallet(args, wallet_path(args, session.dir.empty() ? network_dir(args) : session.dir)));
+  TRY(const crypto::Identity payer, seeds.identity());
+  TRY(const auto blobs, upload(session, draft, true, talk));
+  TRY(Prepared next, sign_draft(session, draft, blobs, payer));
+  std::vector<JobId> taken;
+  std::optional<Error> ended;
+  std::int64_t progress_ns = system_clock().mono_ns();
+  while (!ended && taken.size() < count) {
+    auto applied = send(session, next);
+    if (applied) {
+      taken.push_back(next.job.job_id);
+      talk.progress(text("{} of {} jobs are taken", taken.size(), count));
+      progress_ns = system_clock().mono_ns();
+      TRY(next, sign_with(draft, blobs, payer,
+                          {.network = session.info.network, .nonce = next.job.nonce + 1, .height = applied->height}));
+      continue;
+    }
+    const Error& why = applied.error();
+    const bool no_room = why.id() == "market.unmatched";
+    const bool sign_anew = no_room || is_nonce_taken(why);
+    if (system_clock().mono_ns() - progress_ns > wait_ms * 1'000'000 || !(sign_anew || may_pass(why))) {
+      ended = std::move(applied).error();
+      continue;
+    }
+    if (!is_nonce_taken(why)) ::poll(nullptr, 0, kRepeatPauseMs);
+    if (!sign_anew) continue;
+    auto again = sign_draft(session, draft, blobs, payer);
+    if (again)
+      next = std::move(*again);
+    else if (!may_pass(again.error()))
+      ended = std::move(again).error();
+  }
+  const std::uint64_t missing = count - taken.size();
+  codec::Json jobs = codec::Json::array();
+  std::string lines;
+  for (const JobId& id : taken) {
+    jobs.push(codec::to_hex(id.view()));
+    lines += text("{}\n", id);
+  }
+  codec::Json json = codec::Json::object();
+  json.set("lane", lane_name(next.job)).set("way", way_name(session.way)).set("missing", missing);
+  json.set("jobs", std::move(jobs));
+  if (ended) json.set("error", ended->str());
+  lines +=
+      ended ? text("{} of {} were not taken: {}", missing, count, ended->str()) : text("sent {}", sent_by(session));
+  return plugin::Answer{.json = std::move(json), .text = std::move(lines), .exit = ended ? 1 : 0};
 }
 
 struct SealedSent {
@@ -292,6 +360,13 @@ Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk& talk) {
     }
     return dry_run(session, prepared);
   }
+  if (args.has("repeat")) {
+    TRY(const std::uint64_t count, args.number("repeat", 1, kRepeatMax));
+    if (as_bytes_file || args.has("wait") || args.has("sealed") || count == 0)
+      return fail(Kind::kInvalid, "cli.usage",
+                  text("--repeat is for 1 to {} orders of a job file, without --wait and --sealed", kRepeatMax));
+    return run_repeated(session, args, draft, count, static_cast<std::int64_t>(wait_s) * 1000, talk);
+  }
   if (args.has("sealed")) {
     if (as_bytes_file)
       return fail(Kind::kInvalid, "cli.usage", "--sealed needs a job file: a signed job has its own nonce already");
@@ -321,15 +396,23 @@ plugin::Verb submit_verb() {
           "FILE is a job file in YAML or JSON (docs/reference/job_file.md), or a signed job as bytes (.gxf).\n"
           "With --wait, outputs and receipts are written into the network's folder; exit code 1 when the job "
           "itself failed.\nExamples:\n  hanse submit examples/jobs/wordfreq.yaml --dir net --wait\n"
-          "  hanse submit job.yaml --dry-run --regions EU,US --limit 5000",
+          "  hanse submit job.yaml --dry-run --regions EU,US --limit 5000\n"
+          "  hanse submit job.yaml --repeat 100 --lane deep --json",
       .options = {{.name = "FILE", .value = "FILE", .help = "job file", .fallback = {}, .required = true},
                   dir_option(),
                   node_option(),
                   wallet_option(),
                   passphrase_option(),
                   {.name = "--wait", .value = {}, .help = "until the job is settled", .fallback = {}},
-                  {.name = "--timeout", .value = "SECONDS", .help = "of --wait; the job goes on", .fallback = "300"},
+                  {.name = "--timeout",
+                   .value = "SECONDS",
+                   .help = "of --wait, the job goes on; of --repeat, without an order that is taken",
+                   .fallback = "300"},
                   {.name = "--dry-run", .value = {}, .help = "say who would take it and for how much", .fallback = {}},
+                  {.name = "--repeat",
+                   .value = "N",
+                   .help = "N orders of the job, each a job of its own; gives their ids",
+                   .fallback = {}},
                   {.name = "--sealed",
                    .value = {},
                    .help = "as a sealed bid in the next batch round: commit, wait, reveal",

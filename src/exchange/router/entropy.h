@@ -10,7 +10,7 @@
 //                  once: the sum of log2(e r d) over the two hops that see the least traffic (exchange.md 5.1), and, as
 //                  hops share their traffic and cannot hide a cell among more than the whole mix carries meanwhile,
 //                  log2(R d) + h: R the cells a second of the whole stratum, h the entropy of two exponential delays of
-//                  mean 1 added up, (2 - psi(2)) / ln 2 = 2.275 bits. mix_sim_test.cc measures that the sum alone
+//                  mean 1 added up, (2 - psi(2)) / ln 2 = 2.275 bits. sim/mixnet measures that the sum alone
 //                  promises too much: 5.6 bits from end to end where it says 7. Delays are drawn again above
 //                  kDelayMaxMs, so the mean that counts is the smaller one of the cut distribution
 // Floating point: none of this is replicated. Plain values. Errors: router.anon_set_too_small (unavailable: not even

@@ -1,5 +1,5 @@
 // One node of the mix as a pure state machine: step(state, event, now) -> effects. It links no clock, socket or thread;
-// the driver carries cells and turns the key ring, the simulator (mix_sim_test.cc) runs this same object.
+// the driver carries cells and turns the key ring, the simulator (sim/mixnet) runs this same object.
 //   receive    a cell from a peer. In this order, cheap checks first: room, size and fixed fields, layer of our
 //   stratum,
 //              a key of its epoch, the peer's bucket, decapsulation, authentication, replay, expiry, delay, lane; then

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/core/mem_fs.h"
-#include "exchange/router/mix_world_test.h"
+#include "exchange/router/mix_world.h"
 
 namespace hanse::router {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "base/core/clock.h"
 #include "base/core/text.h"
-#include "exchange/router/mix_world_test.h"
+#include "exchange/router/mix_world.h"
 #include "exchange/router/onion_world_test.h"
 #include "exchange/router/replay.h"
 

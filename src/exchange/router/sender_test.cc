@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "exchange/router/mix_world_test.h"
+#include "exchange/router/mix_world.h"
 
 namespace hanse::router {
 namespace {

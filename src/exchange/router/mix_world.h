@@ -1,5 +1,5 @@
-// Nodes of a mix with key rings of an epoch that is running, for tests: the last node only receives, the others stand
-// in strata 0, 1, 2, 0, 1, ...
+// Nodes of a mix with key rings of an epoch that is running, for tests and simulators: the last `receivers` nodes only
+// receive, the others stand in strata 0, 1, 2, 0, 1, ... Keys and ids follow from the seed.
 #pragma once
 
 #include <memory>
