@@ -140,6 +140,10 @@ class CurlHttp final : public Http {
     if (request.url.starts_with("http://")) set(CURLOPT_PROXY, "");  // loopback: never through a proxy
     set(CURLOPT_SSL_VERIFYPEER, 1L);
     set(CURLOPT_SSL_VERIFYHOST, 2L);
+    if (!request.ca_file.empty()) {
+      set(CURLOPT_CAINFO, request.ca_file.c_str());
+      set(CURLOPT_CAPATH, static_cast<char*>(nullptr));  // these and no others
+    }
     set(CURLOPT_CONNECTTIMEOUT, static_cast<long>(kConnectSeconds));
     set(CURLOPT_LOW_SPEED_LIMIT, 1L);
     set(CURLOPT_LOW_SPEED_TIME, static_cast<long>(kStallSeconds));
