@@ -99,7 +99,7 @@ room(exchange/onnx 4 USES codec gxf runtime tensor TEST_LIBS PkgConfig::ONNXRUNT
   TEST_SOURCES plugin_session.cc TEST_NEEDS hanse-worker onnx)
 plugin(onnx ROOMS onnx runtime LIBS PkgConfig::ONNXRUNTIME SOURCES exchange/onnx/plugin_onnx.cc
   exchange/onnx/plugin_session.cc)
-room(exchange/pilots 4 USES codec crypto plugin logging exec archive gxf runtime LIBS OpenSSL::SSL OpenSSL::Crypto
+room(exchange/pilots 4 USES codec crypto plugin logging telemetry exec archive gxf runtime LIBS OpenSSL::SSL OpenSSL::Crypto
      TEST_NEEDS hanse-pilot hanse-worker kind_echo)
 program(hanse-pilot exchange/pilots/main_pilot.cc ROOMS pilots runtime)
 room(exchange/proof 4 USES codec plugin crypto tensor)
