@@ -99,8 +99,8 @@ room(exchange/onnx 4 USES codec gxf runtime tensor TEST_LIBS PkgConfig::ONNXRUNT
   TEST_SOURCES plugin_session.cc TEST_NEEDS hanse-worker onnx)
 plugin(onnx ROOMS onnx runtime LIBS PkgConfig::ONNXRUNTIME SOURCES exchange/onnx/plugin_onnx.cc
   exchange/onnx/plugin_session.cc)
-room(exchange/pilots 4 USES codec crypto plugin logging telemetry exec archive gxf runtime LIBS OpenSSL::SSL OpenSSL::Crypto
-     TEST_NEEDS hanse-pilot hanse-worker kind_echo)
+room(exchange/pilots 4 USES codec crypto plugin logging telemetry exec archive gxf runtime
+     LIBS OpenSSL::SSL OpenSSL::Crypto TEST_NEEDS hanse-pilot hanse-worker kind_echo)
 program(hanse-pilot exchange/pilots/main_pilot.cc ROOMS pilots runtime)
 room(exchange/proof 4 USES codec plugin crypto tensor)
 room(exchange/receipt 4 USES codec crypto gxf market light TEST_USES ledger auction TEST_NEEDS hanse-verify)
@@ -124,10 +124,11 @@ endif()
 room(node/load 6 USES codec crypto ledger light reputation replica auction client TEST_NEEDS hanse-bench)
 program(hanse-bench node/load/main_bench.cc ROOMS load)
 room(node/daemon 6 USES codec crypto config logging telemetry exec kv blob ledger light beacon replica market
-     gxf router runtime flow client api roles transport peers relay nat identity reach discovery lan portmap gossip
-     overlay mixing peering
+     gxf router runtime pilots flow archive client api roles transport peers relay nat identity reach discovery lan
+     portmap gossip overlay mixing peering
      TEST_USES ledger reputation TEST_NEEDS hansed hanse-worker hanse-backup kind_echo)
 program(hansed node/daemon/main_hansed.cc ROOMS daemon)
+add_dependencies(hansed hanse-pilot)
 
 # 7 sim: the same consensus objects in a world of faults
 room(sim/check 7 USES crypto consensus)

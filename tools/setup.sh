@@ -20,6 +20,7 @@ declare -A GROUP=(
   [s3]="python3-moto python3-flask-cors"
   [mesh]="libngtcp2-dev libngtcp2-crypto-ossl-dev openssl libminiupnpc-dev libnatpmp-dev"
   [lab]="iproute2 util-linux nftables dbus avahi-daemon avahi-utils coturn miniupnpd-nftables"
+  [slurm]="slurmctld slurmd slurm-client munge"
 )
 DEFAULT_GROUPS=(core wasm onnx mesh)
 
@@ -28,8 +29,8 @@ usage() {
 usage: ./dev setup [GROUP ...]
 Installs the packages Hanse builds and runs with. Groups: core wasm onnx mesh (the default; mesh is QUIC, from the
 backports archive, and port mapping), dev (fuzzers, benchmarks, formatter), s3 (an object server that checks signatures,
-for the tests of backups), lab (daemons that the mesh is tested against in network namespaces; they are neither started
-nor enabled), all. Running it again changes nothing.
+for the tests of backups), lab (daemons that the mesh is tested against in network namespaces) and slurm (a cluster that
+pilots are tested on), whose daemons are neither started nor enabled, all. Running it again changes nothing.
   --list    print the packages of the groups and exit
   --check   exit 0 when everything is installed, 1 with the missing names otherwise
 U
@@ -41,7 +42,7 @@ for a in "$@"; do
     -h|--help) usage; exit 0 ;;
     --list) mode=list ;;
     --check) mode=check ;;
-    all) groups=(core wasm onnx mesh dev s3 lab) ;;
+    all) groups=(core wasm onnx mesh dev s3 lab slurm) ;;
     *) [ -n "${GROUP[$a]:-}" ] || { echo "setup: found group '$a', expected one of: ${!GROUP[*]} all" >&2; exit 2; }
        groups+=("$a") ;;
   esac
@@ -165,7 +166,7 @@ install() {
 # fit to what is there. They do not run, now or at the next start.
 lab=() rest=() daemons=()
 for p in "${packages[@]}"; do
-  if [[ ! " ${GROUP[lab]} " =~ [[:space:]]"$p"[[:space:]] ]]; then rest+=("$p")
+  if [[ ! " ${GROUP[lab]} ${GROUP[slurm]} " =~ [[:space:]]"$p"[[:space:]] ]]; then rest+=("$p")
   elif ! installed "$p"; then lab+=("$p"); fi
 done
 [ ${#rest[@]} = 0 ] || [[ "${rest[*]}" == gdb ]] || install "${target[@]}" "${rest[@]}"
@@ -175,7 +176,7 @@ if [ ${#lab[@]} -gt 0 ]; then
     printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
     chmod 755 /usr/sbin/policy-rc.d
   fi
-  for unit in avahi-daemon.socket avahi-daemon coturn miniupnpd; do
+  for unit in avahi-daemon.socket avahi-daemon coturn miniupnpd slurmctld slurmd munge; do
     systemctl is-enabled -q "$unit" 2>/dev/null || daemons+=("$unit")
   done
   install "${lab[@]}" || install "${target[@]}" "${lab[@]}"

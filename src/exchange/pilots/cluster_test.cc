@@ -20,7 +20,8 @@ namespace {
 using codec::Json;
 
 TEST(Squeue, jobs_that_are_not_over_are_listed_with_their_names) {
-  const auto jobs = parse_squeue("12|RUNNING|hanse-a-1\n13|PENDING|hanse-a-2\n14|COMPLETING|hanse-a-3\n15|PENDING|(null)\n");
+  const auto jobs =
+      parse_squeue("12|RUNNING|hanse-a-1\n13|PENDING|hanse-a-2\n14|COMPLETING|hanse-a-3\n15|PENDING|(null)\n");
   ASSERT_TRUE(jobs) << jobs.error().str();
   EXPECT_EQ(*jobs, (std::vector<Listed>{{"12", "hanse-a-1"}, {"13", "hanse-a-2"}, {"15", ""}}));
   EXPECT_TRUE(parse_squeue("")->empty());
@@ -63,15 +64,20 @@ struct FakeSlurm : testing::Test {
     return {std::istreambuf_iterator<char>(in), {}};
   }
   std::unique_ptr<Cluster> slurm() {
-    return make_slurm({.shape = {.group = "hanse-ab", .argv = {"/bin/pilot"}, .cpus = 2, .memory_mib = 64, .minutes = 9},
-                       .folder = folder, .partition = "part", .account = "acc", .command_ms_max = 5'000});
+    return make_slurm(
+        {.shape = {.group = "hanse-ab", .argv = {"/bin/pilot"}, .cpus = 2, .memory_mib = 64, .minutes = 9},
+         .folder = folder,
+         .partition = "part",
+         .account = "acc",
+         .command_ms_max = 5'000});
   }
   std::string folder;
 };
 
 TEST_F(FakeSlurm, the_ticket_is_in_the_environment_and_never_among_the_words) {
-  command("sbatch", text("printf '%s\\n' \"$@\" >{0}/words; echo \"$HANSE_PILOT_TICKET\" >{0}/ticket; cat >{0}/script; echo 5",
-                         folder));
+  command("sbatch",
+          text("printf '%s\\n' \"$@\" >{0}/words; echo \"$HANSE_PILOT_TICKET\" >{0}/ticket; cat >{0}/script; echo 5",
+               folder));
   const auto id = slurm()->start("hanse-ab-1", "the secret");
   ASSERT_TRUE(id) << id.error().str();
   EXPECT_EQ(*id, "5");
@@ -98,7 +104,9 @@ TEST_F(FakeSlurm, lists_and_cancels_and_says_what_the_commands_said) {
   ASSERT_FALSE(gone);
   EXPECT_EQ(gone.error().id(), "pilots.cluster");
   EXPECT_NE(gone.error().str().find("Unable to contact"), std::string::npos);
-  command("sbatch", "echo 'sbatch: error: Batch job submission failed: Invalid account or account/partition combination' >&2; exit 1");
+  command("sbatch",
+          "echo 'sbatch: error: Batch job submission failed: Invalid account or account/partition combination' >&2; "
+          "exit 1");
   EXPECT_EQ(slurm()->start("hanse-ab-1", "t").error().id(), "pilots.cluster_denied");
   EXPECT_EQ(make_slurm({.shape = {}, .folder = folder + "/nowhere"})->list().error().id(), "pilots.cluster");
 }
@@ -145,7 +153,8 @@ struct KubernetesTest : testing::Test {
     token = name;
     ASSERT_EQ(::write(fd, "tok\n", 4), 4);
     ::close(fd);
-    options.shape = {.group = "hanse-ab", .argv = {"/bin/pilot", "--slots", "2"}, .cpus = 2, .memory_mib = 64, .minutes = 9};
+    options.shape = {
+        .group = "hanse-ab", .argv = {"/bin/pilot", "--slots", "2"}, .cpus = 2, .memory_mib = 64, .minutes = 9};
     options.url = "https://api:6443";
     options.space = "jobs";
     options.token_file = token;
@@ -177,8 +186,9 @@ struct KubernetesTest : testing::Test {
 };
 
 TEST_F(KubernetesTest, a_pilot_is_a_job_and_a_secret_that_the_job_owns) {
-  api->turns = {{"POST", kJobs, 201, R"({"kind":"Job","apiVersion":"batch/v1","metadata":{"name":"hanse-ab-1","uid":"u-1"}})"},
-                {"POST", "/api/v1/namespaces/jobs/secrets", 201, R"({"kind":"Secret","apiVersion":"v1"})"}};
+  api->turns = {
+      {"POST", kJobs, 201, R"({"kind":"Job","apiVersion":"batch/v1","metadata":{"name":"hanse-ab-1","uid":"u-1"}})"},
+      {"POST", "/api/v1/namespaces/jobs/secrets", 201, R"({"kind":"Secret","apiVersion":"v1"})"}};
   const auto id = cluster->start("hanse-ab-1", "the secret");
   ASSERT_TRUE(id) << id.error().str();
   EXPECT_EQ(*id, "hanse-ab-1");
@@ -207,10 +217,11 @@ TEST_F(KubernetesTest, a_pilot_is_a_job_and_a_secret_that_the_job_owns) {
 }
 
 TEST_F(KubernetesTest, a_job_whose_secret_is_refused_is_deleted) {
-  api->turns = {{"POST", kJobs, 201, R"({"kind":"Job","metadata":{"uid":"u-1"}})"},
-                {"POST", "/api/v1/namespaces/jobs/secrets", 403,
-                 status_of(403, "Forbidden", "secrets is forbidden: User cannot create resource")},
-                {"DELETE", text("{}/p-1?propagationPolicy=Background", kJobs), 200, R"({"kind":"Status","status":"Success"})"}};
+  api->turns = {
+      {"POST", kJobs, 201, R"({"kind":"Job","metadata":{"uid":"u-1"}})"},
+      {"POST", "/api/v1/namespaces/jobs/secrets", 403,
+       status_of(403, "Forbidden", "secrets is forbidden: User cannot create resource")},
+      {"DELETE", text("{}/p-1?propagationPolicy=Background", kJobs), 200, R"({"kind":"Status","status":"Success"})"}};
   const auto id = cluster->start("p-1", "t");
   ASSERT_FALSE(id);
   EXPECT_EQ(id.error().id(), "pilots.cluster_denied");
@@ -220,7 +231,7 @@ TEST_F(KubernetesTest, a_job_whose_secret_is_refused_is_deleted) {
 TEST_F(KubernetesTest, pages_are_followed_and_jobs_that_are_over_left_out) {
   api->turns = {
       {"GET", kList, 200,
-       R"({"kind":"JobList","apiVersion":"batch/v1","metadata":{"resourceVersion":"9","continue":"a/b=","remainingItemCount":1},)"
+       R"({"kind":"JobList","apiVersion":"batch/v1","metadata":{"resourceVersion":"9","continue":"a/b="},)"
        R"("items":[{"metadata":{"name":"p-1"},"status":{"active":1}},)"
        R"({"metadata":{"name":"p-2"},"status":{"conditions":[{"type":"Complete","status":"True"}]}},)"
        R"({"metadata":{"name":"p-3","deletionTimestamp":"2026-01-01T00:00:00Z"},"status":{}}]})"},

@@ -1,7 +1,8 @@
 // How many pilots there should be, as a pure state machine: it sees the queue, the pilots that are connected and what
 // the cluster lists, and says whom to start, cancel or let go.
 //   wanted   ceil((queued + running calls) / slots), within min and max
-//   start    when fewer than wanted are there or on their way: at most kStartsMax a step, and not while backing off. The
+//   start    when fewer than wanted are there or on their way: at most kStartsMax a step, and not while backing off.
+//   The
 //            first list comes first: what an earlier process of this provider left is cancelled before anything starts
 //   let go   pilots that have been idle for idle_ms, when there are more than wanted
 //   failed   a start that the cluster refused, a pilot it no longer lists before it came, or one that did not come

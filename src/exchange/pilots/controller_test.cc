@@ -13,8 +13,15 @@ namespace {
 using Phase = ControllerState::Phase;
 
 struct ControllerTest : testing::Test {
-  ControllerLimits limits{.min = 0, .max = 3, .slots = 2, .idle_ms = 1'000, .start_ms_max = 5'000, .list_ms = 500,
-                          .backoff_ms_first = 100, .backoff_ms_most = 800, .name_prefix = "g"};
+  ControllerLimits limits{.min = 0,
+                          .max = 3,
+                          .slots = 2,
+                          .idle_ms = 1'000,
+                          .start_ms_max = 5'000,
+                          .list_ms = 500,
+                          .backoff_ms_first = 100,
+                          .backoff_ms_most = 800,
+                          .name_prefix = "g"};
   ControllerState state;
   std::int64_t now = 1'000;
 

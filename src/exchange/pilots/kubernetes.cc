@@ -98,9 +98,9 @@ class Kubernetes final : public Cluster {
     std::vector<Listed> out;
     std::string next;
     for (std::size_t page = 0; page < kPagesMax; ++page) {
-      const std::string path = text("{}?labelSelector={}&limit={}{}", jobs(),
-                                    escaped(text("{}={}", kGroupLabel, options_.shape.group)), kPageSize,
-                                    next.empty() ? "" : "&continue=" + escaped(next));
+      const std::string path =
+          text("{}?labelSelector={}&limit={}{}", jobs(), escaped(text("{}={}", kGroupLabel, options_.shape.group)),
+               kPageSize, next.empty() ? "" : "&continue=" + escaped(next));
       TRY(const std::string body, fetch("GET", path, {}, "list jobs"));
       TRY(JobPage got, parse_jobs(body));
       out.insert(out.end(), got.jobs.begin(), got.jobs.end());
@@ -175,39 +175,38 @@ std::string job_manifest(const KubernetesOptions& o, const std::string& name) {
   const Json amount = object({{"cpu", text("{}", o.shape.cpus)}, {"memory", text("{}Mi", o.shape.memory_mib)}});
   const Json ticket = object({{"name", kTicketVariable},
                               {"valueFrom", object({{"secretKeyRef", object({{"name", name}, {"key", "ticket"}})}})}});
-  const Json container = object(
-      {{"name", "pilot"},
-       {"image", o.image},
-       {"command", command},
-       {"env", list_of({ticket})},
-       {"resources", object({{"requests", amount}, {"limits", amount}})},
-       {"securityContext", object({{"allowPrivilegeEscalation", false},
-                                   {"privileged", false},
-                                   {"readOnlyRootFilesystem", true},
-                                   {"capabilities", object({{"drop", list_of({"ALL"})}})}})},
-       {"volumeMounts", list_of({object({{"name", "scratch"}, {"mountPath", "/tmp"}})})}});
-  const Json pod = object(
-      {{"restartPolicy", "Never"},
-       {"serviceAccountName", o.service_account},
-       {"automountServiceAccountToken", false},
-       {"enableServiceLinks", false},
-       {"terminationGracePeriodSeconds", 10},
-       {"securityContext", object({{"runAsNonRoot", true},
-                                   {"runAsUser", o.user_id},
-                                   {"runAsGroup", o.user_id},
-                                   {"seccompProfile", object({{"type", "RuntimeDefault"}})}})},
-       {"containers", list_of({container})},
-       {"volumes", list_of({object({{"name", "scratch"}, {"emptyDir", object({{"sizeLimit", "1Gi"}})}})})}});
+  const Json container = object({{"name", "pilot"},
+                                 {"image", o.image},
+                                 {"command", command},
+                                 {"env", list_of({ticket})},
+                                 {"resources", object({{"requests", amount}, {"limits", amount}})},
+                                 {"securityContext", object({{"allowPrivilegeEscalation", false},
+                                                             {"privileged", false},
+                                                             {"readOnlyRootFilesystem", true},
+                                                             {"capabilities", object({{"drop", list_of({"ALL"})}})}})},
+                                 {"volumeMounts", list_of({object({{"name", "scratch"}, {"mountPath", "/tmp"}})})}});
+  const Json pod =
+      object({{"restartPolicy", "Never"},
+              {"serviceAccountName", o.service_account},
+              {"automountServiceAccountToken", false},
+              {"enableServiceLinks", false},
+              {"terminationGracePeriodSeconds", 10},
+              {"securityContext", object({{"runAsNonRoot", true},
+                                          {"runAsUser", o.user_id},
+                                          {"runAsGroup", o.user_id},
+                                          {"seccompProfile", object({{"type", "RuntimeDefault"}})}})},
+              {"containers", list_of({container})},
+              {"volumes", list_of({object({{"name", "scratch"}, {"emptyDir", object({{"sizeLimit", "1Gi"}})}})})}});
   return object({{"apiVersion", "batch/v1"},
                  {"kind", "Job"},
                  {"metadata", object({{"name", name}, {"namespace", o.space}, {"labels", labels_of(o)}})},
-                 {"spec", object({{"backoffLimit", 0},
-                                  {"completions", 1},
-                                  {"parallelism", 1},
-                                  {"activeDeadlineSeconds", std::uint64_t{o.shape.minutes} * 60},
-                                  {"ttlSecondsAfterFinished", kKeptSeconds},
-                                  {"template", object({{"metadata", object({{"labels", labels_of(o)}})},
-                                                       {"spec", pod}})}})}})
+                 {"spec",
+                  object({{"backoffLimit", 0},
+                          {"completions", 1},
+                          {"parallelism", 1},
+                          {"activeDeadlineSeconds", std::uint64_t{o.shape.minutes} * 60},
+                          {"ttlSecondsAfterFinished", kKeptSeconds},
+                          {"template", object({{"metadata", object({{"labels", labels_of(o)}})}, {"spec", pod}})}})}})
       .dump();
 }
 

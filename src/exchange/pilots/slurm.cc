@@ -11,13 +11,13 @@ namespace hanse::pilots {
 namespace {
 
 // squeue(1), JOB STATE CODES. Those that are over, or on the way there after a cancel.
-constexpr std::string_view kOver[] = {"BOOT_FAIL", "CANCELLED",    "COMPLETED",     "COMPLETING", "DEADLINE",
-                                      "FAILED",    "LAUNCH_FAILED", "NODE_FAIL",     "PREEMPTED",  "OUT_OF_MEMORY",
-                                      "REVOKED",   "TIMEOUT",      "RECONFIG_FAIL"};
-constexpr std::string_view kAlive[] = {"CONFIGURING", "PENDING",      "POWER_UP_NODE", "REQUEUED",  "REQUEUE_FED",
-                                       "REQUEUE_HOLD", "RESIZING",    "RESV_DEL_HOLD", "RUNNING",   "SIGNALING",
-                                       "SPECIAL_EXIT", "STAGE_OUT",   "STOPPED",       "SUSPENDED", "UPDATE_DB",
-                                       "EXPEDITING"};
+constexpr std::string_view kOver[] = {"BOOT_FAIL", "CANCELLED",     "COMPLETED",    "COMPLETING", "DEADLINE",
+                                      "FAILED",    "LAUNCH_FAILED", "NODE_FAIL",    "PREEMPTED",  "OUT_OF_MEMORY",
+                                      "REVOKED",   "TIMEOUT",       "RECONFIG_FAIL"};
+constexpr std::string_view kAlive[] = {"CONFIGURING", "PENDING",      "POWER_UP_NODE", "REQUEUED",
+                                       "REQUEUE_FED", "REQUEUE_HOLD", "RESIZING",      "RESV_DEL_HOLD",
+                                       "RUNNING",     "SIGNALING",    "SPECIAL_EXIT",  "STAGE_OUT",
+                                       "STOPPED",     "SUSPENDED",    "UPDATE_DB",     "EXPEDITING"};
 
 std::unexpected<Error> not_understood(std::string_view what, std::string_view line) {
   return fail(Kind::kUnavailable, "pilots.cluster", text("{} answered '{}'", what, line.substr(0, 200)));
@@ -48,8 +48,7 @@ class Slurm final : public Cluster {
                                       text("--export={}", kTicketVariable)};
     if (!options_.partition.empty()) words.push_back("--partition=" + options_.partition);
     if (!options_.account.empty()) words.push_back("--account=" + options_.account);
-    TRY(const std::string said,
-        run("sbatch", std::move(words), {{kTicketVariable, ticket}}, slurm_script(shape.argv)));
+    TRY(const std::string said, run("sbatch", std::move(words), {{kTicketVariable, ticket}}, slurm_script(shape.argv)));
     return parse_sbatch(said);
   }
 

@@ -8,6 +8,7 @@
 
 #include "base/core/text.h"
 #include "exchange/runtime/pool.h"
+#include "node/daemon/scale_out.h"
 #include "node/daemon/work.h"
 #include "node/roles/provider.h"
 
@@ -22,6 +23,11 @@ class Role final : public ProviderRole {
 
   Status begin() {
     TRY(pool_, start_workers(options_.settings.workers, report_));
+    level_ = pool_->level();
+    if (const PilotSettings& pilots = options_.settings.pilots; pilots.cluster != ClusterKind::kNone) {
+      TRY(scale_out_, ScaleOut::start(pilots, identity_.id(), pool_->kinds()));
+      level_ = pilots.runner.isolation;
+    }
     thread_ = std::thread([this] { run(); });
     return {};
   }
@@ -40,6 +46,7 @@ class Role final : public ProviderRole {
     }
     changed_.notify_all();
     if (thread_.joinable()) thread_.join();
+    scale_out_.reset();
     pool_.reset();
   }
 
@@ -59,7 +66,7 @@ class Role final : public ProviderRole {
     roles::Caller caller(*client, identity_, options_.network);
     TRY(auto work, make_work({.client = *client,
                               .caller = caller,
-                              .runner = *pool_,
+                              .runner = scale_out_ ? scale_out_->runner() : *pool_,
                               .identity = identity_,
                               .report = report_,
                               .network = options_.network,
@@ -68,7 +75,7 @@ class Role final : public ProviderRole {
                                    .parallel = options_.settings.workers.running_max,
                                    .recheck_ms = options_.settings.recheck_ms,
                                    .drain_ms = options_.settings.drain_ms};
-    options.offer.isolation = std::min(options.offer.isolation, pool_->level());
+    options.offer.isolation = std::min(options.offer.isolation, level_);
     options.offer.ed25519 = identity_.ed25519().public_key().bytes;
     {
       const std::lock_guard lock(mutex_);
@@ -89,7 +96,9 @@ class Role final : public ProviderRole {
   const crypto::Identity& identity_;
   roles::Report& report_;
   const Options options_;
-  std::unique_ptr<runtime::Pool> pool_;
+  std::unique_ptr<runtime::Pool> pool_;  // with pilots, only asked which kinds there are
+  std::unique_ptr<ScaleOut> scale_out_;  // null: jobs run in the pool
+  std::uint8_t level_ = 0;
   std::thread thread_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;

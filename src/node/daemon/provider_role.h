@@ -1,6 +1,8 @@
 // ProviderRole: what the provider role needs of its machine, put together: a pool of sandboxed workers, a connection to
 // the node, the account's caller, the store of unfinished jobs, and roles::Provider on a thread of its own.
-// The isolation level offered is the one that the workers found to hold, never the one that was wished for.
+// With [pilots] the work goes to pilots of a cluster instead (scale_out.h).
+// The isolation level offered is the one that the workers found to hold, or that every pilot must, never
+// the one that was wished for.
 // Errors of start: runtime.zygote and those of the job store. Without a node it waits and tries again.
 // Threads: start and stop from one, the rest from any.
 #pragma once

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "exchange/market/records.h"
 #include "node/daemon/settings.h"
 
@@ -567,7 +569,15 @@ constexpr Key kSchema[] = {
 
 }  // namespace
 
-std::span<const config::Key> schema() { return kSchema; }
+std::span<const config::Key> schema() {
+  static const std::vector<Key> all = [] {
+    std::vector<Key> out(std::begin(kSchema), std::end(kSchema));
+    const auto after = std::ranges::find(out, "auditor.node", &Key::path);
+    out.insert(after, pilot_keys().begin(), pilot_keys().end());
+    return out;
+  }();
+  return all;
+}
 
 std::string config_page() {
   return config::reference_page(

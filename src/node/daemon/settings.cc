@@ -127,6 +127,7 @@ Status read_provider(const Config& c, const std::string& base, ProviderSettings&
                  .cgroup = std::string(c.text("provider.cgroup")),
                  .cgroup_memory_bytes = c.number("provider.cgroup_memory_bytes"),
                  .cgroup_cpu_percent = number<std::uint32_t>(c, "provider.cgroup_cpu_percent")};
+  TRY(out.pilots, read_pilots(c, base));
   return {};
 }
 

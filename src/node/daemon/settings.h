@@ -14,6 +14,7 @@
 #include "chain/replica/chain.h"
 #include "node/api/grpc_server.h"
 #include "node/client/address.h"
+#include "node/daemon/pilot_settings.h"
 #include "node/peering/mesh_node.h"
 #include "node/roles/offer.h"
 
@@ -40,6 +41,7 @@ struct ProviderSettings {
   std::int64_t recheck_ms = 0;
   std::int64_t drain_ms = 0;
   WorkerSettings workers;  // running_max jobs are run at a time
+  PilotSettings pilots;
 };
 
 struct ConsensusSettings {

@@ -109,6 +109,34 @@ TEST(Settings, tell_where_and_how_often_backups_are_made) {
   EXPECT_EQ(no_ledger.error().id(), "config.bad_value");
 }
 
+TEST(Settings, say_where_a_providers_jobs_run) {
+  EXPECT_EQ(settings({})->offer.pilots.cluster, ClusterKind::kNone);
+  const auto slurm =
+      settings({"pilots.cluster=slurm", "pilots.slots=3", "pilots.plugin_dir=/opt/kinds", "pilots.max=64"});
+  ASSERT_TRUE(slurm) << slurm.error().str();
+  const auto& shape = slurm->offer.pilots.slurm.shape;
+  EXPECT_TRUE(shape.argv.at(0).ends_with("/hanse-pilot")) << shape.argv.at(0);
+  EXPECT_EQ(std::vector<std::string>(shape.argv.begin() + 1, shape.argv.end()),
+            (std::vector<std::string>{"--slots", "3", "--plugins", "/opt/kinds", "--scratch", "/tmp"}));
+  EXPECT_EQ(slurm->offer.pilots.limits.slots, 3u);
+  const std::vector<std::string> good = {"pilots.cluster=kubernetes", "pilots.kubernetes_url=https://api:6443",
+                                         "pilots.kubernetes_image=i", "pilots.kubernetes_token_file=token"};
+  const auto kubernetes = settings(good);
+  ASSERT_TRUE(kubernetes) << kubernetes.error().str();
+  EXPECT_EQ(kubernetes->offer.pilots.kubernetes.token_file, "/srv/net/token");
+  EXPECT_EQ(kubernetes->offer.pilots.kubernetes.shape.argv.at(0), "hanse-pilot");
+  for (const std::string bad :
+       {"pilots.kubernetes_url=http://api", "pilots.kubernetes_url=https://api/", "pilots.kubernetes_namespace=a/b",
+        "pilots.kubernetes_image=", "pilots.min=5", "pilots.max=65", "pilots.slots=65", "pilots.isolation=4",
+        "pilots.kubernetes_user_id=0"}) {
+    auto all = good;
+    all.push_back(bad);
+    const auto s = settings(all);
+    ASSERT_FALSE(s) << bad;
+    EXPECT_EQ(s.error().id(), "config.bad_value") << bad;
+  }
+}
+
 TEST(Settings, take_the_limits_of_state_sync_and_the_number_of_a_joiner) {
   const auto s = settings({"consensus.sync_lag=128", "consensus.snapshot_every=64", "consensus.number=130"});
   ASSERT_TRUE(s) << s.error().str();
