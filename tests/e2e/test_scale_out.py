@@ -6,6 +6,7 @@ import subprocess
 import threading
 import unittest
 
+from kube_api import KubeApi, job_faults
 from lab import BIN, ROOT, Lab, digits_job, run
 from slurm_lab import Slurm, why_not
 
@@ -126,6 +127,82 @@ class OnSlurm(ScaleOut):
             if any(pid in below and used >= "00:00:01" for pid, _, used in rows if pid != str(pilot)):
                 return True
         return False
+
+
+class OnKubernetes(ScaleOut):
+    def setUp(self):
+        super().setUp()
+        self.api = KubeApi(self.folder)
+        self.addCleanup(self.api.close)
+        self.pilots = dict(cluster="kubernetes", kubernetes_url=self.api.url, kubernetes_namespace="jobs",
+                           kubernetes_token_file=self.write("token", "a-token\n"), kubernetes_ca_file=self.api.cert,
+                           kubernetes_image="hanse:1", program=os.path.join(BIN, "hanse-pilot"))
+
+    def test_jobs_settle_while_pods_die_and_the_provider_is_killed(self):
+        self.up_with(**self.pilots)
+        self.settled(self.submit(WORDFREQ))
+        self.settled(self.submit(digits_job()))
+        first = self.api.active()
+        self.assertEqual(len(first), 1)
+        with self.api.lock:
+            self.api.pods[first[0]].kill()
+        self.settled(self.submit(WORDFREQ))
+        left = self.api.active()
+        self.assertNotEqual(left, first)
+        with self.api.lock:
+            for name in left:
+                os.kill(self.api.pods[name].pid, signal.SIGSTOP)
+        os.kill(self.provider_pid(), signal.SIGKILL)
+        self.start()
+        self.wait_for("the end of old pods", lambda: not set(left) & set(self.api.active()))
+        self.settled(self.submit(WORDFREQ))
+        run("hanse", "down", "--dir", self.net)
+        self.wait_for("no pods", lambda: not self.api.active())
+        self.assertFalse([r for r in self.api.refused if r[0] != 404], self.api.refused)
+
+    def test_what_the_api_refuses_is_told_and_tried_again(self):
+        self.api.fail_next = [("GET", 410, "Expired"), ("GET", 500, "InternalError"), ("POST", 403, "Forbidden"),
+                              ("POST", 429, "TooManyRequests")]
+        self.up_with(**self.pilots)
+        self.settled(self.submit(WORDFREQ))
+        for words in ("410 (Expired", "500 (InternalError", "403 (Forbidden", "429 (TooManyRequests"):
+            self.assertIn("HTTP " + words, self.log())
+        self.assertFalse(self.api.fail_next)
+        for secret in self.api.secrets.values():
+            self.assertNotIn(secret["ticket"].split()[-1], self.log())
+
+    def test_a_server_with_another_certificate_or_a_wrong_token_gets_no_pilots(self):
+        other = KubeApi(self.folder_of("other"))
+        self.addCleanup(other.close)
+        self.up_with(**dict(self.pilots, kubernetes_ca_file=other.cert))
+        self.wait_for("the refusal", lambda: "pilots.cluster_denied" in self.log())
+        self.assertFalse(self.api.seen)
+        run("hanse", "down", "--dir", self.net)
+        self.env["HANSE_PILOTS__KUBERNETES_CA_FILE"] = self.api.cert
+        self.env["HANSE_PILOTS__KUBERNETES_TOKEN_FILE"] = self.write("bad-token", "nobody")
+        self.start()
+        self.wait_for("the refusal", lambda: "HTTP 401 (Unauthorized" in self.log())
+        self.assertFalse(self.api.jobs)
+
+    def folder_of(self, name):
+        os.mkdir(self.path(name))
+        return self.path(name)
+
+    def test_the_stand_in_refuses_what_the_api_refuses(self):
+        self.up_with(**self.pilots)
+        self.submit(WORDFREQ)
+        job = json.loads(json.dumps(next(iter(self.api.jobs.values()))))
+        del job["status"]
+        for key in ("uid", "resourceVersion", "creationTimestamp"):
+            del job["metadata"][key]
+        self.assertEqual(job_faults(job, "jobs"), [])
+        for change in (lambda j: j["spec"].update(backofLimit=0), lambda j: j["spec"].update(backoffLimit="0"),
+                       lambda j: j["metadata"].update(name="A_b"), lambda j: j.update(apiVersion="batch/v1beta1"),
+                       lambda j: j["spec"]["template"]["spec"]["securityContext"].update(runAsUser=0),
+                       lambda j: j["spec"]["template"]["spec"].update(restartPolicy="Always")):
+            bad = json.loads(json.dumps(job))
+            change(bad)
+            self.assertTrue(job_faults(bad, "jobs"))
 
 
 if __name__ == "__main__":
