@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <vector>
 
 #include "base/crypto/detail/ed25519_kernels.h"
