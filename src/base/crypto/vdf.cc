@@ -1,10 +1,13 @@
 #include "base/crypto/vdf.h"
 
+#include <cstdlib>
+#include <optional>
 #include <vector>
 
 #include "base/core/text.h"
 #include "base/crypto/detail/bignum.h"
 #include "base/crypto/detail/keccak.h"
+#include "base/crypto/detail/mont2048.h"
 #include "base/crypto/detail/prime.h"
 #include "base/crypto/hash.h"
 
@@ -12,7 +15,7 @@ namespace hanse::crypto {
 namespace {
 
 using detail::bn, detail::bn_bytes, detail::bn_ctx, detail::bn_mont, detail::bn_word, detail::must, detail::BnCtxPtr,
-    detail::BnPtr, detail::MontPtr;
+    detail::BnPtr, detail::Mont2048, detail::MontPtr, detail::Residue2048;
 
 // RSA Laboratories' challenge number RSA-2048: 617 digits, from 25195908475657893494... to ...12010397122822120720357.
 constexpr char kModulusHex[] =
@@ -25,9 +28,9 @@ constexpr char kModulusHex[] =
 
 constexpr unsigned kDigitBits = 8;                     // kappa: 2^8 buckets
 constexpr std::uint64_t kGap = 16;                     // gamma: digits between two checkpoints
-constexpr std::uint64_t kCheckpointsMax = 1ULL << 17;  // 34 MB; the gap grows beyond 2^24 steps
+constexpr std::uint64_t kCheckpointsMax = 1ULL << 17;  // 42 MB; the gap grows beyond 2^24 steps
 constexpr std::size_t kChallengeSize = 33;             // 264 bits
-constexpr std::uint64_t kStopCheckMask = 0xfff;
+constexpr std::uint64_t kStopCheckEvery = 32;          // checkpoints
 
 struct Group {
   BnPtr n, half;  // (N - 1) / 2
@@ -106,93 +109,152 @@ BnPtr challenge(const VdfElement& x, const VdfElement& y, std::uint64_t steps) {
 
 // Digits of floor(2^steps / l) to the base 2^kDigitBits, lowest first, by long division. The topmost, incomplete digit
 // is zero because l is larger than 2^kDigitBits.
-std::vector<std::uint8_t> quotient_digits(const BIGNUM* l, std::uint64_t steps, BN_CTX* ctx) {
+std::vector<std::uint8_t> quotient_digits(const BIGNUM* l, std::uint64_t steps) {
+  const BnCtxPtr ctx = bn_ctx();
   std::vector<std::uint8_t> digits(steps / kDigitBits);
   const BnPtr rest = bn_word(std::uint64_t{1} << (steps % kDigitBits)), digit = bn();
   for (std::size_t i = digits.size(); i-- > 0;) {
     must(BN_lshift(rest.get(), rest.get(), kDigitBits));
     if (BN_cmp(rest.get(), l) < 0) continue;
-    must(BN_div(digit.get(), rest.get(), rest.get(), l, ctx));
+    must(BN_div(digit.get(), rest.get(), rest.get(), l, ctx.get()));
     digits[i] = static_cast<std::uint8_t>(BN_get_word(digit.get()));
   }
   return digits;
 }
 
+// Arithmetic modulo N by OpenSSL, and the same by Mont2048. A Value is a residue in Montgomery's form.
+class Portable {
+ public:
+  using Value = BnPtr;
+  Value copy(const Value& a) const { return bn(a.get()); }
+  Value from(const BIGNUM* a) const {
+    Value out = bn();
+    must(BN_to_montgomery(out.get(), a, mont(), ctx_.get()));
+    return out;
+  }
+  BnPtr number(const Value& a) const {
+    BnPtr out = bn();
+    must(BN_from_montgomery(out.get(), a.get(), mont(), ctx_.get()));
+    return out;
+  }
+  void multiply(Value& a, const Value& b) const {
+    must(BN_mod_mul_montgomery(a.get(), a.get(), b.get(), mont(), ctx_.get()));
+  }
+  void square(Value& a, std::uint64_t times) const {
+    for (; times > 0; --times) multiply(a, a);
+  }
+  BnPtr power2(const BIGNUM* a, const BIGNUM* e, const BIGNUM* b, const BIGNUM* f) const {
+    BnPtr out = bn();
+    must(BN_mod_exp2_mont(out.get(), a, e, b, f, group().n.get(), ctx_.get(), group().mont.get()));
+    return out;
+  }
+
+ private:
+  static BN_MONT_CTX* mont() { return group().mont.get(); }
+  BnCtxPtr ctx_ = bn_ctx();
+};
+
+class Ifma {
+ public:
+  using Value = Residue2048;
+  Value copy(const Value& a) const { return a; }
+  Value from(const BIGNUM* a) const { return mont().residue(a); }
+  BnPtr number(const Value& a) const { return mont().number(a); }
+  void multiply(Value& a, const Value& b) const { mont().multiply(a, b); }
+  void square(Value& a, std::uint64_t times) const { mont().square(a, times); }
+  BnPtr power2(const BIGNUM* a, const BIGNUM* e, const BIGNUM* b, const BIGNUM* f) const {
+    return mont().power2(a, e, b, f);
+  }
+
+ private:
+  static const Mont2048& mont() {
+    static const Mont2048 made(group().n.get());
+    return made;
+  }
+};
+
+// What `work` gives with the back end to be used.
+template <typename Work>
+auto with_backend(const Work& work) -> decltype(work(Portable())) {
+  const bool ifma = detail::mont2048_ifma() != nullptr;
+  const char* set = std::getenv("HANSE_VDF_BACKEND");
+  const std::string_view wanted = set != nullptr ? set : "";
+  if (ifma && (wanted.empty() || wanted == "ifma")) return work(Ifma());
+  if (wanted.empty() || wanted == "portable") return work(Portable());
+  return fail(Kind::kUnsupported, "crypto.vdf_backend",
+              text("back end {} is asked for, this machine has portable{}", wanted, ifma ? " and ifma" : ""));
+}
+
+template <typename Arithmetic>
 class Prover {
  public:
-  Prover(const BIGNUM* x, std::uint64_t steps)
-      : ctx_(bn_ctx()),
+  Prover(const Arithmetic& arithmetic, const BIGNUM* x, std::uint64_t steps)
+      : field_(arithmetic),
         gap_(std::max(kGap, (steps / kDigitBits + kCheckpointsMax - 1) / kCheckpointsMax)),
         steps_(steps),
-        value_(bn()) {
-    must(BN_to_montgomery(value_.get(), x, group().mont.get(), ctx_.get()));
-  }
+        value_(field_.from(x)) {}
 
   // Squares `steps` times and keeps every (gap * digit bits)-th value on the way. False when told to stop.
   bool run(const std::atomic<bool>* stop) {
     const std::uint64_t stride = gap_ * kDigitBits;
-    for (std::uint64_t i = 0; i < steps_; ++i) {
-      if (i % stride == 0) checkpoints_.push_back(bn(value_.get()));
-      if ((i & kStopCheckMask) == 0 && stop != nullptr && stop->load(std::memory_order_relaxed)) return false;
-      multiply(value_.get(), value_.get());
+    for (std::uint64_t i = 0; i < steps_; i += stride) {
+      if (checkpoints_.size() % kStopCheckEvery == 0 && stop != nullptr && stop->load(std::memory_order_relaxed))
+        return false;
+      checkpoints_.push_back(field_.copy(value_));
+      field_.square(value_, std::min(stride, steps_ - i));
     }
     return true;
   }
 
-  BnPtr output() const {
-    BnPtr y = bn();
-    must(BN_from_montgomery(y.get(), value_.get(), group().mont.get(), ctx_.get()));
-    canon(y.get());
-    return y;
-  }
+  BnPtr output() const { return canonical(value_); }
 
   // Wesolowski, section 4.1, algorithm 5: digit i stands at checkpoint i / gap, shifted by i % gap digits.
   BnPtr prove(const BIGNUM* l) {
-    const std::vector<std::uint8_t> digits = quotient_digits(l, steps_, ctx_.get());
-    BnPtr pi = one();
+    const std::vector<std::uint8_t> digits = quotient_digits(l, steps_);
+    Value pi = one();
     for (std::uint64_t shift = gap_; shift-- > 0;) {
-      for (unsigned i = 0; i < kDigitBits; ++i) multiply(pi.get(), pi.get());
-      std::vector<BnPtr> buckets(1U << kDigitBits);
+      field_.square(pi, kDigitBits);
+      std::vector<std::optional<Value>> buckets(1U << kDigitBits);
       for (std::uint64_t i = shift; i < digits.size(); i += gap_) {
         if (digits[i] == 0) continue;
-        BnPtr& bucket = buckets[digits[i]];
-        const BIGNUM* element = checkpoints_[i / gap_].get();
-        if (bucket == nullptr)
-          bucket = bn(element);
+        std::optional<Value>& bucket = buckets[digits[i]];
+        const Value& element = checkpoints_[i / gap_];
+        if (bucket)
+          field_.multiply(*bucket, element);
         else
-          multiply(bucket.get(), element);
+          bucket = field_.copy(element);
       }
-      collect(buckets, pi.get());
+      collect(buckets, pi);
     }
-    must(BN_from_montgomery(pi.get(), pi.get(), group().mont.get(), ctx_.get()));
-    canon(pi.get());
-    return pi;
+    return canonical(pi);
   }
 
  private:
-  void multiply(BIGNUM* a, const BIGNUM* b) { must(BN_mod_mul_montgomery(a, a, b, group().mont.get(), ctx_.get())); }
-  BnPtr one() {
-    BnPtr v = bn();
-    must(BN_to_montgomery(v.get(), BN_value_one(), group().mont.get(), ctx_.get()));
-    return v;
+  using Value = typename Arithmetic::Value;
+
+  Value one() const { return field_.from(BN_value_one()); }
+  BnPtr canonical(const Value& a) const {
+    BnPtr out = field_.number(a);
+    canon(out.get());
+    return out;
   }
   // pi *= product of bucket[d]^d, by running products from the top.
-  void collect(const std::vector<BnPtr>& buckets, BIGNUM* pi) {
-    BnPtr running = one();
+  void collect(const std::vector<std::optional<Value>>& buckets, Value& pi) {
+    Value running = one();
     bool any = false;
     for (std::size_t d = buckets.size(); d-- > 1;) {
-      if (buckets[d] != nullptr) {
-        multiply(running.get(), buckets[d].get());
+      if (buckets[d]) {
+        field_.multiply(running, *buckets[d]);
         any = true;
       }
-      if (any) multiply(pi, running.get());
+      if (any) field_.multiply(pi, running);
     }
   }
 
-  BnCtxPtr ctx_;
+  const Arithmetic& field_;
   std::uint64_t gap_, steps_;
-  BnPtr value_;
-  std::vector<BnPtr> checkpoints_;
+  Value value_;
+  std::vector<Value> checkpoints_;
 };
 
 }  // namespace
@@ -203,15 +265,17 @@ VdfElement vdf_input(const Hash32& seed) { return encode(hash_to_group(seed, bn_
 
 Result<VdfProof> vdf_eval(const Hash32& seed, std::uint64_t steps, const std::atomic<bool>* stop) {
   TRY_OK(check_steps(steps));
-  const BnCtxPtr ctx = bn_ctx();
-  const BnPtr x = hash_to_group(seed, ctx.get());
-  Prover prover(x.get(), steps);
-  if (!prover.run(stop)) return fail(Kind::kUnavailable, "crypto.vdf_stopped", "told to stop before the last squaring");
-  VdfProof proof;
-  proof.y = encode(prover.output().get());
-  const BnPtr l = challenge(encode(x.get()), proof.y, steps);
-  proof.pi = encode(prover.prove(l.get()).get());
-  return proof;
+  const BnPtr x = hash_to_group(seed, bn_ctx().get());
+  return with_backend([&](const auto& arithmetic) -> Result<VdfProof> {
+    Prover prover(arithmetic, x.get(), steps);
+    if (!prover.run(stop))
+      return fail(Kind::kUnavailable, "crypto.vdf_stopped", "told to stop before the last squaring");
+    VdfProof proof;
+    proof.y = encode(prover.output().get());
+    const BnPtr l = challenge(encode(x.get()), proof.y, steps);
+    proof.pi = encode(prover.prove(l.get()).get());
+    return proof;
+  });
 }
 
 Status vdf_verify(const Hash32& seed, std::uint64_t steps, const VdfProof& proof) {
@@ -221,10 +285,11 @@ Status vdf_verify(const Hash32& seed, std::uint64_t steps, const VdfProof& proof
   const BnPtr y = bn_bytes(proof.y.view()), pi = bn_bytes(proof.pi.view());
   if (!in_range(y.get()) || !in_range(pi.get())) return bad("an element is outside [1, (N-1)/2]");
   const BnPtr l = challenge(encode(x.get()), proof.y, steps);
-  const BnPtr r = bn(), two = bn_word(2), exponent = bn_word(steps), product = bn();
+  const BnPtr r = bn(), two = bn_word(2), exponent = bn_word(steps);
   must(BN_mod_exp(r.get(), two.get(), exponent.get(), l.get(), ctx.get()));
-  must(BN_mod_exp2_mont(product.get(), pi.get(), l.get(), x.get(), r.get(), group().n.get(), ctx.get(),
-                        group().mont.get()));
+  TRY(const BnPtr product, with_backend([&](const auto& arithmetic) -> Result<BnPtr> {
+        return arithmetic.power2(pi.get(), l.get(), x.get(), r.get());
+      }));
   canon(product.get());
   if (BN_cmp(product.get(), y.get()) != 0) return bad(text("the proof does not show y = x^(2^{})", steps));
   return {};
