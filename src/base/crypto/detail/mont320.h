@@ -2,6 +2,7 @@
 // below 2n, so no product ends in a comparison; `small` goes beyond and is taken back by the next product or square.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 
 #include "base/core/check.h"
@@ -41,6 +42,13 @@ inline bool u320_sub(const U320& a, const U320& b, U320& out) {
   }
   return borrow != 0;
 }
+// a - b, or a where that is negative; without a branch, as chance decides.
+inline U320 u320_sub_if_not_less(const U320& a, const U320& b) {
+  U320 out;
+  const std::uint64_t keep = ~std::uint64_t{0} * static_cast<std::uint64_t>(u320_sub(a, b, out));
+  for (std::size_t i = 0; i < 5; ++i) out[i] ^= (out[i] ^ a[i]) & keep;
+  return out;
+}
 inline U320 u320_half(const U320& a) {
   U320 out;
   for (std::size_t i = 0; i < 5; ++i) out[i] = a[i] >> 1 | (i < 4 ? a[i + 1] << 63 : 0);
@@ -55,20 +63,29 @@ class Mont320 {
     std::uint64_t inverse = n[0];  // Newton: each round doubles the right bits, starting from three
     for (int i = 0; i < 5; ++i) inverse *= 2 - n[0] * inverse;
     minus_inverse_ = ~inverse + 1;
-    U320 power{};  // 2^bits - n is 2^bits modulo n; doubling leads to R
+    U320 power{};  // 2^bits - n is 2^bits modulo n
     power[static_cast<std::size_t>(bits) / 64] = std::uint64_t{1} << (bits % 64);
     u320_sub(power, n, power);
-    for (int i = bits; i < 320; ++i) {
-      power = u320_add(power, power);
-      U320 less;
-      if (!u320_sub(power, n, less)) power = less;
-    }
-    one_ = power;
+    one_ = doubled(power, 320 - bits);
   }
 
   const U320& n() const { return n_; }
   const U320& one() const { return one_; }
   std::uint64_t minus_inverse() const { return minus_inverse_; }  // of n modulo 2^64
+
+  // a * 2^times modulo n, for a below n. A quotient from the topmost 64 bits is too small by two at most.
+  U320 doubled(U320 a, int times) const {
+    const int bits = u320_bits(n_), below = std::max(bits - 64, 0), most = std::min(bits - 2, 56);
+    const U128 divisor = static_cast<U128>(word_at(n_, below)) + 1;
+    while (times > 0) {
+      const int now = std::min(times, most);
+      const auto quotient = static_cast<std::uint64_t>((static_cast<U128>(word_at(a, below)) << now) / divisor);
+      u320_sub(scaled(a, std::uint64_t{1} << now), scaled(n_, quotient), a);
+      a = u320_sub_if_not_less(u320_sub_if_not_less(a, n_), n_);
+      times -= now;
+    }
+    return a;
+  }
 
   U320 mul(const U320& a, const U320& b) const {
     std::uint64_t t[10] = {};
@@ -116,7 +133,21 @@ class Mont320 {
   }
 
   // a * factor without reduction, factor below 2^24: at most one before the next product.
-  static U320 small(const U320& a, std::uint32_t factor) {
+  static U320 small(const U320& a, std::uint32_t factor) { return scaled(a, factor); }
+
+  U320 add(const U320& a, const U320& b) const { return u320_sub_if_not_less(u320_add(a, b), two_n_); }
+  U320 sub(const U320& a, const U320& b) const {
+    U320 out;
+    const bool negative = u320_sub(a, b, out);
+    return u320_add(out, times(two_n_, negative));
+  }
+  U320 half(const U320& a) const { return u320_half(u320_add(a, times(n_, (a[0] & 1) != 0))); }
+
+  // The one representative below n, also of what `small` gave.
+  U320 canonical(const U320& a) const { return u320_sub_if_not_less(mul(a, one_), n_); }
+
+ private:
+  static U320 scaled(const U320& a, std::uint64_t factor) {  // modulo 2^320
     U320 out;
     U128 carry = 0;
     for (std::size_t i = 0; i < 5; ++i) {
@@ -126,26 +157,16 @@ class Mont320 {
     }
     return out;
   }
-
-  U320 add(const U320& a, const U320& b) const {
-    const U320 sum = u320_add(a, b);
-    U320 less;
-    return u320_sub(sum, two_n_, less) ? sum : less;
+  static std::uint64_t word_at(const U320& a, int bit) {  // 64 bits from that one on
+    const std::size_t word = static_cast<std::size_t>(bit) / 64;
+    const int shift = bit % 64;
+    return shift == 0 || word == 4 ? a[word] >> shift : a[word] >> shift | a[word + 1] << (64 - shift);
   }
-  U320 sub(const U320& a, const U320& b) const {
+  static U320 times(const U320& a, bool bit) {
     U320 out;
-    return u320_sub(a, b, out) ? u320_add(out, two_n_) : out;
+    for (std::size_t i = 0; i < 5; ++i) out[i] = a[i] & (~std::uint64_t{0} * static_cast<std::uint64_t>(bit));
+    return out;
   }
-  U320 half(const U320& a) const { return u320_half((a[0] & 1) != 0 ? u320_add(a, n_) : a); }
-
-  // The one representative below n, also of what `small` gave.
-  U320 canonical(const U320& a) const {
-    const U320 below_2n = mul(a, one_);
-    U320 less;
-    return u320_sub(below_2n, n_, less) ? below_2n : less;
-  }
-
- private:
   U320 reduce(std::uint64_t* t) const {
     std::uint64_t top = 0;
 #pragma GCC unroll 5

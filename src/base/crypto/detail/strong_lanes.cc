@@ -28,13 +28,6 @@ U320 value_of(const LaneState& state, std::size_t lane) {
   return out;
 }
 
-// 2^kRadixBits modulo n.
-U320 radix_of(const Mont320& m) {
-  U320 out = m.one();  // 2^320
-  for (int i = 320; i < kRadixBits; ++i) out = m.add(out, out);
-  return m.canonical(out);
-}
-
 // Sixteen tests. With fewer the last one is done again.
 class Sixteen {
  public:
@@ -70,7 +63,7 @@ class Sixteen {
 
  private:
   struct Place {
-    explicit Place(const U320& n) : m(n), one(radix_of(m)) {
+    explicit Place(const U320& n) : m(n), one(m.doubled(m.one(), kRadixBits - 320)) {
       check(u320_bits(n) == kLaneBits, "a lane's number has 264 bits");
       u320_sub(n, one, negative_one);
       U320 minus_one = n;
