@@ -39,6 +39,7 @@ room(store/archive 1 USES codec crypto LIBS CURL::libcurl PkgConfig::ZSTD)
 room(mesh/nat 2 USES crypto TEST_USES codec)
 room(mesh/transport 2 USES crypto LIBS PkgConfig::NGTCP2 OpenSSL::SSL OpenSSL::Crypto
      TEST_LIBS PkgConfig::NGTCP2 OpenSSL::SSL OpenSSL::Crypto TEST_SOURCES world_test.cc)
+room(mesh/gate 2 USES codec crypto transport LIBS OpenSSL::SSL OpenSSL::Crypto)
 room(mesh/peers 2 USES crypto transport)
 room(mesh/links 2 USES crypto logging transport peers)
 room(mesh/identity 2 USES codec crypto)

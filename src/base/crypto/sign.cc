@@ -132,6 +132,23 @@ std::shared_ptr<void> tls_key(const SecretKey& key) {
   return {handle, [](void* p) { EVP_PKEY_free(static_cast<EVP_PKEY*>(p)); }};
 }
 
+std::optional<AccountId> tls_key_owner(const void* handle) {
+  if (handle == nullptr) return std::nullopt;
+  const auto* key = static_cast<const EVP_PKEY*>(handle);
+  PublicKey out;
+  if (EVP_PKEY_is_a(key, "ML-DSA-65") == 1)
+    out.alg = SigAlg::kMlDsa65;
+  else if (EVP_PKEY_is_a(key, "ML-DSA-87") == 1)
+    out.alg = SigAlg::kMlDsa87;
+  else
+    return std::nullopt;
+  std::size_t size = 0;
+  if (EVP_PKEY_get_raw_public_key(key, nullptr, &size) != 1) return std::nullopt;
+  out.bytes.resize(size);
+  if (EVP_PKEY_get_raw_public_key(key, out.bytes.data(), &size) != 1) return std::nullopt;
+  return account_id(out);
+}
+
 const PublicKey& SecretKey::public_key() const { return rep_->public_key; }
 
 Bytes SecretKey::sign(std::string_view context, ByteView message) const {

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "base/core/text.h"
+#include "base/crypto/tls_key.h"
 #include "mesh/transport/detail/connection.h"
 
 namespace hanse::transport::detail {
@@ -137,7 +138,7 @@ int Connection::fail_callback(Error error) {
 
 // The last judgement of who the peer is, also where TLS did not ask: nothing of the application has gone either way.
 int Connection::completed() {
-  subject_.proved = key_owner(SSL_get0_peer_rpk(ssl_.get()));
+  subject_.proved = crypto::tls_key_owner(SSL_get0_peer_rpk(ssl_.get()));
   if (!subject_.proved)
     return fail_callback(Error(Kind::kDenied, "transport.tls", "found no ML-DSA key of the peer after the handshake"));
   if (!inbound && *subject_.proved != subject_.expected)

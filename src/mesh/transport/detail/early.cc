@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/core/text.h"
+#include "base/crypto/tls_key.h"
 #include "mesh/transport/detail/connection.h"
 
 namespace hanse::transport::detail {
@@ -33,7 +34,7 @@ void Connection::prepare_early(ByteView parameters) {
 bool Connection::meet_early() {
   if (early_) return true;
   if (!inbound || handshake_ts != 0 || !subject_.tagged) return false;
-  const auto peer = key_owner(SSL_get0_peer_rpk(ssl_.get()));
+  const auto peer = crypto::tls_key_owner(SSL_get0_peer_rpk(ssl_.get()));
   if (!peer || (host_.options.admit && !host_.options.admit(*peer))) return false;
   subject_.proved = peer;
   return early_ = true;

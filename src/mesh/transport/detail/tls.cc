@@ -39,22 +39,6 @@ FixedBytes<kTagSize> hello_tag(const NetworkId& network, const AccountId& dialed
   return out;
 }
 
-std::optional<AccountId> key_owner(const EVP_PKEY* key) {
-  if (key == nullptr) return std::nullopt;
-  crypto::PublicKey out;
-  if (EVP_PKEY_is_a(key, "ML-DSA-65") == 1)
-    out.alg = crypto::SigAlg::kMlDsa65;
-  else if (EVP_PKEY_is_a(key, "ML-DSA-87") == 1)
-    out.alg = crypto::SigAlg::kMlDsa87;
-  else
-    return std::nullopt;
-  std::size_t size = 0;
-  if (EVP_PKEY_get_raw_public_key(key, nullptr, &size) != 1) return std::nullopt;
-  out.bytes.resize(size);
-  if (EVP_PKEY_get_raw_public_key(key, out.bytes.data(), &size) != 1) return std::nullopt;
-  return crypto::account_id(out);
-}
-
 Result<std::unique_ptr<TlsContext>> TlsContext::create(const crypto::SecretKey& key, const TlsProfile& profile) {
   ERR_clear_error();
   if (ngtcp2_crypto_ossl_init() != 0) return refused_by_openssl("fetch the algorithms of QUIC");
@@ -147,7 +131,7 @@ int TlsContext::verify(int, X509_STORE_CTX* store) {
   TlsSubject* subject = subject_of(ssl);
   X509_STORE_CTX_set_error(store, X509_V_ERR_RPK_UNTRUSTED);
   if (subject == nullptr) return 0;
-  subject->proved = key_owner(X509_STORE_CTX_get0_rpk(store));
+  subject->proved = crypto::tls_key_owner(X509_STORE_CTX_get0_rpk(store));
   if (!subject->proved) return 0;
   if (!subject->inbound && *subject->proved != subject->expected) {
     subject->refusal = Error(Kind::kDenied, "transport.wrong_identity",

@@ -66,7 +66,6 @@ struct TlsSubject {
 };
 
 FixedBytes<kTagSize> hello_tag(const NetworkId& network, const AccountId& dialed, ByteView client_random);
-std::optional<AccountId> key_owner(const EVP_PKEY* key);  // nothing: no ML-DSA-65 or ML-DSA-87 key
 
 class TlsContext {
  public:
