@@ -110,11 +110,16 @@ room(exchange/flow 4 USES codec crypto kv gxf market runtime receipt TEST_USES l
 
 # 6 node: one daemon, many roles
 hanse_proto(node hanse/node/v1/node.proto)
-room(node/client 6 USES codec crypto exec ledger LIBS hanse_proto_node)
-room(node/api 6 USES codec crypto telemetry client LIBS hanse_proto_node Boost::headers Threads::Threads
-     TEST_LIBS hanse_proto_node)
+hanse_proto(services hanse/services/v1/services.proto)
+target_link_libraries(hanse_proto_services PUBLIC hanse_proto_node)
+room(node/client 6 USES codec crypto exec ledger gate market LIBS hanse_proto_node hanse_proto_services)
+room(node/services 6 USES codec crypto governor telemetry ledger gxf market client
+     TEST_USES kv light auction TEST_LIBS GTest::gtest)
+room(node/api 6 USES codec crypto telemetry ledger gate gxf market client services
+     LIBS hanse_proto_node hanse_proto_services Boost::headers Threads::Threads
+     TEST_USES governor kv light auction TEST_LIBS hanse_proto_node hanse_proto_services)
 room(node/roles 6 USES codec crypto logging telemetry exec blob ledger light reputation stake beacon replica market
-     auction gxf router runtime client api)
+     auction gxf router runtime client services api)
 room(node/overlay 6 USES codec crypto transport peers relay nat identity reach discovery rendezvous gossip)
 room(node/mixing 6 USES codec crypto light ledger router transport peers relay nat identity reach)
 room(node/peering 6 USES codec crypto exec light ledger router transport peers relay nat identity reach discovery
@@ -125,8 +130,8 @@ endif()
 room(node/load 6 USES codec crypto ledger light reputation replica auction client TEST_NEEDS hanse-bench)
 program(hanse-bench node/load/main_bench.cc ROOMS load)
 room(node/daemon 6 USES codec crypto config logging telemetry exec kv blob ledger light beacon replica market
-     gxf router runtime pilots flow archive client api roles transport peers relay nat identity reach discovery lan
-     portmap gossip overlay mixing peering
+     gxf router runtime pilots flow archive gate client services api roles transport peers relay nat identity reach
+     discovery lan portmap gossip overlay mixing peering
      TEST_USES ledger reputation TEST_NEEDS hansed hanse-worker hanse-backup kind_echo)
 program(hansed node/daemon/main_hansed.cc ROOMS daemon)
 add_dependencies(hansed hanse-pilot)
@@ -152,10 +157,11 @@ room(sim/fleet 7 USES codec plugin crypto transport peers relay nat reach discov
 room(cli/rescue 8 USES codec plugin)
 room(cli/inspect 8 USES codec plugin crypto journal light consensus ledger reputation stake beacon client router
      transport peers relay nat identity reach discovery lan portmap gossip overlay mixing peering)
-room(cli/trade 8 USES codec plugin crypto gxf market ledger auction client roles
+room(cli/trade 8 USES codec plugin crypto gxf market ledger auction client roles TEST_USES services
      TEST_LIBS GTest::gtest)
-room(cli/verbs 8 USES codec plugin rescue trade crypto gxf market light ledger reputation stake beacon runtime proof
-     receipt client roles router peering inspect world bazaar mixnet fleet
+room(cli/door 8 USES codec plugin governor gxf client services)
+room(cli/verbs 8 USES codec plugin rescue trade door crypto gxf market light ledger reputation stake beacon runtime
+     proof receipt client roles router peering inspect world bazaar mixnet fleet
      LIBS CLI11::CLI11)
 program(hanse cli/verbs/main_hanse.cc ROOMS verbs)
 program(hanse-backup cli/rescue/main_backup.cc ROOMS rescue verbs codec plugin light ledger reputation stake beacon

@@ -10,78 +10,22 @@
 #include <span>
 #include <string_view>
 
+#include "base/telemetry/detail/exchange_rows.h"
 #include "base/telemetry/metric.h"
 
 namespace hanse::telemetry {
 
 constexpr std::size_t kMetrics = static_cast<std::size_t>(Metric::kCount);
 
-enum class MetricType : std::uint8_t { kCounter, kGauge, kHistogram };
-enum class Unit : std::uint8_t { kNone, kSeconds, kBytes, kUt };  // kSeconds: recorded in nanoseconds
-
-constexpr std::size_t kLabelsMax = 2;
-constexpr std::size_t kSeriesMax = 128;     // label values a metric keeps apart; further ones become "other"
-constexpr std::size_t kLabelBytesMax = 64;  // of a label value; longer ones are cut
-constexpr std::string_view kOverflow = "other";
-
-struct MetricInfo {
-  Metric metric;
-  std::string_view name;
-  MetricType type;
-  Unit unit;
-  std::array<std::string_view, kLabelsMax> labels;  // empty names are absent
-  std::string_view help;
-  std::span<const std::int64_t> buckets;  // upper bounds, ascending, in raw units; histograms only
-
-  constexpr std::size_t label_count() const {
-    std::size_t n = 0;
-    while (n < kLabelsMax && !labels[n].empty()) ++n;
-    return n;
-  }
-};
-
 namespace detail {
-constexpr std::int64_t kUs = 1'000, kMs = 1'000'000, kS = 1'000'000'000;
 constexpr std::int64_t kDiskBuckets[] = {50 * kUs, 100 * kUs, 250 * kUs, 500 * kUs, 1 * kMs,   2'500 * kUs, 5 * kMs,
                                          10 * kMs, 25 * kMs,  50 * kMs,  100 * kMs, 250 * kMs, 1 * kS};
 constexpr std::int64_t kBlockBuckets[] = {1 * kMs,   2'500 * kUs, 5 * kMs, 10 * kMs,    25 * kMs, 50 * kMs, 100 * kMs,
                                           250 * kMs, 500 * kMs,   1 * kS,  2'500 * kMs, 5 * kS,   10 * kS};
 constexpr std::int64_t kFinalityBuckets[] = {5 * kMs,   10 * kMs,  25 * kMs,  50 * kMs, 100 * kMs, 200 * kMs, 300 * kMs,
                                              400 * kMs, 500 * kMs, 750 * kMs, 1 * kS,   2 * kS,    5 * kS,    10 * kS};
-constexpr std::int64_t kJobBuckets[] = {1 * kMs, 5 * kMs, 10 * kMs, 50 * kMs, 100 * kMs, 500 * kMs, 1 * kS,
-                                        5 * kS,  10 * kS, 30 * kS,  60 * kS,  300 * kS,  600 * kS};
-}  // namespace detail
 
-constexpr std::array<MetricInfo, kMetrics> kCatalog = {{
-    {Metric::kAuctionMatches,
-     "hanse_auction_matches_total",
-     MetricType::kCounter,
-     Unit::kNone,
-     {"provider"},
-     "Jobs matched, by provider",
-     {}},
-    {Metric::kEscrowLocked,
-     "hanse_escrow_locked_ut",
-     MetricType::kGauge,
-     Unit::kUt,
-     {},
-     "Money locked in escrow and bonds of open jobs",
-     {}},
-    {Metric::kGseeJobs,
-     "hanse_gsee_jobs_total",
-     MetricType::kCounter,
-     Unit::kNone,
-     {"status"},
-     "Jobs that ended on this provider, by run status",
-     {}},
-    {Metric::kAudits, "hanse_audits_total", MetricType::kCounter, Unit::kNone, {"finding"}, "Receipts judged here", {}},
-    {Metric::kRuntimeJobSeconds,
-     "hanse_runtime_job_seconds",
-     MetricType::kHistogram,
-     Unit::kSeconds,
-     {},
-     "Time a job node took in a worker, from hand-over to outcome",
-     detail::kJobBuckets},
+constexpr MetricInfo kOtherRows[] = {
     {Metric::kLedgerHeight,
      "hanse_ledger_height",
      MetricType::kGauge,
@@ -592,7 +536,19 @@ constexpr std::array<MetricInfo, kMetrics> kCatalog = {{
      {},
      "Start of the process, Unix time",
      {}},
-}};
+};
+
+constexpr std::array<MetricInfo, kMetrics> all_rows() {
+  static_assert(std::size(kExchangeRows) + std::size(kOtherRows) == kMetrics);
+  std::array<MetricInfo, kMetrics> out{};
+  std::size_t n = 0;
+  for (const MetricInfo& row : kExchangeRows) out[n++] = row;
+  for (const MetricInfo& row : kOtherRows) out[n++] = row;
+  return out;
+}
+}  // namespace detail
+
+constexpr std::array<MetricInfo, kMetrics> kCatalog = detail::all_rows();
 
 constexpr const MetricInfo& info(Metric metric) { return kCatalog[static_cast<std::size_t>(metric)]; }
 

@@ -6,7 +6,7 @@
 
 #include "base/core/mem_fs.h"
 #include "chain/ledger/test_net.h"
-#include "node/roles/market_client.h"
+#include "node/services/market_client.h"
 
 namespace hanse::trade {
 namespace {
@@ -21,7 +21,7 @@ class Quiet final : public plugin::Talk {
 
 // A node whose blocks go on whenever somebody asks for its height, and a provider that is in the rounds.
 struct Node {
-  roles::MarketClient client;
+  services::MarketClient client;
   Quiet talk;
   SeededRandom random{1, "sealed"};
 

@@ -1,4 +1,5 @@
 #include "base/core/text.h"
+#include "cli/door/door_verbs.h"
 #include "cli/inspect/inspect.h"
 #include "cli/inspect/mesh_verbs.h"
 #include "cli/rescue/rescue_verbs.h"
@@ -81,6 +82,8 @@ std::vector<plugin::Verb> all_verbs() {
   for (plugin::Verb& verb :
        inspect::agent_verbs({.make_key = keygen_verb(), .passphrase = passphrase_option(), .open = open_wallet}))
     verbs.push_back(std::move(verb));
+  for (plugin::Verb& verb : door::token_verbs()) verbs.push_back(std::move(verb));
+  for (plugin::Verb& verb : door::services_verbs()) verbs.push_back(std::move(verb));
   for (plugin::Verb& verb : proof::proof_verbs()) verbs.push_back(std::move(verb));
   for (plugin::Verb& verb : rescue::forwarded_backup_verbs()) verbs.push_back(std::move(verb));
   verbs.push_back(sim::market_verb());

@@ -19,6 +19,7 @@
 #include "chain/reputation/reputation.h"
 #include "chain/stake/stake.h"
 #include "chain/light/genesis.h"
+#include "cli/door/door_verbs.h"
 #include "cli/verbs/session.h"
 #include "exchange/market/calls.h"
 #include "exchange/router/mix_app.h"
@@ -88,6 +89,24 @@ Bytes stakes_section(const std::vector<ValidatorPlan>& validators) {
   return stake::encode_stake_genesis({.stake_min = kStakeUt, .cap_bp = 3'300}, members);
 }
 
+constexpr std::uint16_t kMetricsPort = 9001;  // and the two after it; any with --services 0
+
+std::string services_toml(const std::string& dir, const std::string& name, const NetworkOptions& options) {
+  if (!options.services) return "";
+  const std::uint16_t first = *options.services;
+  const auto port = [](std::uint16_t base, std::uint16_t n) {
+    return base == 0 ? base : static_cast<std::uint16_t>(base + n);
+  };
+  const std::uint16_t metrics = first == 0 ? std::uint16_t{0} : kMetricsPort;
+  return text(
+      "\n[services]\nenabled = true\nrouter = \"127.0.0.1:{}\"\nauction = \"127.0.0.1:{}\"\n"
+      "execution = \"127.0.0.1:{}\"\nnode = \"unix:{}/{}/api.sock\"\ntoken_file = \"{}/{}/tokens.json\"\nmix = \"{}\"\n"
+      "\n[metrics]\naliases = [\"127.0.0.1:{}\", \"127.0.0.1:{}\", \"127.0.0.1:{}\"]\n",
+      port(first, 0), port(first, 1), port(first, 2), dir, name, dir, name,
+      options.routers > 0 ? text("{}/{}/mesh.sock", dir, kWalletNode) : std::string(), port(metrics, 0),
+      port(metrics, 1), port(metrics, 2));
+}
+
 std::string validator_toml(const std::string& dir, const std::vector<ValidatorPlan>& all, std::size_t number,
                            const NetworkOptions& options) {
   const std::string& name = all[number].name;
@@ -102,6 +121,7 @@ std::string validator_toml(const std::string& dir, const std::vector<ValidatorPl
       number == 0 ? options.http : "127.0.0.1:0");
   // Blobs are where they were given to: with the first validator.
   if (options.audit_percent > 0) out += text("\n[auditor]\nnode = \"unix:{}/{}/api.sock\"\n", dir, all[0].name);
+  if (number == 0) out += services_toml(dir, name, options);
   if (all.size() == 1) return out;
   std::string peers;
   for (std::size_t i = 0; i < all.size(); ++i)
@@ -246,6 +266,8 @@ Result<Network> make_network(const std::string& wanted, const NetworkOptions& op
     const std::string account = codec::encode_id(identity.id().view());
     validators.push_back({name, account, identity.mldsa().public_key(), addresses[i], identity.id()});
     network.nodes.push_back({name, "validator", account});
+    if (i == 0 && options.services)
+      TRY_OK(door::make_network_door(dir, text("{}/{}/tokens.json", dir, name), identity.id()));
   }
   std::vector<std::pair<AccountId, std::uint64_t>> funds = {{payer.id(), kPayerFundsUt}};
   for (std::size_t i = 0; i < options.providers; ++i) {

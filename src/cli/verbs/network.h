@@ -3,6 +3,7 @@
 //   validator-0/ ...  provider-0/ ...   each with key.json, node.toml, data/, node.log, and run.json while it runs
 //   router-0/ ...  with --routers: they mix, and answer calls by validator-0; wallet-0/, a node of the mix that neither
 //                  mixes nor answers and sends what the wallet asks: node.toml as above, mesh.sock
+//   services.door with --services: opens the public services of validator-0, whose tokens are in its tokens.json
 //   receipts/     outputs/          what `hanse submit --wait` fetches
 // A network of a few nodes on one machine hides nobody, and the constants of its mix, which are in its genesis, say so:
 // kToyMix. They are printed when it is made.
@@ -11,6 +12,7 @@
 // those of core/fs.h, crypto/keyfile.h and the client.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,6 +47,7 @@ struct NetworkOptions {
   bool stakes = false;              // the application stake: who votes changes with what accounts put behind keys
   std::uint64_t audit_percent = 0;  // of receipts whose payers asked for it; 0: no auditors
   std::uint64_t beacon_ms = 0;      // rounds of the application beacon; 0: none
+  std::optional<std::uint16_t> services{};  // of validator-0: the first of three ports, 0 for any; none: not offered
 };
 
 // What is wanted of the Deep lane here, of router::MixParams.

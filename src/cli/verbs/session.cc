@@ -44,8 +44,6 @@ std::string_view way_name(Way way) { return way == Way::kDirect ? "direct" : way
 
 namespace {
 
-constexpr std::int64_t kFlashWaitMs = 60'000, kDeepWaitMs = 900'000, kSlackMs = 15'000;
-
 // "" when there is none.
 std::string mix_socket(const plugin::VerbArgs& args) {
   if (args.has("mix")) return std::string(args.get("mix"));
@@ -60,19 +58,6 @@ std::unexpected<Error> no_mix(const plugin::VerbArgs& args, Way way) {
       text("found no node of the mix in {}, expected one to send by the {} lane: hanse up --routers N, or --mix "
            "FILE; nothing was sent another way",
            network_dir(args), way_name(way)));
-}
-
-Result<Bytes> carry(const std::string& socket, Way way, Bytes question) {
-  const std::int64_t wait_ms = way == Way::kDeep ? kDeepWaitMs : kFlashWaitMs;
-  codec::Json request = codec::Json::object();
-  request.set("do", "mix_call").set("deep", way == Way::kDeep).set("wait_ms", wait_ms);
-  request.set("hex", codec::to_hex(question));
-  TRY(const codec::Json answer,
-      peering::ask({.path = socket, .request = std::move(request), .wait_ms = wait_ms + kSlackMs}));
-  const codec::Json* hex = answer.find("hex");
-  if (hex == nullptr) return fail(Kind::kCorrupt, "peering.answer", "found no answer in what the node said");
-  TRY(const std::string_view digits, hex->as_text("hex"));
-  return codec::from_hex(digits);
 }
 
 // An exit is somebody's: what it says of the network must be what the folder's genesis file says.
@@ -132,8 +117,9 @@ Result<Session> open_session(const plugin::VerbArgs& args, Way way) {
     if (way == Way::kDirect) {
       TRY(session.client, client::Client::connect(address, {}));
     } else {
-      session.client = client::make_carried(
-          [socket = mix_socket(args), way](Bytes question) { return carry(socket, way, std::move(question)); });
+      session.client = client::make_carried([socket = mix_socket(args), deep = way == Way::kDeep](Bytes question) {
+        return peering::carry(socket, deep ? router::Lane::kDeep : router::Lane::kFlash, std::move(question));
+      });
     }
     TRY(session.info, session.client->info());
     return {};

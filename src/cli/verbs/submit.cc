@@ -105,6 +105,16 @@ Result<plugin::Answer> dry_run(Session& session, const Prepared& prepared) {
                                      quote.price.value, prepared.job.limit_total.value)};
 }
 
+// The job goes nowhere; what it needs was uploaded.
+Result<plugin::Answer> write_job(const plugin::VerbArgs& args, const Prepared& prepared) {
+  const std::string path(args.get("write"));
+  const Bytes bytes = args.has("unsigned") ? gxf::encode_unsigned(prepared.job) : prepared.gxf;
+  TRY_OK(replace_file(real_fs(), path, bytes));
+  codec::Json json = codec::Json::object();
+  json.set("job_id", codec::to_hex(prepared.job.job_id.view())).set("file", path).set("sent", false);
+  return plugin::Answer{.json = std::move(json), .text = text("job {} is in {}", prepared.job.job_id, path)};
+}
+
 Result<client::Applied> send(Session& session, const Prepared& prepared) {
   TRY_OK(session.client->put_blob(prepared.gxf));  // so that its receipt can be put together again later
   TRY(client::Applied applied,
@@ -349,16 +359,16 @@ Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk& talk) {
   TRY(const std::uint64_t wait_s, args.number("timeout", 300, 86'400));
   const std::int64_t start_ns = system_clock().mono_ns();
 
-  if (args.has("dry-run")) {
+  if (args.has("dry-run") || args.has("write")) {
     Prepared prepared = std::move(given);
     if (!as_bytes_file) {
       TRY(const auto seeds,
           open_wallet(args, wallet_path(args, session.dir.empty() ? network_dir(args) : session.dir)));
       TRY(const crypto::Identity payer, seeds.identity());
-      TRY(const auto blobs, upload(session, draft, false, talk));
+      TRY(const auto blobs, upload(session, draft, args.has("write"), talk));
       TRY(prepared, sign_draft(session, draft, blobs, payer));
     }
-    return dry_run(session, prepared);
+    return args.has("write") ? write_job(args, prepared) : dry_run(session, prepared);
   }
   if (args.has("repeat")) {
     TRY(const std::uint64_t count, args.number("repeat", 1, kRepeatMax));
@@ -413,6 +423,11 @@ plugin::Verb submit_verb() {
                    .value = "N",
                    .help = "N orders of the job, each a job of its own; gives their ids",
                    .fallback = {}},
+                  {.name = "--write",
+                   .value = "FILE",
+                   .help = "sign the job, upload what it needs, send nothing",
+                   .fallback = {}},
+                  {.name = "--unsigned", .value = {}, .help = "of --write: without the signature", .fallback = {}},
                   {.name = "--sealed",
                    .value = {},
                    .help = "as a sealed bid in the next batch round: commit, wait, reveal",

@@ -5,6 +5,7 @@
 #include "base/core/fs.h"
 #include "base/core/text.h"
 #include "chain/beacon/beacon.h"
+#include "cli/door/door_verbs.h"
 #include "cli/verbs/network.h"
 #include "cli/verbs/render.h"
 #include "cli/verbs/session.h"
@@ -59,6 +60,7 @@ Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk& talk) {
     return fail(Kind::kInvalid, "cli.number",
                 text("--routers: found {}, expected 0 or {} to {}", routers, kRoutersMin, kRoutersMax));
   TRY(const std::uint64_t audits, args.number("audits", 0, 100));
+  TRY(const std::uint64_t services, args.number("services", 0, 65'533));
   std::optional<Ends> ends;
   if (!args.has("detach")) ends.emplace();
   TRY(const std::uint64_t beacon_ms, args.number("beacon", 0, beacon::kRoundMsMax));
@@ -76,20 +78,24 @@ Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk& talk) {
           "its mix is a toy, as its genesis says: {} bits of anonymity where others want {}, delays of {} ms "
           "and more, epochs of {} ms; {} nodes on one machine hide nobody",
           kToyMix.anonymity_bits, router::MixParams{}.anonymity_bits, kToyMix.delay_min_ms, kToyMix.epoch_ms, routers));
-    TRY(network, make_network(dir, {.validators = validators,
-                                    .providers = providers,
-                                    .routers = routers,
-                                    .http = std::string(args.get("http")),
-                                    .precisions = precisions,
-                                    .load_app = args.has("load-app"),
-                                    .stakes = args.has("stakes"),
-                                    .audit_percent = audits,
-                                    .beacon_ms = beacon_ms}));
+    TRY(network,
+        make_network(dir, {.validators = validators,
+                           .providers = providers,
+                           .routers = routers,
+                           .http = std::string(args.get("http")),
+                           .precisions = precisions,
+                           .load_app = args.has("load-app"),
+                           .stakes = args.has("stakes"),
+                           .audit_percent = audits,
+                           .beacon_ms = beacon_ms,
+                           .services = args.has("services") ? std::optional(static_cast<std::uint16_t>(services))
+                                                            : std::nullopt}));
   }
   if (auto started = start_network(network, talk); !started) {
     (void)stop_network(network, 5'000, talk);  // nothing half-started stays behind; the first error is the one to tell
     return std::unexpected(std::move(started).error());
   }
+  TRY_OK(door::refresh_network_door(network.dir, network.dir + "/validator-0/data/ready"));
   codec::Json nodes = codec::Json::array();
   std::vector<std::vector<std::string>> rows;
   for (const auto& node : network.nodes) {
@@ -151,6 +157,11 @@ plugin::Verb up_verb() {
                   {.name = "--beacon",
                    .value = "MS",
                    .help = "at the first start: randomness on the ledger, in rounds of so many milliseconds",
+                   .fallback = {}},
+                  {.name = "--services",
+                   .value = "PORT",
+                   .help = "at the first start: validator-0 offers the exchange over TLS on three ports from this one "
+                           "(50051), metrics on 9001 to 9003; 0: any; services.door opens them",
                    .fallback = {}},
                   {.name = "--load-app", .value = {}, .help = {}, .fallback = {}},  // hanse-bench
                   {.name = "--detach", .value = {}, .help = "return once it runs", .fallback = {}}},

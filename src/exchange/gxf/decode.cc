@@ -300,7 +300,9 @@ Status read_field(CborReader& r, std::uint64_t key, Job& job) {
   return {};
 }
 
-Result<Job> read_job(ByteView gxf) {
+enum class Signed : std::uint8_t { kYes, kNo };
+
+Result<Job> read_job(ByteView gxf, Signed wanted) {
   constexpr std::array<std::string_view, 20> kNames = {"version",  "network",     "job_id",    "payer",  "nonce",
                                                        "priority", "not_before",  "expires",   "lane",   "region_mask",
                                                        "",         "limit_total", "isolation", "audit",  "",
@@ -320,7 +322,9 @@ Result<Job> read_job(ByteView gxf) {
   }
   if (seen == 0) return fail_gxf(GxfCode::kVersion, "version", text("found no version, expected {}", kVersion));
   TRY_OK(require(r, seen, kNames));
-  if (!has_signature) return fail_gxf(GxfCode::kSigBad, "sig", "found no signature");
+  if (!has_signature && wanted == Signed::kYes) return fail_gxf(GxfCode::kSigBad, "sig", "found no signature");
+  if (has_signature && wanted == Signed::kNo)
+    return fail_gxf(GxfCode::kSigBad, "sig", "found a signature, expected a job without one");
   TRY_OK(r.leave());
   TRY_OK(r.finish());
   return job;
@@ -338,19 +342,30 @@ std::unexpected<Error> catalogued(const Error& e) {
   return fail_gxf(code, e.path(), e.message());
 }
 
+Status check_id(const Job& job) {
+  const JobId derived = derive_job_id(job);
+  if (job.job_id == derived) return {};
+  return fail_gxf(GxfCode::kJobidMismatch, "job_id", text("found {}, the job hashes to {}", job.job_id, derived));
+}
+
 }  // namespace
 
 Result<Job> detail::decode_fields(ByteView gxf) {
-  auto job = read_job(gxf);
+  auto job = read_job(gxf, Signed::kYes);
   if (job || job.error().code() != 0) return job;
   return catalogued(job.error());
 }
 
 Result<Job> decode(ByteView gxf) {
   TRY(Job job, detail::decode_fields(gxf));
-  const JobId derived = derive_job_id(job);
-  if (job.job_id != derived)
-    return fail_gxf(GxfCode::kJobidMismatch, "job_id", text("found {}, the job hashes to {}", job.job_id, derived));
+  TRY_OK(check_id(job));
+  return job;
+}
+
+Result<Job> decode_unsigned(ByteView gxf) {
+  auto job = read_job(gxf, Signed::kNo);
+  if (!job && job.error().code() == 0) return catalogued(job.error());
+  if (job) TRY_OK(check_id(*job));
   return job;
 }
 

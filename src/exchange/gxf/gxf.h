@@ -171,7 +171,8 @@ struct Params {
   std::uint64_t kv_bytes_max = 1ull << 40;
 };
 
-Result<Job> decode(ByteView gxf);  // syntax, types, ranges and job id; no signature, no height
+Result<Job> decode(ByteView gxf);           // syntax, types, ranges and job id; no signature, no height
+Result<Job> decode_unsigned(ByteView gxf);  // of encode_unsigned: nobody's order yet
 // Canonical bytes including signature. Nodes, edges and inputs are written in their order (by id, by value, by node and
 // port) whatever their order in the struct, so one job has one encoding.
 Bytes encode(const Job& job);

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "base/core/text.h"
-#include "base/telemetry/metrics.h"
+#include "node/api/calls.h"
 #include "node/api/listen.h"
 #include "node/api/submit_stream.h"
 #include "node/client/rpc_error.h"
@@ -20,16 +20,12 @@ namespace hanse::api {
 namespace {
 
 namespace wire = hanse::node::v1;
-using client::to_rpc;
 
-constexpr std::size_t kPieceBytes = 256 * 1024;
-constexpr std::size_t kEventsPage = 256;
 constexpr int kPollersMax = 16;
 constexpr std::int64_t kWatchWaitMs = 250;  // how often a quiet watch looks whether its caller is gone
 
 std::string to_string(ByteView v) { return std::string(as_text(v)); }
 
-// Counts what runs; a place is free again when the Seat ends.
 void put_backup(wire::BackupState& to, const client::BackupInfo& from) {
   to.set_target(from.target);
   to.set_running(from.running);
@@ -40,53 +36,6 @@ void put_backup(wire::BackupState& to, const client::BackupInfo& from) {
   to.set_height(from.height.value);
   to.set_failures(from.failures);
   if (from.failure) client::put_error(*to.mutable_failure(), *from.failure);
-}
-
-class Seats {
- public:
-  explicit Seats(std::uint32_t max) : max_(max) {}
-  bool take() {
-    if (used_.fetch_add(1) < max_) return true;
-    used_.fetch_sub(1);
-    return false;
-  }
-  void leave() { used_.fetch_sub(1); }
-  std::uint32_t max() const { return max_; }
-
- private:
-  const std::uint32_t max_;
-  std::atomic<std::uint32_t> used_{0};
-};
-
-class Seat {
- public:
-  explicit Seat(Seats& seats) : seats_(seats), taken_(seats.take()) {}
-  ~Seat() {
-    if (taken_) seats_.leave();
-  }
-  Seat(const Seat&) = delete;
-  Seat& operator=(const Seat&) = delete;
-  explicit operator bool() const { return taken_; }
-
- private:
-  Seats& seats_;
-  const bool taken_;
-};
-
-std::unexpected<Error> busy(const Seats& seats, std::string_view what) {
-  return fail(Kind::kExhausted, "api.busy", text("found {} {} running, the most there may be", seats.max(), what));
-}
-
-std::unexpected<Error> bad_request(std::string_view message) {
-  return fail(Kind::kInvalid, "api.bad_request", message);
-}
-
-// Counts the call and gives its status.
-grpc::Status counted(std::string_view method, const Status& status) {
-  telemetry::registry()
-      .counter(telemetry::Metric::kApiRequests, {method, status ? "ok" : kind_name(status.error().kind())})
-      .add();
-  return status ? grpc::Status::OK : to_rpc(status.error());
 }
 
 class Service final : public wire::Node::WithCallbackMethod_SubmitStream<wire::Node::Service> {
@@ -102,12 +51,7 @@ class Service final : public wire::Node::WithCallbackMethod_SubmitStream<wire::N
   grpc::Status Info(grpc::ServerContext*, const wire::InfoRequest*, wire::InfoReply* reply) override {
     return call("info", [&]() -> Status {
       TRY(const auto info, backend_.info());
-      reply->set_version(info.version);
-      reply->set_network(to_string(info.network.view()));
-      reply->set_genesis(to_string(info.genesis));
-      reply->set_node_id(info.node_id);
-      for (const auto& role : info.roles) reply->add_roles(role);
-      reply->set_height(info.height.value);
+      client::put_info(*reply, info);
       return {};
     });
   }
@@ -116,7 +60,7 @@ class Service final : public wire::Node::WithCallbackMethod_SubmitStream<wire::N
                       wire::SubmitReply* reply) override {
     return call("submit", [&]() -> Status {
       TRY(auto tx, client::take_tx(*request));
-      TRY(const auto applied, backend_.submit(tx, wait_ms(*context)));
+      TRY(const auto applied, backend_.submit(tx, wait_ms(*context, wait_ms_max_)));
       client::put_applied(*reply, applied);
       return {};
     });
@@ -255,20 +199,6 @@ class Service final : public wire::Node::WithCallbackMethod_SubmitStream<wire::N
       from = page.next;
     }
     return {};
-  }
-
-  static Result<BlobId> blob_id(const std::string& bytes) {
-    BlobId id;
-    if (BlobId::from(as_bytes(bytes), id)) return id;
-    return fail(Kind::kInvalid, "api.bad_request",
-                text("found a blob id of {} bytes, expected {}", bytes.size(), BlobId::kSize));
-  }
-
-  std::int64_t wait_ms(const grpc::ServerContext& context) const {
-    using std::chrono::duration_cast, std::chrono::milliseconds, std::chrono::system_clock;
-    if (context.deadline() == system_clock::time_point::max()) return wait_ms_max_;
-    const std::int64_t left = duration_cast<milliseconds>(context.deadline() - system_clock::now()).count();
-    return std::clamp<std::int64_t>(left, 0, wait_ms_max_);
   }
 
   Backend& backend_;

@@ -8,6 +8,8 @@
 #include "base/crypto/hash.h"
 #include "base/exec/backoff.h"
 #include "node/client/address.h"
+#include "node/client/detail/calls.h"
+#include "node/client/exchange.h"
 #include "node/client/rpc_error.h"
 #include "node/client/rpc_form.h"
 
@@ -21,17 +23,7 @@ namespace wire = hanse::node::v1;
 using TimePoint = std::chrono::system_clock::time_point;
 using Milliseconds = std::chrono::milliseconds;
 
-constexpr std::size_t kPieceBytes = 256 * 1024;
-constexpr Milliseconds kIdleEvery{200};
-
-std::string to_string(ByteView v) { return std::string(as_text(v)); }
-
-template <class Fixed>
-Status take_fixed(const std::string& bytes, std::string_view what, Fixed& out) {
-  if (Fixed::from(as_bytes(bytes), out)) return {};
-  return fail(Kind::kCorrupt, "client.bad_reply",
-              text("found {} bytes for the {}, expected {}", bytes.size(), what, Fixed::kSize));
-}
+using detail::to_string;
 
 Result<BackupInfo> take_backup(const wire::BackupState& from) {
   BackupInfo out;
@@ -82,14 +74,7 @@ class GrpcClient final : public Client {
   Result<NodeInfo> info() override {
     wire::InfoReply reply;
     TRY_OK(call([&](grpc::ClientContext& c) { return stub_->Info(&c, {}, &reply); }));
-    NodeInfo out;
-    out.version = reply.version();
-    TRY_OK(take_fixed(reply.network(), "network", out.network));
-    out.genesis = to_bytes(reply.genesis());
-    out.node_id = reply.node_id();
-    out.roles.assign(reply.roles().begin(), reply.roles().end());
-    out.height = Height{reply.height()};
-    return out;
+    return take_info(reply);
   }
 
   Result<Applied> submit(const ledger::Tx& tx) override {
@@ -154,51 +139,13 @@ class GrpcClient final : public Client {
   }
 
   Result<BlobId> put_blob(ByteView data) override {
-    if (data.size() > kBlobBytesMax) return too_large(data.size());
-    wire::PutBlobReply reply;
-    TRY_OK(call([&](grpc::ClientContext& c) {
-      const auto writer = stub_->PutBlob(&c, &reply);
-      wire::BlobPiece piece;
-      for (std::size_t at = 0; at < data.size(); at += kPieceBytes) {
-        piece.set_data(to_string(data.subspan(at, std::min(kPieceBytes, data.size() - at))));
-        if (!writer->Write(piece)) break;  // Finish says why
-      }
-      writer->WritesDone();
-      return writer->Finish();
-    }));
-    BlobId id;
-    TRY_OK(take_fixed(reply.id(), "blob id", id));
-    if (id != crypto::blob_id(data))
-      return fail(Kind::kCorrupt, "client.bad_reply",
-                  text("found blob id {} for bytes that hash to {}", id, crypto::blob_id(data)));
-    return id;
+    return detail::put_blob(
+        data, [&](const auto& attempt) { return call([&](grpc::ClientContext& c) { return attempt(c, *stub_); }); });
   }
 
   Result<Bytes> get_blob(const BlobId& id) override {
-    wire::GetBlobRequest request;
-    request.set_id(to_string(id.view()));
-    Bytes out;
-    bool over = false;
-    TRY_OK(call([&](grpc::ClientContext& c) {
-      out.clear();
-      const auto reader = stub_->GetBlob(&c, request);
-      wire::BlobPiece piece;
-      while (!over && reader->Read(&piece)) {
-        over = out.size() + piece.data().size() > kBlobBytesMax;
-        if (!over) append(out, as_bytes(piece.data()));
-      }
-      if (over) {
-        c.TryCancel();
-        (void)reader->Finish();
-        return grpc::Status::OK;
-      }
-      return reader->Finish();
-    }));
-    if (over) return too_large(kBlobBytesMax + 1);
-    if (crypto::blob_id(out) != id)
-      return fail(Kind::kCorrupt, "client.bad_reply",
-                  text("found bytes that hash to {} for blob {}", crypto::blob_id(out), id));
-    return out;
+    return detail::get_blob(
+        id, [&](const auto& attempt) { return call([&](grpc::ClientContext& c) { return attempt(c, *stub_); }); });
   }
 
   Result<bool> has_blob(const BlobId& id) override {
@@ -215,56 +162,13 @@ class GrpcClient final : public Client {
     request.set_from(from.value);
     request.set_topic_prefix(std::string(topic_prefix));
     grpc::ClientContext context;
-    grpc::CompletionQueue queue;
-    const auto reader = stub_->AsyncWatch(&context, request, &queue, nullptr);
-    Watcher watcher{.context = context, .queue = queue, .idle = idle};
-    bool open = watcher.next();
-    while (open && !watcher.ended) {
-      wire::WatchReply reply;
-      reader->Read(&reply, nullptr);
-      open = watcher.next();
-      if (!open || watcher.ended) break;
-      const LedgerEvent event{.height = Height{reply.height()},
-                              .event = {.topic = reply.event().topic(), .data = to_bytes(reply.event().data())}};
-      if (!visit(event)) watcher.end();
-    }
-    grpc::Status status;
-    reader->Finish(&status, nullptr);
-    watcher.next();
-    queue.Shutdown();
-    if (watcher.ended || status.ok()) return {};
-    return std::unexpected(from_rpc(status, where_));
+    return detail::follow<wire::WatchReply>(
+        context, where_,
+        [&](grpc::CompletionQueue& queue) { return stub_->AsyncWatch(&context, request, &queue, nullptr); },
+        [&](const wire::WatchReply& reply) { return visit(detail::take_event(reply)); }, idle);
   }
 
  private:
-  // One operation on the queue at a time; while it is pending, `idle` is asked.
-  struct Watcher {
-    grpc::ClientContext& context;
-    grpc::CompletionQueue& queue;
-    const std::function<bool()>& idle;
-    bool ended = false;  // by the caller's wish
-
-    void end() {
-      ended = true;
-      context.TryCancel();
-    }
-    bool next() {
-      for (;;) {
-        void* tag = nullptr;
-        bool ok = false;
-        const auto got = queue.AsyncNext(&tag, &ok, std::chrono::system_clock::now() + kIdleEvery);
-        if (got == grpc::CompletionQueue::GOT_EVENT) return ok;
-        if (got == grpc::CompletionQueue::SHUTDOWN) return false;
-        if (!ended && idle && !idle()) end();
-      }
-    }
-  };
-
-  static std::unexpected<Error> too_large(std::size_t found) {
-    return fail(Kind::kExhausted, "client.too_large",
-                text("found a blob of {} bytes, the most is {}", found, kBlobBytesMax));
-  }
-
   // Every call of this interface may be repeated: reads, content-addressed writes, transactions known by their id.
   template <class Attempt>
   Status call(Attempt&& attempt) {
@@ -291,7 +195,20 @@ class GrpcClient final : public Client {
 
 }  // namespace
 
+Error error_of(const ledger::TxResult& result) {
+  Error error = Error(Kind::kConflict, result.error_id.empty() ? "ledger.refused" : std::string_view(result.error_id),
+                      result.message);
+  // 1 stands for every error without a number of its own, and is a number of the GXF catalogue as well.
+  if (result.code != 1 || result.error_id.starts_with("gxf.")) error = std::move(error).coded(result.code);
+  if (!result.path.empty()) error = std::move(error).at(result.path);
+  return error;
+}
+
 Result<std::unique_ptr<Client>> Client::connect(std::string_view address, Options options) {
+  if (address.starts_with(kDoorScheme)) {
+    TRY(auto exchange, Exchange::open(std::string(address.substr(kDoorScheme.size())), options));
+    return exchange;
+  }
   TRY(const Address parsed, parse_address(address));
   TRY_OK(probe(parsed));
   return std::make_unique<GrpcClient>(parsed, options);

@@ -39,6 +39,9 @@ struct Applied {
   ledger::TxResult result;
 };
 
+// What a transaction that was applied but refused means: the id that the application gave, as Kind::kConflict.
+Error error_of(const ledger::TxResult& result);
+
 struct LedgerEvent {
   Height height;
   ledger::Event event;

@@ -22,6 +22,28 @@ Result<ledger::Tx> take_tx(const wire::SubmitRequest& request) {
   return ledger::Tx{.app = static_cast<std::uint8_t>(request.app()), .body = to_bytes(request.body())};
 }
 
+void put_info(wire::InfoReply& out, const NodeInfo& info) {
+  out.set_version(info.version);
+  out.set_network(info.network.data.data(), info.network.data.size());
+  out.set_genesis(info.genesis.data(), info.genesis.size());
+  out.set_node_id(info.node_id);
+  for (const auto& role : info.roles) out.add_roles(role);
+  out.set_height(info.height.value);
+}
+
+Result<NodeInfo> take_info(const wire::InfoReply& reply) {
+  NodeInfo out;
+  out.version = reply.version();
+  if (!NetworkId::from(as_bytes(reply.network()), out.network))
+    return fail(Kind::kCorrupt, "client.bad_reply",
+                text("found {} bytes for the network, expected {}", reply.network().size(), NetworkId::kSize));
+  out.genesis = to_bytes(reply.genesis());
+  out.node_id = reply.node_id();
+  out.roles.assign(reply.roles().begin(), reply.roles().end());
+  out.height = Height{reply.height()};
+  return out;
+}
+
 void put_event(wire::Event& out, const ledger::Event& event) {
   out.set_topic(event.topic);
   out.set_data(event.data.data(), event.data.size());

@@ -6,6 +6,7 @@
 
 namespace hanse::node::v1 {
 class Event;
+class InfoReply;
 class NumberedOutcome;
 class SubmitReply;
 class SubmitRequest;
@@ -15,6 +16,9 @@ namespace hanse::client {
 
 void put_tx(hanse::node::v1::SubmitRequest& out, const ledger::Tx& tx);
 Result<ledger::Tx> take_tx(const hanse::node::v1::SubmitRequest& request);
+
+void put_info(hanse::node::v1::InfoReply& out, const NodeInfo& info);
+Result<NodeInfo> take_info(const hanse::node::v1::InfoReply& reply);
 
 void put_event(hanse::node::v1::Event& out, const ledger::Event& event);
 void put_applied(hanse::node::v1::SubmitReply& out, const Applied& applied);

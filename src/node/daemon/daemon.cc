@@ -20,6 +20,7 @@
 #include "node/daemon/mesh_role.h"
 #include "node/daemon/auditor_role.h"
 #include "node/daemon/provider_role.h"
+#include "node/daemon/services_role.h"
 #include "node/daemon/version.h"
 #include "node/roles/beacon_keeper.h"
 #include "node/roles/validator.h"
@@ -73,6 +74,11 @@ class Process final : public Daemon, public api::Probe {
     TRY_OK(begin_mesh());
     TRY_OK(begin_http());
     TRY_OK(begin_stream());
+    if (settings_.services.enabled) {
+      TRY(auto role, ServicesRole::start(settings_.services, *identity_, folder_->path("services.pem")));
+      const std::lock_guard lock(mutex_);  // probes are answered already
+      services_ = std::move(role);
+    }
     if (settings_.provider) {
       TRY(auto role, ProviderRole::start(*identity_, report_,
                                          {.settings = settings_.offer,
@@ -102,6 +108,15 @@ class Process final : public Daemon, public api::Probe {
     if (http_) out.set("http_port", std::uint64_t{http_->port()});
     if (stream_) out.set("websocket_port", std::uint64_t{stream_->port()});
     if (metrics_) out.set("metrics_port", std::uint64_t{metrics_->port()});
+    const auto set_ports = [&](std::string_view name, const auto& ports) {
+      codec::Json list = codec::Json::array();
+      for (const std::uint16_t port : ports) list.push(std::uint64_t{port});
+      out.set(name, std::move(list));
+    };
+    if (services_) set_ports("services_ports", services_->ports());
+    std::vector<std::uint16_t> aliases;
+    for (const auto& one : aliases_) aliases.push_back(one->port());
+    if (!aliases.empty()) set_ports("metrics_aliases", aliases);
     if (mesh_) {
       codec::Json addresses = codec::Json::array();
       for (const auto& address : mesh_->addresses()) addresses.push(address);
@@ -126,6 +141,7 @@ class Process final : public Daemon, public api::Probe {
 
   void stop() override {
     if (folder_) folder_->remove_ready();
+    if (services_) services_->stop();  // it asks through the servers below
     if (auditor_) auditor_->stop();
     if (provider_) provider_->stop();  // its last calls go through the servers below
     if (validator_) validator_->listen({});
@@ -134,6 +150,8 @@ class Process final : public Daemon, public api::Probe {
     stream_.reset();
     http_.reset();
     metrics_.reset();
+    aliases_.clear();
+    services_.reset();
     auditor_.reset();
     provider_.reset();
     if (grpc_) grpc_->stop(kGraceMs);
@@ -160,8 +178,10 @@ class Process final : public Daemon, public api::Probe {
     return provider_ ? provider_->ready() : Status();
   }
   std::string metrics() override {
+    const std::lock_guard refreshing(refresh_mutex_);  // several servers ask
     if (validator_) validator_->refresh_metrics();
     if (mesh_) mesh_->refresh_metrics();
+    if (const std::lock_guard lock(mutex_); services_) services_->refresh_metrics();
     telemetry::refresh_process_metrics(telemetry::registry());
     return telemetry::registry().exposition();
   }
@@ -277,12 +297,18 @@ class Process final : public Daemon, public api::Probe {
       TRY(http_, api::HttpServer::start({.address = settings_.http, .connections_max = settings_.http_connections_max},
                                         handler));
     }
+    const auto plain = [this](std::string_view method, std::string_view target) {
+      return api::http_reply(*this, nullptr, method, target);
+    };
+    const auto listen = [&](const std::string& address) {
+      return api::HttpServer::start({.address = address, .connections_max = settings_.http_connections_max}, plain);
+    };
     if (!settings_.metrics.empty()) {
-      TRY(metrics_,
-          api::HttpServer::start({.address = settings_.metrics, .connections_max = settings_.http_connections_max},
-                                 [this](std::string_view method, std::string_view target) {
-                                   return api::http_reply(*this, nullptr, method, target);
-                                 }));
+      TRY(metrics_, listen(settings_.metrics));
+    }
+    for (const std::string& alias : settings_.metrics_aliases) {
+      TRY(auto one, listen(alias));
+      aliases_.push_back(std::move(one));
     }
     return {};
   }
@@ -316,11 +342,14 @@ class Process final : public Daemon, public api::Probe {
   std::unique_ptr<roles::BeaconKeeper> beacon_;  // borrows both
   std::unique_ptr<api::GrpcServer> grpc_;
   std::unique_ptr<api::HttpServer> http_, metrics_;
+  std::vector<std::unique_ptr<api::HttpServer>> aliases_;  // of metrics_
   std::unique_ptr<api::StreamServer> stream_;
   std::unique_ptr<ProviderRole> provider_;
   std::unique_ptr<AuditorRole> auditor_;
-  std::unique_ptr<MeshRole> mesh_;  // borrows the identity
+  std::unique_ptr<ServicesRole> services_;  // borrows the identity
+  std::unique_ptr<MeshRole> mesh_;          // borrows the identity
 
+  std::mutex refresh_mutex_;
   mutable std::mutex mutex_;
   std::function<void()> tell_;
   std::optional<Error> failure_;

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "exchange/market/records.h"
+#include "node/daemon/services_role.h"
 #include "node/daemon/settings.h"
 
 namespace hanse::daemon {
@@ -358,6 +359,10 @@ constexpr Key kSchema[] = {
     {.path = "metrics.address",
      .fallback = "",
      .help = "one more loopback address for /metrics and /health, e.g. 127.0.0.1:9464; empty for none"},
+    {.path = "metrics.aliases",
+     .type = kTextList,
+     .fallback = "",
+     .help = "further loopback addresses of the same, such as 127.0.0.1:9001, 127.0.0.1:9002, 127.0.0.1:9003"},
 
     {.path = "mesh.bind_address",
      .fallback = "0.0.0.0:12000",
@@ -574,6 +579,8 @@ std::span<const config::Key> schema() {
     std::vector<Key> out(std::begin(kSchema), std::end(kSchema));
     const auto after = std::ranges::find(out, "auditor.node", &Key::path);
     out.insert(after, pilot_keys().begin(), pilot_keys().end());
+    const auto more = services_schema();
+    out.insert(out.end(), more.begin(), more.end());
     return out;
   }();
   return all;
@@ -582,7 +589,8 @@ std::span<const config::Key> schema() {
 std::string config_page() {
   return config::reference_page(
       "Configuration of hansed",
-      "Made from the table in src/node/daemon/schema.cc. A value comes from the last of these that gives one: the "
+      "Made from the tables in src/node/daemon/schema.cc and services_schema.cc. A value comes from the last of these "
+      "that gives one: the "
       "default,\n"
       "the file (`hansed --config node.toml`), the environment (`HANSE_STORAGE__PATH=/srv/hanse`), a flag\n"
       "(`--set storage.path=/srv/hanse`). `hansed --config node.toml --print-config` shows every value and its "

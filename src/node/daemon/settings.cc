@@ -187,6 +187,58 @@ std::unexpected<Error> contradicts(std::string_view key, std::string_view found,
               text("{}: found {}, but the genesis file says {}", key, found, genesis));
 }
 
+// "ACCOUNT" with every scope, or "ACCOUNT/route+bid".
+Status read_identities(const Config& c, std::map<AccountId, services::Scopes>& out) {
+  for (const std::string& one : c.list("services.identities")) {
+    const std::string_view given = one;
+    const auto slash = given.find('/');
+    const auto id = codec::decode_id(given.substr(0, slash));
+    AccountId account;
+    if (!id || !AccountId::from(*id, account) || out.contains(account) || out.size() == services::kIdentitiesMax)
+      return c.refuse("services.identities", text("ACCOUNT or ACCOUNT/SCOPE+SCOPE, each once, in '{}'", one));
+    services::Scopes scopes = services::kScopesAll;
+    if (slash != given.npos) {
+      const auto parsed = services::parse_scopes(given.substr(slash + 1), '+');
+      if (!parsed) return c.refuse("services.identities", parsed.error().message());
+      scopes = *parsed;
+    }
+    out.emplace(account, scopes);
+  }
+  return {};
+}
+
+Status read_services(const Config& c, const std::string& base, ServicesSettings& out) {
+  out.enabled = c.flag("services.enabled");
+  TRY(out.node, address_of(c, "services.node", base));
+  if (out.enabled && out.node.empty()) return c.refuse("services.node", "the address of a node");
+  out.mix = from_base(c.text("services.mix"), base);
+  out.access.token_file = from_base(c.text("services.token_file"), base);
+  TRY_OK(read_identities(c, out.access.identities));
+  out.access.rate = {.per_s = c.number("services.identity_calls_per_s"), .burst = c.number("services.identity_burst")};
+  gate::Options& gate = out.server.gate;
+  for (const std::string_view key : {"services.router", "services.auction", "services.execution"})
+    gate.addresses.emplace_back(c.text(key));
+  gate.connections_max = number<std::uint32_t>(c, "services.connections_max");
+  gate.handshakes_max = number<std::uint32_t>(c, "services.handshakes_max");
+  gate.handshake_ms = number<std::int64_t>(c, "services.handshake_ms");
+  gate.first_call_ms = number<std::int64_t>(c, "services.first_call_ms");
+  gate.idle_ms = number<std::int64_t>(c, "services.idle_ms");
+  out.server.calls_max = number<std::uint32_t>(c, "services.calls_max");
+  out.server.watches_max = number<std::uint32_t>(c, "services.watches_max");
+  out.server.execute_ms_max = number<std::int64_t>(c, "services.execute_ms_max");
+  return {};
+}
+
+Status read_aliases(const Config& c, std::vector<std::string>& out) {
+  for (const std::string& one : c.list("metrics.aliases")) {
+    const auto parsed = client::parse_address(one);
+    if (!parsed || !parsed->path.empty() || out.size() == kMetricsAliasesMax)
+      return c.refuse("metrics.aliases", text("at most {} of 127.0.0.1:PORT or [::1]:PORT", kMetricsAliasesMax));
+    out.push_back(one);
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<std::optional<replica::NetworkOptions>> validator_network(const ConsensusSettings& settings,
@@ -348,6 +400,8 @@ Result<Settings> settings_of(const Config& c, const std::string& base) {
   TRY(out.websocket, port_of(c, "api.websocket"));
   out.http_connections_max = number<std::uint32_t>(c, "api.http_connections_max");
   TRY(out.metrics, port_of(c, "metrics.address"));
+  TRY_OK(read_aliases(c, out.metrics_aliases));
+  TRY_OK(read_services(c, base, out.services));
   TRY_OK(read_consensus(c, out.consensus));
   TRY_OK(read_provider(c, base, out.offer));
   TRY_OK(read_auditor(c, base, out.audits));

@@ -12,6 +12,7 @@
 #include "base/logging/log.h"
 #include "chain/light/genesis.h"
 #include "chain/replica/chain.h"
+#include "node/api/exchange_server.h"
 #include "node/api/grpc_server.h"
 #include "node/client/address.h"
 #include "node/daemon/pilot_settings.h"
@@ -19,6 +20,8 @@
 #include "node/roles/offer.h"
 
 namespace hanse::daemon {
+
+constexpr std::size_t kMetricsAliasesMax = 8;
 
 struct WorkerSettings {
   std::uint32_t warm = 0, running_max = 0;
@@ -82,13 +85,20 @@ struct MeshRoleSettings {
   bool mix_exit = false;
 };
 
+struct ServicesSettings {
+  bool enabled = false;
+  std::string node;  // address of the node that they ask
+  std::string mix;   // control socket of a node of the mix; "" = none
+  services::AccessOptions access;
+  api::ExchangeOptions server;
+};
+
 struct Settings {
   std::string key_file;
   std::string passphrase_file;  // "" = none
   bool allow_unencrypted = false;
   std::string genesis_file;
-  bool validator = false, gateway = false, provider = false, mesh = false, router = false,
-       auditor = false;
+  bool validator = false, gateway = false, provider = false, mesh = false, router = false, auditor = false;
   std::vector<std::string> role_names;
   std::string dir;  // of all data
   std::size_t cache_bytes = 0, write_buffer_bytes = 0, blob_bytes_max = 0;
@@ -96,13 +106,15 @@ struct Settings {
   api::GrpcOptions grpc;
   std::string http;  // "" = none
   std::uint32_t http_connections_max = 0;
-  std::string websocket;  // "" = none
-  std::string metrics;    // one more address for /metrics and /health; "" = none
+  std::string websocket;                     // "" = none
+  std::string metrics;                       // one more address for /metrics and /health; "" = none
+  std::vector<std::string> metrics_aliases;  // and more of them
   ConsensusSettings consensus;
   ProviderSettings offer;
   AuditorSettings audits;
   BackupSettings backup;
   MeshRoleSettings mesh_role;
+  ServicesSettings services;
   logging::Options log;
 };
 

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <thread>
 
+#include "base/codec/hex.h"
 #include "base/core/clock.h"
 #include "base/core/fd.h"
 #include "base/core/text.h"
@@ -208,6 +209,20 @@ Result<Json> ask(const Ask& ask) {
     (void)parse_kind(part("kind"), kind);
     return fail(kind, part("id"), part("message"));
   }
+}
+
+Result<Bytes> carry(const std::string& socket, router::Lane lane, Bytes question) {
+  constexpr std::int64_t kFlashWaitMs = 60'000, kDeepWaitMs = 900'000, kSlackMs = 15'000;
+  const bool deep = lane == router::Lane::kDeep;
+  const std::int64_t wait_ms = deep ? kDeepWaitMs : kFlashWaitMs;
+  codec::Json request = codec::Json::object();
+  request.set("do", "mix_call").set("deep", deep).set("wait_ms", wait_ms);
+  request.set("hex", codec::to_hex(question));
+  TRY(const codec::Json answer, ask({.path = socket, .request = std::move(request), .wait_ms = wait_ms + kSlackMs}));
+  const codec::Json* hex = answer.find("hex");
+  if (hex == nullptr) return fail(Kind::kCorrupt, "peering.answer", "found no answer in what the node said");
+  TRY(const std::string_view digits, hex->as_text("hex"));
+  return codec::from_hex(digits);
 }
 
 }  // namespace hanse::peering

@@ -42,6 +42,9 @@ struct Ask {
 };
 Result<codec::Json> ask(const Ask& ask);
 
+// A question through the mix and its answer, by the node of the mix whose control socket this is; no other lane.
+Result<Bytes> carry(const std::string& socket, router::Lane lane, Bytes question);
+
 // What the mesh answers: status, paths, nat, dial (a peer or an agent), find (an agent), forward, check, speed,
 // publish, subscribe (a progress line a message), mix_status, mix_ping, mix_call (its question and answer in hex).
 Handler mesh_handler(MeshNode& node);

@@ -3,12 +3,14 @@
 #include <thread>
 
 #include "exchange/auction/book.h"
-#include "node/roles/market_client.h"
+#include "node/services/market_client.h"
 
 #include <gtest/gtest.h>
 
 namespace hanse::roles {
 namespace {
+
+using services::MarketClient;
 
 constexpr std::size_t kProvider = 0, kPayer = 1, kValidator = 3;
 

@@ -15,15 +15,6 @@ constexpr std::string_view kExpired = "ledger.call_expired";
 
 }  // namespace
 
-Error error_of(const ledger::TxResult& result) {
-  Error error = Error(Kind::kConflict, result.error_id.empty() ? "ledger.refused" : std::string_view(result.error_id),
-                      result.message);
-  // 1 stands for every error without a number of its own, and is a number of the GXF catalogue as well.
-  if (result.code != 1 || result.error_id.starts_with("gxf.")) error = std::move(error).coded(result.code);
-  if (!result.path.empty()) error = std::move(error).at(result.path);
-  return error;
-}
-
 Result<client::Applied> Caller::call(std::uint8_t app, std::uint16_t method, Bytes args) {
   const std::lock_guard lock(mutex_);
   for (int attempt = 1;; ++attempt) {

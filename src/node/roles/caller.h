@@ -38,7 +38,6 @@ class Caller {
   Height seen_;              // the newest height an answer named, 0 = to be asked for
 };
 
-// What a transaction that was applied but refused means as an Error.
-Error error_of(const ledger::TxResult& result);
+using client::error_of;
 
 }  // namespace hanse::roles

@@ -3,12 +3,14 @@
 #include <thread>
 
 #include "exchange/auction/book.h"
-#include "node/roles/market_client.h"
+#include "node/services/market_client.h"
 
 #include <gtest/gtest.h>
 
 namespace hanse::roles {
 namespace {
+
+using services::MarketClient;
 
 Offer offer_of(const crypto::Identity& who) {
   return {.region = 3,

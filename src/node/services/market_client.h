@@ -1,13 +1,15 @@
-// A Client over a market held in memory, one block a transaction: for the tests of this room. Includes GoogleTest.
+// A Client over a market held in memory, one block a transaction: for the tests of this room and of those above.
+// Includes GoogleTest.
 #pragma once
 
 #include <condition_variable>
 #include <mutex>
 
+#include "base/crypto/hash.h"
 #include "exchange/auction/market_world.h"
 #include "node/client/client.h"
 
-namespace hanse::roles {
+namespace hanse::services {
 
 class MarketClient final : public client::Client {
  public:
@@ -45,9 +47,22 @@ class MarketClient final : public client::Client {
   Result<client::CertifiedBlock> certified(Height) override {
     return fail(Kind::kUnsupported, "test.consensus", "no validators here");
   }
-  Result<BlobId> put_blob(ByteView) override { return fail(Kind::kUnsupported, "test.blob", "no blobs here"); }
-  Result<Bytes> get_blob(const BlobId&) override { return fail(Kind::kUnsupported, "test.blob", "no blobs here"); }
-  Result<bool> has_blob(const BlobId&) override { return false; }
+  Result<BlobId> put_blob(ByteView data) override {
+    const std::lock_guard lock(mutex);
+    const BlobId id = crypto::blob_id(data);
+    blobs[id] = to_bytes(data);
+    return id;
+  }
+  Result<Bytes> get_blob(const BlobId& id) override {
+    const std::lock_guard lock(mutex);
+    const auto found = blobs.find(id);
+    if (found == blobs.end()) return fail(Kind::kNotFound, "blob.absent", "found no such blob");
+    return found->second;
+  }
+  Result<bool> has_blob(const BlobId& id) override {
+    const std::lock_guard lock(mutex);
+    return blobs.contains(id);
+  }
   Status watch(Height from, std::string_view prefix, const std::function<bool(const client::LedgerEvent&)>& visit,
                const std::function<bool()>& idle) override {
     std::size_t at = 0;
@@ -100,6 +115,7 @@ class MarketClient final : public client::Client {
   std::mutex mutex;
   std::condition_variable changed;
   std::vector<client::LedgerEvent> events;
+  std::map<BlobId, Bytes> blobs;
   std::map<Bytes, client::Applied> seen;
   std::optional<NetworkId> shown_network;
   int lose_answers = 0;  // transactions that are applied while their caller hears nothing
@@ -125,4 +141,4 @@ class MarketClient final : public client::Client {
   std::size_t told_ = 0, told_of_rounds_ = 0;
 };
 
-}  // namespace hanse::roles
+}  // namespace hanse::services
