@@ -1,5 +1,5 @@
 // Commands around a node's public services: `hanse token new|list|revoke` for the file of tokens of one's own node, and
-// `hanse services stats|quote|run|job|watch` for trying the services of any node through a door file
+// `hanse services stats|route|auction|run|job|watch` for trying the services of any node through a door file
 // (node/client/exchange.h). Other commands take a door file too: --node tls:FILE.
 // Also what `hanse up --services` leaves in its folder: services.door, with a token of every scope, whose addresses are
 // brought up to date when the network has started.

@@ -4,6 +4,7 @@
 #include "base/core/fs.h"
 #include "base/core/text.h"
 #include "cli/door/door_verbs.h"
+#include "exchange/gxf/gxf.h"
 #include "node/client/exchange.h"
 
 namespace hanse::door {
@@ -29,6 +30,8 @@ std::string update_line(const client::JobUpdate& update) {
 Answer update_answer(const client::JobUpdate& update) {
   return {.json = update_json(update), .text = update_line(update), .exit = update.ended && update.status != "ok"};
 }
+
+std::string_view lane_name(std::uint32_t lane) { return lane == 0 ? "flash" : "deep"; }
 
 Result<Bytes> job_bytes(const plugin::VerbArgs& args) {
   return read_file(real_fs(), std::string(args.get("FILE")), gxf::kGxfSizeMax);
@@ -66,11 +69,21 @@ Result<Answer> auction(client::Exchange& at, const plugin::VerbArgs& args, plugi
   for (const auto& hop : offered.route) route.push(hop);
   Json out = Json::object();
   out.set("job_id", codec::to_hex(offered.job_id.view())).set("provider", offered.provider);
-  out.set("price_ut", offered.price_ut).set("lane", offered.lane == 0 ? "flash" : "deep");
+  out.set("price_ut", offered.price_ut).set("lane", lane_name(offered.lane));
   out.set("ordered", offered.ordered).set("route", std::move(route));
   return Answer{.json = std::move(out),
                 .text = text("job {} {} {} for {} ut", offered.job_id, offered.ordered ? "goes to" : "would go to",
                              offered.provider, offered.price_ut)};
+}
+
+Result<Answer> route(client::Exchange& at, const plugin::VerbArgs& args, plugin::Talk&) {
+  TRY(const Bytes job, job_bytes(args));
+  TRY(const auto routed, at.route(job));
+  Json out = Json::object();
+  out.set("job_id", codec::to_hex(routed.job_id.view())).set("lane", lane_name(routed.lane));
+  out.set("way", routed.way).set("height", routed.height);
+  return Answer{.json = std::move(out),
+                .text = text("job {} was sent by the {} lane: {}", routed.job_id, lane_name(routed.lane), routed.way)};
 }
 
 Result<Answer> run(client::Exchange& at, const plugin::VerbArgs& args, plugin::Talk&) {
@@ -136,6 +149,12 @@ std::vector<plugin::Verb> services_verbs() {
                          .fallback = "0"}},
             .run = {}},
            auction));
+  out.push_back(verb({.name = "services route",
+                      .summary = "order a signed job (.gxf) at the router service, by the lane that it asks for",
+                      .details = "Example:\n  hanse services route job.gxf --door net/services.door",
+                      .options = {file},
+                      .run = {}},
+                     route));
   out.push_back(
       verb({.name = "services run",
             .summary = "order a signed job (.gxf) at the execution service and wait for its end",

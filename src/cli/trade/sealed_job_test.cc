@@ -6,7 +6,7 @@
 
 #include "base/core/mem_fs.h"
 #include "chain/ledger/test_net.h"
-#include "node/services/market_client.h"
+#include "node/services/market_client_test.h"
 
 namespace hanse::trade {
 namespace {

@@ -61,6 +61,7 @@ Result<Network> make_network(const std::string& dir, const NetworkOptions& optio
 Result<Network> read_network(const std::string& dir);
 
 Result<Process> node_process(const Network& network, const NetworkNode& node);  // cli.not_started when it does not run
+std::string ready_path(const Network& network, const NetworkNode& node);        // there while it serves
 // Starts what does not run and waits until every validator answers, every provider stands on the market and both lanes
 // of the mix, if there is one, are open.
 Status start_network(const Network& network, plugin::Talk& talk);

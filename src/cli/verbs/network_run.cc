@@ -121,6 +121,10 @@ Result<Process> node_process(const Network& network, const NetworkNode& node) {
   return process;
 }
 
+std::string ready_path(const Network& network, const NetworkNode& node) {
+  return text("{}/{}/data/ready", network.dir, node.name);
+}
+
 Status start_network(const Network& network, plugin::Talk& talk) {
   for (const auto& node : network.nodes)
     if (!node_process(network, node)) TRY_OK(start_node(network, node));
@@ -133,6 +137,7 @@ Status start_network(const Network& network, plugin::Talk& talk) {
       const std::string address = text("unix:{}/{}/api.sock", network.dir, node.name);
       auto connected = client::Client::connect(address, {.deadline_ms = 1000});
       if (!connected || !(*connected)->info()) return false;
+      if (!real_fs().exists(ready_path(network, node)).value_or(false)) return false;  // serves all that it offers
       if (!client) client = std::move(*connected);
       return true;
     }));

@@ -354,7 +354,10 @@ Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk& talk) {
   if (as_bytes_file) {
     TRY(given, read_gxf(path));
   }
-  TRY(const Way way, job_way(args, (as_bytes_file ? given.job : draft.job).effective_lane()));
+  Way way = Way::kDirect;
+  if (!args.has("write")) {
+    TRY(way, job_way(args, (as_bytes_file ? given.job : draft.job).effective_lane()));
+  }
   TRY(Session session, open_session(args, way));
   TRY(const std::uint64_t wait_s, args.number("timeout", 300, 86'400));
   const std::int64_t start_ns = system_clock().mono_ns();

@@ -95,7 +95,7 @@ Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk& talk) {
     (void)stop_network(network, 5'000, talk);  // nothing half-started stays behind; the first error is the one to tell
     return std::unexpected(std::move(started).error());
   }
-  TRY_OK(door::refresh_network_door(network.dir, network.dir + "/validator-0/data/ready"));
+  TRY_OK(door::refresh_network_door(network.dir, ready_path(network, network.nodes.front())));
   codec::Json nodes = codec::Json::array();
   std::vector<std::vector<std::string>> rows;
   for (const auto& node : network.nodes) {

@@ -15,7 +15,7 @@
 #include "node/api/grpc_server.h"
 #include "node/client/exchange.h"
 #include "node/client/rpc_error.h"
-#include "node/services/market_client.h"
+#include "node/services/market_client_test.h"
 
 #include "hanse/services/v1/services.grpc.pb.h"
 #include <grpcpp/create_channel_posix.h>

@@ -167,6 +167,17 @@ class Remote final : public Exchange {
     return out;
   }
 
+  Result<Routed> route(ByteView job) override {
+    TRY(const auto reply, route_envelope(job));
+    if (!reply.success()) {
+      TRY(Error why, take_error(reply.detail()));
+      return std::unexpected(std::move(why));
+    }
+    Routed out{.job_id = {}, .lane = reply.lane_id(), .way = reply.way(), .height = reply.height()};
+    TRY_OK(detail::take_fixed(reply.job_id(), "job id", out.job_id));
+    return out;
+  }
+
   Result<JobUpdate> execute_job(ByteView job, std::int64_t wait_ms) override {
     wire::ExecuteJobRequest request;
     request.set_job(to_string(job));
@@ -214,15 +225,20 @@ class Remote final : public Exchange {
     return reply;
   }
 
+  Result<wire::RouteEnvelopeReply> route_envelope(ByteView job) {
+    wire::RouteEnvelopeRequest request;
+    request.set_envelope(to_string(job));
+    wire::RouteEnvelopeReply reply;
+    TRY_OK(router([&](ClientContext& c, auto& stub) { return stub.RouteEnvelope(&c, request, &reply); }));
+    return reply;
+  }
+
   Result<Applied> submit_job(ByteView gxf) {
     if (!door_.by_router) {
       TRY(const auto reply, auction_of(gxf, 0));
       return take_sent(reply);
     }
-    wire::RouteEnvelopeRequest request;
-    request.set_envelope(to_string(gxf));
-    wire::RouteEnvelopeReply reply;
-    TRY_OK(router([&](ClientContext& c, auto& stub) { return stub.RouteEnvelope(&c, request, &reply); }));
+    TRY(const auto reply, route_envelope(gxf));
     return take_sent(reply);
   }
 

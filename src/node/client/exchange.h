@@ -49,6 +49,12 @@ struct Offered {
   bool ordered = false;
   std::vector<std::string> route;
 };
+struct Routed {
+  JobId job_id;
+  std::uint32_t lane = 0;
+  std::string way;  // "direct", "flash" or "deep"
+  std::uint64_t height = 0;
+};
 struct JobUpdate {
   std::string state, status, reason, provider;
   std::uint64_t price_ut = 0, gas = 0, paid_ut = 0, height = 0;
@@ -63,6 +69,7 @@ class Exchange : public Client {
   virtual Result<RouterStats> router_stats() = 0;
   virtual Result<AuctionStats> auction_stats() = 0;
   virtual Result<Offered> run_auction(ByteView job, std::uint32_t priority) = 0;
+  virtual Result<Routed> route(ByteView job) = 0;
   virtual Result<JobUpdate> execute_job(ByteView job, std::int64_t wait_ms) = 0;
   virtual Result<JobUpdate> job(const JobId& id) = 0;
   virtual Status watch_job(const JobId& id, const std::function<bool(const JobUpdate&)>& visit) = 0;

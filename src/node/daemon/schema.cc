@@ -176,7 +176,9 @@ constexpr Key kSchema[] = {
      .min = 1,
      .max = 1024},
 
-    {.path = "provider.node", .fallback = "unix:api.sock", .help = "address of the node the provider works for"},
+    {.path = "provider.node",
+     .fallback = "unix:api.sock",
+     .help = "address of the node the provider works for, or tls: and a door file to its public services"},
     {.path = "provider.region",
      .fallback = "EU",
      .help = "where the machine stands: a region's name, or its bit number"},

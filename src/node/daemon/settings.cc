@@ -5,6 +5,7 @@
 #include "base/codec/hex.h"
 #include "base/core/text.h"
 #include "exchange/gxf/job_file.h"
+#include "node/client/exchange.h"
 #include "node/peering/control.h"
 
 namespace hanse::daemon {
@@ -20,7 +21,8 @@ std::string from_base(std::string_view path, const std::string& base) {
 Result<std::string> address_of(const Config& config, std::string_view key, const std::string& base) {
   const std::string_view given = config.text(key);
   if (given.empty()) return std::string();
-  constexpr std::string_view kUnix = "unix:";
+  constexpr std::string_view kUnix = "unix:", kDoor = client::kDoorScheme;
+  if (given.starts_with(kDoor)) return std::string(kDoor) + from_base(given.substr(kDoor.size()), base);
   const std::string full =
       given.starts_with(kUnix) ? std::string(kUnix) + from_base(given.substr(kUnix.size()), base) : std::string(given);
   if (auto parsed = client::parse_address(full); !parsed) return config.refuse(key, parsed.error().message());
@@ -29,7 +31,8 @@ Result<std::string> address_of(const Config& config, std::string_view key, const
 
 Result<std::string> port_of(const Config& config, std::string_view key) {
   TRY(const auto address, address_of(config, key, {}));
-  if (address.starts_with("unix:")) return config.refuse(key, "127.0.0.1:PORT or [::1]:PORT");
+  if (address.starts_with("unix:") || address.starts_with(client::kDoorScheme))
+    return config.refuse(key, "127.0.0.1:PORT or [::1]:PORT");
   return address;
 }
 

@@ -3,7 +3,7 @@
 #include <thread>
 
 #include "exchange/auction/book.h"
-#include "node/services/market_client.h"
+#include "node/services/market_client_test.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,7 @@
 #include "node/roles/validator.h"
 
+#include <array>
+
 #include "base/codec/hex.h"
 #include "base/core/text.h"
 #include "base/telemetry/metrics.h"
@@ -21,6 +23,11 @@ using codec::Json;
 
 constexpr int kMatchPagesMax = 100;  // a scrape counts at most so many pages; the next one goes on
 constexpr std::size_t kMatchesPage = 256;
+constexpr int kProviderPagesMax = 2;  // more than a metric keeps apart
+constexpr std::array<std::pair<gxf::Precision, std::string_view>, 4> kPrecisions = {{{gxf::Precision::kInt8, "int8"},
+                                                                                     {gxf::Precision::kE5m2, "e5m2"},
+                                                                                     {gxf::Precision::kFp8, "fp8"},
+                                                                                     {gxf::Precision::kBf16, "bf16"}}};
 constexpr std::int64_t kEconomicWaitMs = 300, kCertificateWaitMs = 5'000;
 
 std::string shown(const AccountId& id) { return id.is_zero() ? "" : codec::encode_id(id.view()); }
@@ -235,15 +242,56 @@ Result<Json> Validator::job_document(const JobId& id) {
   return out;
 }
 
-void Validator::count_matches() {
+void Validator::count_market() {
   for (int page = 0; page < kMatchPagesMax; ++page) {
-    const auto found = events(counted_.plus(1), market::topic_name(market::Topic::kMatched), kMatchesPage);
+    const auto found = events(counted_.plus(1), "market.", kMatchesPage);
     if (!found) return;
     for (const auto& e : found->events)
-      if (const auto match = market::decode_event(e.event.topic, e.event.data))
-        telemetry::registry().counter(telemetry::Metric::kAuctionMatches, {shown(match->provider)}).add();
+      if (const auto event = market::decode_event(e.event.topic, e.event.data)) count(*event);
     if (found->next.value <= counted_.value + 1) return;
     counted_ = Height{found->next.value - 1};
+  }
+}
+
+void Validator::count(const market::JobEvent& event) {
+  using telemetry::Metric;
+  auto& registry = telemetry::registry();
+  switch (event.topic) {
+    case market::Topic::kMatched: {
+      registry.counter(Metric::kAuctionMatches, {shown(event.provider)}).add();
+      registry.histogram(Metric::kAuctionPrice).observe(static_cast<std::int64_t>(event.price.value));
+      const auto answer = query(market::kMarketApp, "job", event.job_id.view());
+      const auto job =
+          answer ? market::decode_job(*answer) : Result<market::Job>(std::unexpected(answer.error().clone()));
+      if (!job) return;
+      for (const auto& [precision, name] : kPrecisions)
+        if ((job->bid.precisions & market::precision_bit(precision)) != 0)
+          registry.counter(Metric::kAuctionPrecisions, {name}).add();
+      return;
+    }
+    case market::Topic::kSettled:
+      registry.counter(Metric::kRuntimeJobs, {market::run_status_name(event.status)}).add();
+      return;
+    case market::Topic::kClosed:
+      registry.counter(Metric::kRuntimeJobs, {market::close_reason_name(event.reason)}).add();
+      return;
+    default: return;
+  }
+}
+
+void Validator::measure_providers() {
+  market::ProvidersQuery page;
+  for (int pages = 0; pages < kProviderPagesMax; ++pages) {
+    const auto answer = query(market::kMarketApp, "providers", market::encode_query(page));
+    const auto found = answer ? market::decode_providers(*answer)
+                              : Result<std::vector<market::Provider>>(std::unexpected(answer.error().clone()));
+    if (!found) return;
+    for (const market::Provider& one : *found)
+      telemetry::registry()
+          .gauge(telemetry::Metric::kAuctionUtilization, {shown(one.account)})
+          .set(one.capacity == 0 ? 0 : std::int64_t{one.used} * 10'000 / one.capacity);
+    if (found->size() < market::kPageMax) return;
+    page.after = found->back().account;
   }
 }
 
@@ -255,11 +303,14 @@ void Validator::refresh_metrics() {
   registry.counter(Metric::kLedgerTxs).raise_to(stats.txs);
   refresh_consensus_metrics(stats);
   refresh_sync_metrics(stats);
-  count_matches();
+  count_market();
+  measure_providers();
   const auto answer = query(market::kMarketApp, "totals", {});
   if (!answer) return;
-  if (const auto totals = market::decode_totals(*answer))
-    registry.gauge(Metric::kEscrowLocked).set(static_cast<std::int64_t>(totals->escrow.value));
+  const auto totals = market::decode_totals(*answer);
+  if (!totals) return;
+  registry.gauge(Metric::kEscrowLocked).set(static_cast<std::int64_t>(totals->escrow.value));
+  registry.counter(Metric::kAuctionVolume).raise_to(totals->volume.value);
 }
 
 }  // namespace hanse::roles

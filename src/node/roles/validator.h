@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "chain/replica/chain.h"
+#include "exchange/market/events.h"
 #include "node/api/backend.h"
 #include "node/roles/feed.h"
 #include "store/blob/blob.h"
@@ -81,15 +82,17 @@ class Validator final : public api::Backend {
   void refresh_consensus_metrics(const replica::ChainStats& stats);
   void refresh_sync_metrics(const replica::ChainStats& stats);
   void tell(const News& news);
-  void count_matches();
+  void count_market();
+  void count(const market::JobEvent& event);
+  void measure_providers();
   Result<std::uint64_t> validators_out() const;
 
   Validator(blob::BlobStore& blobs, ValidatorOptions options) : blobs_(blobs), options_(std::move(options)) {}
 
   blob::BlobStore& blobs_;
   const ValidatorOptions options_;
-  client::NodeInfo facts_;                                                    // all but the height
-  Height counted_;                                                            // up to here matches are in the registry
+  client::NodeInfo facts_;  // all but the height
+  Height counted_;          // up to here the market's events are in the registry
   std::shared_ptr<FinalityClock> clock_ = std::make_shared<FinalityClock>();  // the chain's callbacks hold it too
   std::unique_ptr<replica::Chain> chain_;
   std::function<client::BackupInfo()> backup_;

@@ -2,7 +2,7 @@
 
 #include "base/codec/hex.h"
 #include "base/core/text.h"
-#include "node/services/market_client.h"
+#include "node/services/market_client_test.h"
 
 #include <gtest/gtest.h>
 
