@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "exchange/market/records.h"
 #include "node/daemon/services_role.h"
 #include "node/daemon/settings.h"
@@ -579,10 +577,7 @@ constexpr Key kSchema[] = {
 std::span<const config::Key> schema() {
   static const std::vector<Key> all = [] {
     std::vector<Key> out(std::begin(kSchema), std::end(kSchema));
-    const auto after = std::ranges::find(out, "auditor.node", &Key::path);
-    out.insert(after, pilot_keys().begin(), pilot_keys().end());
-    const auto more = services_schema();
-    out.insert(out.end(), more.begin(), more.end());
+    for (const auto more : {pilot_keys(), services_schema()}) out.insert(out.end(), more.begin(), more.end());
     return out;
   }();
   return all;
@@ -591,9 +586,7 @@ std::span<const config::Key> schema() {
 std::string config_page() {
   return config::reference_page(
       "Configuration of hansed",
-      "Made from the tables in src/node/daemon/schema.cc and services_schema.cc. A value comes from the last of these "
-      "that gives one: the "
-      "default,\n"
+      "Made from the tables in src/node/daemon. A value comes from the last of these that gives one: the default,\n"
       "the file (`hansed --config node.toml`), the environment (`HANSE_STORAGE__PATH=/srv/hanse`), a flag\n"
       "(`--set storage.path=/srv/hanse`). `hansed --config node.toml --print-config` shows every value and its "
       "origin.\n"
