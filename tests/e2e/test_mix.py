@@ -18,8 +18,8 @@ class Mix(Lab):
         cls.lab.setUp()
         cls.net = cls.lab.path("net")
         cls.lab.addCleanup(run, "hanse", "down", "--dir", cls.net)
-        cls.made = run("hanse", "up", "--dir", cls.net, "--validators", 4, "--routers", 6, "--providers", 1, "--detach",
-                       timeout=180)
+        cls.made = run("hanse", "up", "--dir", cls.net, "--validators", 4, "--routers", 6, "--providers", 1,
+                       "--services", 0, "--detach", timeout=180)
         assert cls.made.returncode == 0, cls.made.stdout + cls.made.stderr
 
     @classmethod
@@ -98,6 +98,21 @@ class Mix(Lab):
             # One bid and one offer: the round's rule may leave both without a trade, which is an answer too.
             self.assertIn(done.returncode, (0, 1), done.stdout + done.stderr)
             self.assertNotIn("error", json.loads(done.stdout))
+
+    def test_3_the_router_service_sends_each_job_by_its_own_lane(self):
+        door = os.path.join(self.net, "services.door")
+        for lane, priority in (("flash", 200), ("deep", 100)):
+            path = self.path(f"{lane}.gxf")
+            self.ok("hanse", "submit", WORDFREQ, "--dir", self.net, "--priority", priority, "--write", path)
+            _, before = self.counts()
+            routed = self.ok("hanse", "services", "route", path, "--door", door, timeout=240)
+            self.assertEqual((routed["lane"], routed["way"]), (lane, lane))
+            _, after = self.counts()
+            (self.assertGreater if lane == "flash" else self.assertEqual)(after, before)
+            ask = ["hanse", "services", "job", routed["job_id"], "--door", door]
+            self.wait_for("the job's end", lambda ask=ask: self.ok(*ask)["ended"])
+        stats = self.ok("hanse", "services", "stats", "--door", door)["router"]
+        self.assertEqual((stats["total"], stats["flash"], stats["deep"]), (2, 1, 1))
 
     def test_4_a_blob_too_large_for_the_mix_is_refused_and_sent_nowhere(self):
         self.write("large.bin", b"x" * (BLOB_MAX + 1))

@@ -217,6 +217,18 @@ class Services(Lab):
                            'hanse_runtime_jobs_total{status="ok"}', "hanse_services_connections "):
                 self.assertIn(series, page)
 
+        def total(name):
+            lines = [line for line in page.splitlines() if line.startswith((name + "{", name + " "))]
+            return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
+
+        market = self.stats()["auction"]
+        self.assertEqual(total("hanse_auction_matches_total"), market["matches"])
+        self.assertEqual(total("hanse_auction_matches_by_precision_total"), market["matches"])  # int8 all of them
+        self.assertEqual(total("hanse_auction_clearing_price_ut_count"), market["matches"])
+        self.assertEqual(total("hanse_auction_volume_ut_total"), market["volume_ut"])
+        self.assertEqual(total("hanse_runtime_jobs_total"), market["settled"] + market["closed"])
+        self.assertEqual(total("hanse_router_packets_total"), self.stats()["router"]["total"])
+
     def test_9_a_provider_works_for_the_node_from_elsewhere(self):
         with open(os.path.join(self.net, "provider-0/run.json"), encoding="utf-8") as f:
             pid = json.load(f)["pid"]

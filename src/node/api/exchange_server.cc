@@ -31,7 +31,24 @@ using services::Scope, services::Scopes;
 
 std::string to_string(ByteView v) { return std::string(as_text(v)); }
 std::string shown(const AccountId& id) { return id.is_zero() ? std::string() : codec::encode_id(id.view()); }
+constexpr int kPingEveryMs = 60'000, kPingWaitMs = 20'000;
 constexpr Scopes mask(Scope scope) { return static_cast<Scopes>(scope); }
+
+// A call that runs keeps its connection open.
+class Stay {
+ public:
+  explicit Stay(gate::Visitor* visitor) : visitor_(visitor) {
+    if (visitor_ != nullptr) visitor_->began();
+  }
+  ~Stay() {
+    if (visitor_ != nullptr) visitor_->ended(system_clock().mono_ns());
+  }
+  Stay(const Stay&) = delete;
+  Stay& operator=(const Stay&) = delete;
+
+ private:
+  gate::Visitor* const visitor_;
+};
 
 // Everything that the three services share.
 class Door {
@@ -71,16 +88,11 @@ class Door {
   grpc::Status admitted(ServerContext& context, std::string_view method, Scopes any_of, Seats& seats,
                         std::string_view what, Body& body) {
     const auto visitor = visitor_of(context);
-    struct Stay {
-      gate::Visitor* visitor;
-      ~Stay() {
-        if (visitor != nullptr) visitor->ended(system_clock().mono_ns());
-      }
-    } const stay{visitor.get()};
-    if (visitor) visitor->began();
     if (closing_) return counted(method, fail(Kind::kUnavailable, "api.closing", "the node is shutting down"));
     Status may = judge(context, visitor.get(), any_of);
     if (!may) return counted(method, may);
+    // Not before: who may make no call gets no more time by trying.
+    const Stay stay(visitor.get());
     const Seat seat(seats);
     return counted(method, seat ? body() : Status(busy(seats, what)));
   }
@@ -444,6 +456,9 @@ class Server final : public ExchangeServer {
       builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
       builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 4);
       builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kStreamsMax);
+      // A visitor that is gone without a word, such as behind a NAT, is found out.
+      builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kPingEveryMs);
+      builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kPingWaitMs);
       builder.RegisterService(all[i]);
       servers_[i] = builder.BuildAndStart();
       if (servers_[i] == nullptr) return fail(Kind::kInternal, "api.listen", "start a public service: refused");

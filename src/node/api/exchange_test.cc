@@ -338,6 +338,45 @@ TEST(Exchange, each_service_is_on_its_own_port_only) {
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED);
 }
 
+TEST(Exchange, a_connection_whose_calls_are_all_refused_is_closed_and_one_that_was_let_in_stays) {
+  ExchangeOptions options;
+  options.gate.first_call_ms = 300;
+  House house(std::move(options));
+  const Wire good(house, 0), bad(house, 0);
+  const auto ask = [](const Wire& wire, const std::string& token) {
+    grpc::ClientContext context;
+    Wire::say(context, token);
+    wire::GetRouterStatsReply reply;
+    return wire::RouterService::NewStub(wire.channel)->GetRouterStats(&context, {}, &reply).error_code();
+  };
+  EXPECT_EQ(ask(good, "Bearer all"), grpc::StatusCode::OK);
+  int refused = 0;
+  grpc::StatusCode code = ask(bad, "Bearer guess");
+  for (; code == grpc::StatusCode::PERMISSION_DENIED; code = ask(bad, "Bearer guess")) ++refused;
+  EXPECT_EQ(code, grpc::StatusCode::UNAVAILABLE);
+  EXPECT_GT(refused, 0);
+  EXPECT_EQ(ask(good, "Bearer all"), grpc::StatusCode::OK);
+}
+
+TEST(Exchange, nobody_there_is_told_at_once_and_a_lost_connection_is_made_anew) {
+  client::DoorFile gone;
+  ExchangeOptions options;
+  options.gate.idle_ms = 1;
+  {
+    House house(std::move(options));
+    gone = house.door("all");
+    const auto at = house.open("all");
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_TRUE(at->info()) << i;
+      house.server->refresh_metrics();
+      while (telemetry::registry().gauge(telemetry::Metric::kServicesConnections).value() != 0)
+        house.server->refresh_metrics();
+    }
+  }
+  const auto late = std::move(*client::Exchange::open(gone, "", {.deadline_ms = 60'000}));
+  EXPECT_EQ(id_of(late->info()), "gate.unreachable");
+}
+
 TEST(Exchange, one_watch_more_than_the_most_is_refused) {
   House house({.gate = {}, .watches_max = 1});
   const auto at = house.open("all");

@@ -1,5 +1,6 @@
 #include "node/client/exchange.h"
 
+#include <atomic>
 #include <chrono>
 #include <mutex>
 #include <optional>
@@ -288,6 +289,7 @@ class Remote final : public Exchange {
       Status done;
       if (const auto link = link_to(service); !link) {
         done = std::unexpected(link.error().clone());
+        if (!reached_) return done;  // nobody there: say so at once
       } else {
         ClientContext context;
         prepare(context);
@@ -322,6 +324,7 @@ class Remote final : public Exchange {
     args.SetMaxReceiveMessageSize(static_cast<int>(kReplyBytesMax));
     made->channel = grpc::CreateCustomInsecureChannelFromFd("hanse", made->line->take().release(), args);
     link = std::move(made);
+    reached_ = true;
     return link;
   }
   void drop(Service service, const Link& lost) {
@@ -332,6 +335,7 @@ class Remote final : public Exchange {
   const DoorFile door_;
   const std::optional<crypto::Identity> identity_;
   const Milliseconds deadline_;
+  std::atomic<bool> reached_{false};  // at least once
   std::mutex mutex_;
   std::array<std::shared_ptr<Link>, 3> links_;
 };

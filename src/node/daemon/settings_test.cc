@@ -36,6 +36,35 @@ TEST(Settings, read_regions_and_precisions_by_name) {
   EXPECT_EQ(settings({"provider.region=63"})->offer.offer.region, 63);
 }
 
+TEST(Settings, read_the_public_services_and_whom_they_let_in) {
+  const std::string id = codec::encode_id(Hash32{}.view());
+  FixedBytes<32> other;
+  other.data.fill(1);
+  const std::string second = codec::encode_id(other.view());
+  EXPECT_FALSE(settings({})->services.enabled);
+  const auto s = settings({"services.enabled=true", "services.identities=" + id + "," + second + "/read+bid",
+                           "services.node=tls:up.door", "services.mix=w/mesh.sock", "services.connections_max=3",
+                           "metrics.aliases=127.0.0.1:9001,[::1]:9002"});
+  ASSERT_TRUE(s) << s.error().str();
+  EXPECT_EQ(s->services.node, "tls:/srv/net/up.door");
+  EXPECT_EQ(s->services.mix, "/srv/net/w/mesh.sock");
+  EXPECT_EQ(s->services.access.token_file, "/srv/net/tokens.json");
+  EXPECT_EQ(s->services.access.identities.at(AccountId{}), services::kScopesAll);
+  AccountId reader;
+  reader.data.fill(1);
+  EXPECT_EQ(services::scopes_text(s->services.access.identities.at(reader)), "bid,read");
+  EXPECT_EQ(s->services.server.gate.addresses,
+            (std::vector<std::string>{"127.0.0.1:50051", "127.0.0.1:50052", "127.0.0.1:50053"}));
+  EXPECT_EQ(s->services.server.gate.connections_max, 3u);
+  EXPECT_EQ(s->metrics_aliases, (std::vector<std::string>{"127.0.0.1:9001", "[::1]:9002"}));
+  std::string nine = "metrics.aliases=127.0.0.1:1";
+  for (int i = 0; i < 8; ++i) nine += ",127.0.0.1:1";
+  for (const std::string& bad : {"services.identities=" + id + "," + id, "services.identities=" + id + "/reads",
+                                 std::string("services.identities=me"), std::string("metrics.aliases=0.0.0.0:9001"),
+                                 nine, std::string("api.http=tls:up.door")})
+    EXPECT_EQ(settings({bad}).error().id(), "config.bad_value") << bad;
+}
+
 TEST(Settings, read_whom_the_mesh_trusts) {
   const std::string id = codec::encode_id(Hash32{}.view()), pair = "agent:" + id + "@" + id;
   const auto s = settings({"mesh.admission=trusted", "mesh.trust=" + pair + ",user:" + id, "mesh.papers=p.cbor"});
