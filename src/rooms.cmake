@@ -88,6 +88,11 @@ room(exchange/wasm 4 USES codec crypto gxf runtime TEST_LIBS wasmedge::wasmedge
 plugin(wasm ROOMS wasm runtime LIBS wasmedge::wasmedge SOURCES exchange/wasm/plugin_cache.cc
   exchange/wasm/plugin_engine.cc exchange/wasm/plugin_entry.cc exchange/wasm/plugin_host.cc
   exchange/wasm/plugin_wasm.cc)
+if(HANSE_TESTS)
+  plugin(liar_wasm ROOMS wasm runtime LIBS wasmedge::wasmedge FOLDER hanse-liar-wasm SOURCES
+    exchange/wasm/plugin_cache.cc exchange/wasm/plugin_engine.cc exchange/wasm/plugin_host.cc
+    exchange/wasm/plugin_step_liar.cc exchange/wasm/plugin_wasm.cc)
+endif()
 room(exchange/tensor 4 USES codec crypto gxf runtime BENCH_LIBS DNNL::dnnl TEST_NEEDS hanse-worker tensor)
 plugin(tensor SOURCES exchange/tensor/plugin_tensor.cc ROOMS tensor runtime)
 if(HANSE_TESTS)
@@ -157,7 +162,7 @@ room(sim/fleet 7 USES codec plugin crypto transport peers relay nat reach discov
 room(cli/rescue 8 USES codec plugin)
 room(cli/inspect 8 USES codec plugin crypto journal light consensus ledger reputation stake beacon client router
      transport peers relay nat identity reach discovery lan portmap gossip overlay mixing peering)
-room(cli/trade 8 USES codec plugin crypto gxf market ledger auction client roles TEST_USES services
+room(cli/trade 8 USES codec plugin crypto gxf market ledger auction runtime flow client roles TEST_USES services
      TEST_LIBS GTest::gtest)
 room(cli/door 8 USES codec plugin governor gxf client services)
 room(cli/verbs 8 USES codec plugin rescue trade door crypto gxf market light ledger reputation stake beacon runtime

@@ -1,5 +1,6 @@
 /* The host interface of a Hanse WebAssembly job (src/exchange/wasm/module.h), for C compiled with
- * clang --target=wasm32 -nostdlib. A job exports its memory and `run`. */
+ * clang --target=wasm32 -nostdlib. A job exports its memory and `run`, or `step`: it is then called until it gives 0.
+ */
 #ifndef HANSE_WASM_H
 #define HANSE_WASM_H
 

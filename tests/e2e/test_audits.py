@@ -1,11 +1,13 @@
 """Audits on real processes: four validators with auditors, a provider that is honest or cheats in each way there is."""
+import json
 import os
 import signal
 import unittest
 
-from lab import BIN, Lab, digits_job, run
+from lab import BIN, ROOT, Lab, digits_job, run
 
 LIES = {"alters a number of the output": 1, "swaps the model": 2, "forges gas": 3}
+PRIMES = os.path.join(ROOT, "examples/jobs/primes.yaml")
 
 
 class Audits(Lab):
@@ -86,6 +88,44 @@ class Audits(Lab):
         self.assertEqual(self.status()["money"]["burned_ut"], taken - taken // 2)
         self.conserved(self.net)
         self.refused(1, "market.job_state", "hanse", "challenge", job, "--dir", self.net)
+
+    def auditors_said(self, message):
+        count = 0
+        for name in sorted(os.listdir(self.net)):
+            log = os.path.join(self.net, name, "node.log")
+            if name.startswith("validator") and os.path.exists(log):
+                with open(log) as f:
+                    count += sum(message in line for line in f)
+        return count
+
+    def test_a_lie_in_one_step_costs_the_bond_when_one_step_was_done_again(self):
+        honest = self.submitted(PRIMES)
+        self.wait_for("the receipt", lambda: self.status(honest)["state"] == "receipted")
+        money = self.status()["money"]["accounts_ut"]
+        done = run("hanse", "challenge", honest, "--bisect", "--dir", self.net, "--json")
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        answer = json.loads(done.stdout)
+        self.assertEqual((answer["challenged"], answer["finding"]), (False, "no_difference"), answer)
+        self.assertEqual(answer["steps"], 245)  # blocks of 4096 numbers below a million
+        self.assertLessEqual(money, self.status()["money"]["accounts_ut"])  # no deposit went
+        self.assertEqual(self.ended(honest)["state"], "settled")
+
+        self.lie("wasm")
+        job = self.submitted(PRIMES)
+        self.wait_for("the receipt", lambda: self.status(job)["state"] == "receipted")
+        before = self.provider()["bond_ut"]
+        challenged = self.ok("hanse", "challenge", job, "--bisect", "--dir", self.net)
+        self.assertEqual((challenged["challenged"], challenged["state"]), (True, "audited"))
+        self.assertEqual((challenged["steps"], challenged["step"]), (245, 122))
+        end = self.ended(job)
+        self.assertEqual((end["state"], end["reason"]), ("closed", "false_receipt"), end)
+        taken = before - self.provider()["bond_ut"]
+        self.assertGreater(taken, 0)
+        self.assertEqual(self.status()["money"]["burned_ut"], taken - taken // 2)
+        # More than a third of four validators: two verdicts, each by one step.
+        self.assertGreaterEqual(self.auditors_said("one step refutes a receipt"), 2)
+        self.assertEqual(self.auditors_said("a receipt holds"), 0)
+        self.conserved(self.net)
 
 
 if __name__ == "__main__":

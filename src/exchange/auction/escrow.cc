@@ -263,6 +263,7 @@ Status Escrow::receipt(const AccountId& sender, const market::JobReceipt& call) 
                                  .status = call.status,
                                  .gas = call.gas,
                                  .outputs = call.outputs,
+                                 .steps = call.steps,
                                  .paid = {},
                                  .fee = {}};
   write_job(state_, job, before);

@@ -54,8 +54,11 @@ Status Escrow::challenge(const AccountId& sender, const market::JobChallenge& ca
   TRY(market::Totals totals, read_totals(state_));
   totals.escrow = plus(totals.escrow, params_.challenge_deposit);
   write_totals(state_, totals);
-  return open_audit(before,
-                    {.id = call.id, .challenger = sender, .deposit = params_.challenge_deposit, .verdicts = {}});
+  return open_audit(before, {.id = call.id,
+                             .challenger = sender,
+                             .deposit = params_.challenge_deposit,
+                             .verdicts = {},
+                             .witness = call.witness});
 }
 
 Status Escrow::verdict(const AccountId& sender, const market::JobVerdict& call) {

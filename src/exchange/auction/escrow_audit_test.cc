@@ -145,6 +145,26 @@ TEST(Audits, whoever_doubts_a_receipt_stakes_a_deposit_on_it) {
   }
 }
 
+TEST(Audits, keep_the_witness_of_a_challenge_and_the_steps_of_a_receipt) {
+  Audited w;
+  gxf::Job j = w.plain_job(kPayer);
+  EXPECT_EQ(w.submit(kPayer, j).error_id, "");
+  EXPECT_EQ(w.call(kProvider, Method::kJobStart, market::JobStart{.id = j.job_id}).error_id, "");
+  market::JobReceipt receipt = w.receipt_of(j.job_id);
+  receipt.steps = market::StepsRef{.count = 4, .root = {}, .list = {}};
+  EXPECT_EQ(w.call(kProvider, Method::kJobReceipt, receipt).error_id, "");
+  w.next_block();
+  EXPECT_EQ(w.job(j.job_id).result->steps, receipt.steps);
+  BlobId witness;
+  witness.data.fill(7);
+  EXPECT_EQ(w.call(kDoubter, Method::kJobChallenge, market::JobChallenge{.id = j.job_id, .witness = witness}).error_id,
+            "");
+  const auto audit = market::decode_audit(*w.app->query("audit", j.job_id.view(), w.state));
+  ASSERT_TRUE(audit);
+  EXPECT_EQ(audit->witness, witness);
+  EXPECT_EQ(w.job(j.job_id).result->steps, receipt.steps);
+}
+
 // What is left to a cheater that sees its receipt drawn and doubts it first, with the chance q of a draw and a gain of
 // one price: q (bond - reward) is to be (1 - q) price or more.
 TEST(Audits, cost_a_provider_that_challenges_itself_what_cheating_wins) {

@@ -17,7 +17,8 @@ struct Receipted : FlowWorld {
   }
   Result<std::optional<bool>> judge() {
     runtime::RunControl control;
-    return judge_receipt(record, {.market = *this, .blobs = *this, .runner = *this}, control);
+    return judge_receipt(record, {}, {.market = *this, .blobs = *this, .runner = *this}, control)
+        .transform([](const Judgement& j) { return j.holds; });
   }
   hanse::market::Job record;
 };

@@ -50,8 +50,14 @@ std::vector<const gxf::Node*> run_order(const gxf::Job& job) {
 
 class DagRun {
  public:
-  DagRun(const Materials& materials, const Hash32& seed, runtime::Runner& runner, runtime::RunControl& control)
-      : materials_(materials), job_(materials.job), seed_(seed), runner_(runner), control_(control) {
+  DagRun(const Materials& materials, const Hash32& seed, runtime::Runner& runner, runtime::RunControl& control,
+         std::optional<runtime::StepRange> range)
+      : materials_(materials),
+        job_(materials.job),
+        seed_(seed),
+        runner_(runner),
+        control_(control),
+        range_(std::move(range)) {
     for (const gxf::Edge& edge : job_.edges) ++readers_[{edge.from, edge.out_ix}];
     for (const gxf::JobOutput& output : job_.outputs) ++readers_[{output.node, output.out_ix}];
   }
@@ -61,7 +67,9 @@ class DagRun {
       TRY(RunOutcome outcome, run_node(*node));
       if (outcome.status == RunStatus::kCancelled)
         return fail(Kind::kUnavailable, "flow.stopped", text("job {} was stopped at node {}", job_.job_id, node->id));
+      if (!outcome.state.empty()) return outcome;
       count(*node, outcome);
+      if (job_.nodes.size() == 1) steps_ = std::move(outcome.steps);
       if (outcome.status != RunStatus::kOk) return ended(node->id, outcome.status, outcome.detail);
       if (const auto missing = keep_outputs(*node, outcome)) return ended(node->id, RunStatus::kTrap, *missing);
     }
@@ -90,6 +98,7 @@ class DagRun {
     request.precision = node.precision;
     request.params = node.params;
     request.seed = seed_;
+    request.steps = range_;
     if (!node.artifact.is_zero()) {
       TRY(request.artifact, blob(node.artifact));
     }
@@ -141,6 +150,7 @@ class DagRun {
   RunOutcome total() const {
     RunOutcome whole;
     whole.gas = gas_;
+    whole.steps = steps_;
     for (const std::string& kernel : kernels_) whole.kernel_class += (whole.kernel_class.empty() ? "" : ",") + kernel;
     if (whole.kernel_class.size() > runtime::kKernelClassMax) whole.kernel_class = text("mixed/{}", kernels_.size());
     return whole;
@@ -158,6 +168,8 @@ class DagRun {
   const Hash32& seed_;
   runtime::Runner& runner_;
   runtime::RunControl& control_;
+  std::optional<runtime::StepRange> range_;
+  std::vector<Hash32> steps_;
   std::map<Port, std::size_t> readers_;
   std::map<Port, Bytes> values_;
   std::uint64_t gas_ = 0;
@@ -178,8 +190,11 @@ std::string kind_of(const gxf::Node& node) {
 }
 
 Result<RunOutcome> run_dag(const Materials& materials, const Hash32& seed, runtime::Runner& runner,
-                           runtime::RunControl& control) {
-  return DagRun(materials, seed, runner, control).run();
+                           runtime::RunControl& control, std::optional<runtime::StepRange> range) {
+  if (range && materials.job.nodes.size() != 1)
+    return fail(Kind::kInvalid, "flow.no_steps",
+                text("a range of steps of a job of {} nodes is asked for, expected 1", materials.job.nodes.size()));
+  return DagRun(materials, seed, runner, control, std::move(range)).run();
 }
 
 }  // namespace hanse::flow

@@ -2,8 +2,10 @@
 // memory: an output lives until its last reader has run. The outcome is that of the whole job: gas is the sum, the
 // outputs are the job's. The first node that does not end ok ends the job with its status; a request that the kind
 // itself refuses, or a port that a node did not write, is the job's own fault (trap).
+// The steps of a job are those of its node, when it has one node; of a job of more nothing is told of steps. Of a
+// range of steps (runtime::StepRange, one node) that ends before the job does the outcome is that of the node.
 // Pure but for the runner. Errors: flow.stopped (unavailable: control asked to stop), flow.no_artifact (internal), and
-// what the runner says when the fault is the worker's.
+// flow.no_steps (invalid: a range of a job of several nodes), what the runner says when the fault is the worker's.
 #pragma once
 
 #include "exchange/runtime/runner.h"
@@ -19,6 +21,6 @@ struct Materials {
 std::string kind_of(const gxf::Node& node);  // "wasm/v1", "onnx/v1", or what an engine node names
 
 Result<runtime::RunOutcome> run_dag(const Materials& materials, const Hash32& seed, runtime::Runner& runner,
-                                    runtime::RunControl& control);
+                                    runtime::RunControl& control, std::optional<runtime::StepRange> range = {});
 
 }  // namespace hanse::flow

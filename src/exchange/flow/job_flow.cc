@@ -4,6 +4,7 @@
 
 #include "base/core/text.h"
 #include "base/crypto/hash.h"
+#include "exchange/flow/steps.h"
 
 namespace hanse::flow {
 namespace {
@@ -91,7 +92,9 @@ Result<Ran> run(const market::Job& record, const Materials& materials, const Pro
   return ran;
 }
 
+// What came of the run by its hashes, stored before anybody hears of it.
 Result<std::vector<market::OutputRef>> publish(const runtime::RunOutcome& outcome, const ProviderPorts& ports) {
+  if (!outcome.steps.empty()) TRY_OK(ports.blobs.put(encode_step_list(outcome.steps)));
   std::vector<market::OutputRef> refs;
   for (const Bytes& output : outcome.outputs) {
     const BlobId id = crypto::blob_id(output);
@@ -126,6 +129,7 @@ Result<Signed> sign(const market::Job& record, const gxf::Job& job, const Ran& r
   r.started = record.started;
   TRY(r.finished, ports.market.height());
   r.price = record.price;
+  r.steps = steps_of(outcome);
   const receipt::Stamp stamp{.network = ports.network, .wall_ms = ports.clock.wall_ms()};
   Bytes signed_receipt = receipt::encode(receipt::sign_receipt(r, ports.identity, stamp, ports.random));
   TRY_OK(ports.journal.keep(id, Step::kSigned, signed_receipt, ran.keep));
@@ -144,7 +148,8 @@ Status record_receipt(const JobId& id, const Signed& receipt, const ProviderPort
                                 .receipt_hash = stored,
                                 .status = told.receipt.status,
                                 .gas = told.receipt.gas,
-                                .outputs = told.receipt.outputs};
+                                .outputs = told.receipt.outputs,
+                                .steps = told.receipt.steps};
   Status recorded = ports.market.record(call);
   if (recorded) return recorded;
   // Refused: a deadline may have closed the job or passed it on meanwhile.

@@ -13,6 +13,14 @@ using detail::put;
 constexpr codec::CborLimits kArgsLimits{.size_max = 128, .depth_max = 2};
 constexpr codec::CborLimits kAuditLimits{.size_max = 64 * 1024, .depth_max = 4};
 
+// The last key, which is not there when there is no witness.
+Status read_witness(codec::CborReader& r, Fields& f, std::uint64_t key, BlobId& witness) {
+  if (!r.more()) return {};
+  TRY_OK(f.fixed(key, "witness", witness));
+  if (witness.is_zero()) return r.fail_here("market.record", "found a witness of zeros, expected none at all");
+  return {};
+}
+
 }  // namespace
 
 bool is_drawn(const Hash32& beacon, const BlobId& receipt_hash, std::uint64_t audit_ppm) {
@@ -23,8 +31,9 @@ bool is_drawn(const Hash32& beacon, const BlobId& receipt_hash, std::uint64_t au
 
 Bytes encode(const JobChallenge& call) {
   codec::CborWriter w;
-  w.map(1);
+  w.map(call.witness.is_zero() ? 1 : 2);
   put(w, 1, call.id.view());
+  if (!call.witness.is_zero()) put(w, 2, call.witness.view());
   return w.take();
 }
 
@@ -32,8 +41,9 @@ Result<JobChallenge> decode_job_challenge(ByteView args) {
   codec::CborReader r(args, kArgsLimits);
   Fields f(r, "job_challenge");
   JobChallenge call;
-  TRY_OK(f.enter(1));
+  TRY_OK(f.enter(1, 1));
   TRY_OK(f.fixed(1, "id", call.id));
+  TRY_OK(read_witness(r, f, 2, call.witness));
   TRY_OK(r.leave());
   TRY_OK(r.finish());
   return call;
@@ -63,7 +73,7 @@ Result<JobVerdict> decode_job_verdict(ByteView args) {
 
 Bytes encode_audit(const Audit& audit) {
   codec::CborWriter w;
-  w.map(4);
+  w.map(audit.witness.is_zero() ? 4 : 5);
   put(w, 0, audit.id.view());
   put(w, 1, audit.challenger.view());
   put(w, 2, audit.deposit);
@@ -74,6 +84,7 @@ Bytes encode_audit(const Audit& audit) {
     w.bytes(verdict.validator.view());
     w.u64(verdict.holds ? 1 : 0);
   }
+  if (!audit.witness.is_zero()) put(w, 4, audit.witness.view());
   return w.take();
 }
 
@@ -81,7 +92,7 @@ Result<Audit> decode_audit(ByteView bytes) {
   codec::CborReader r(bytes, kAuditLimits);
   Fields f(r, "audit");
   Audit audit;
-  TRY_OK(f.enter(4));
+  TRY_OK(f.enter(4, 1));
   TRY_OK(f.fixed(0, "id", audit.id));
   TRY_OK(f.fixed(1, "challenger", audit.challenger));
   TRY_OK(f.amount(2, "deposit", audit.deposit));
@@ -96,6 +107,7 @@ Result<Audit> decode_audit(ByteView bytes) {
     TRY_OK(r.leave());
   }
   TRY_OK(r.leave());
+  TRY_OK(read_witness(r, f, 4, audit.witness));
   TRY_OK(r.leave());
   TRY_OK(r.finish());
   return audit;

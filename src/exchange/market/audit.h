@@ -17,6 +17,7 @@ constexpr std::size_t kVerdictsMax = 128;  // validators of an epoch
 // Method::kJobChallenge.
 struct JobChallenge {
   JobId id;
+  BlobId witness = {};  // where auditors look first (exchange/flow/steps.h); zero: nowhere
 };
 // Method::kJobVerdict, by the account of a validator of the epoch.
 struct JobVerdict {
@@ -35,6 +36,7 @@ struct Audit {
   AccountId challenger;  // zero: drawn
   Amount deposit;        // of the challenger, in escrow
   std::vector<Verdict> verdicts;
+  BlobId witness = {};  // of the challenge, or zero
   friend bool operator==(const Audit&, const Audit&) = default;
 };
 

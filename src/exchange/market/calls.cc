@@ -140,13 +140,17 @@ Result<JobCancel> decode_job_cancel(ByteView args) {
 
 Bytes encode(const JobReceipt& call) {
   codec::CborWriter w;
-  w.map(5);
+  w.map(call.steps ? 6 : 5);
   put(w, 1, call.id.view());
   put(w, 2, call.receipt_hash.view());
   put(w, 3, static_cast<std::uint64_t>(call.status));
   put(w, 4, call.gas);
   w.key(5);
   detail::write_outputs(w, call.outputs);
+  if (call.steps) {
+    w.key(6);
+    detail::write_steps(w, *call.steps);
+  }
   return w.take();
 }
 
@@ -154,13 +158,17 @@ Result<JobReceipt> decode_job_receipt(ByteView args) {
   codec::CborReader r(args, kArgsLimits);
   Fields f(r, "job_receipt");
   JobReceipt call;
-  TRY_OK(f.enter(5));
+  TRY_OK(f.enter(5, 1));
   TRY_OK(f.fixed(1, "id", call.id));
   TRY_OK(f.fixed(2, "receipt_hash", call.receipt_hash));
   TRY_OK(f.enumerator(3, "status", call.status, kRunStatusMax));
   TRY_OK(f.uint(4, "gas", call.gas));
   TRY_OK(f.key(5));
   TRY_OK(detail::read_outputs(r, call.outputs));
+  if (r.more()) {
+    TRY_OK(f.key(6));
+    TRY_OK(detail::read_steps(r, call.steps.emplace()));
+  }
   TRY_OK(r.leave());
   TRY_OK(r.finish());
   return call;

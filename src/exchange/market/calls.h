@@ -16,7 +16,7 @@ enum class Method : std::uint16_t {
   kJobStart = 5,
   kJobReceipt = 6,
   kJobCancel = 7,
-  kCommit = 8,  // sealed.h
+  kCommit = 8,        // sealed.h
   kJobChallenge = 9,  // audit.h
   kJobVerdict = 10,
 };
@@ -58,6 +58,7 @@ struct JobReceipt {
   RunStatus status = RunStatus::kOk;
   std::uint64_t gas = 0;
   std::vector<OutputRef> outputs;  // as many as the job asks for when ok, else none
+  std::optional<StepsRef> steps = {};
 };
 // From the payer: cancels a job that has not started. From the provider: declines it before the start (no penalty),
 // gives it up after (penalty of a missing receipt); either way it is offered once to another ask.

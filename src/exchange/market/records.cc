@@ -61,7 +61,7 @@ Status read_bid(codec::CborReader& r, Bid& bid) {
 }
 
 void write_result(codec::CborWriter& w, const JobResult& result) {
-  w.map(6);
+  w.map(result.steps ? 7 : 6);
   put(w, 0, result.receipt_hash.view());
   put(w, 1, static_cast<std::uint64_t>(result.status));
   put(w, 2, result.gas);
@@ -69,11 +69,14 @@ void write_result(codec::CborWriter& w, const JobResult& result) {
   detail::write_outputs(w, result.outputs);
   put(w, 4, result.paid);
   put(w, 5, result.fee);
+  if (!result.steps) return;
+  w.key(6);
+  detail::write_steps(w, *result.steps);
 }
 
 Status read_result(codec::CborReader& r, JobResult& result) {
   Fields f(r, "result");
-  TRY_OK(f.enter(6));
+  TRY_OK(f.enter(6, 1));
   TRY_OK(f.fixed(0, "receipt_hash", result.receipt_hash));
   TRY_OK(f.enumerator(1, "status", result.status, kRunStatusMax));
   TRY_OK(f.uint(2, "gas", result.gas));
@@ -81,6 +84,10 @@ Status read_result(codec::CborReader& r, JobResult& result) {
   TRY_OK(detail::read_outputs(r, result.outputs));
   TRY_OK(f.amount(4, "paid", result.paid));
   TRY_OK(f.amount(5, "fee", result.fee));
+  if (r.more()) {
+    TRY_OK(f.key(6));
+    TRY_OK(detail::read_steps(r, result.steps.emplace()));
+  }
   return r.leave();
 }
 

@@ -174,13 +174,23 @@ struct OutputRef {
   friend bool operator==(const OutputRef&, const OutputRef&) = default;
 };
 
+// Of a job that ran in steps: what its provider says of the states before each of them.
+struct StepsRef {
+  std::uint32_t count = 0;  // 1 to kStepsMax
+  Hash32 root;              // crypto::merkle_root of the roots of the states
+  BlobId list;              // these roots one after the other, 32 bytes each
+  friend bool operator==(const StepsRef&, const StepsRef&) = default;
+};
+constexpr std::uint32_t kStepsMax = 65'536;
+
 // What the provider recorded for a job.
 struct JobResult {
   BlobId receipt_hash;  // blob_id of the signed receipt's bytes: where to fetch it, too
   RunStatus status = RunStatus::kOk;
   std::uint64_t gas = 0;
   std::vector<OutputRef> outputs;
-  Amount paid;  // to the provider, fee already taken; set by the settlement
+  std::optional<StepsRef> steps = {};  // none: the job had none, or its run depended on the machine
+  Amount paid;                         // to the provider, fee already taken; set by the settlement
   Amount fee;
   friend bool operator==(const JobResult&, const JobResult&) = default;
 };
@@ -201,9 +211,9 @@ struct Job {
   Height deadline;                                        // last height of the present state; 0 once ended
   std::uint64_t gas_limit = 0;                            // sum over the nodes
   std::uint32_t outputs_expected = 0;
-  std::uint64_t round = 0;  // the batch round it was matched in, 0 = an immediate order
+  std::uint64_t round = 0;                   // the batch round it was matched in, 0 = an immediate order
   gxf::Audit audit = gxf::Audit::kReceipts;  // what the payer asked for
-  Hash32 seed;              // BLAKE3("hanse/job-seed/1", job id || beacon of the first match): the job's randomness
+  Hash32 seed;  // BLAKE3("hanse/job-seed/1", job id || beacon of the first match): the job's randomness
   std::optional<JobResult> result;
   bool ended() const { return state == JobState::kSettled || state == JobState::kClosed; }
   friend bool operator==(const Job&, const Job&) = default;

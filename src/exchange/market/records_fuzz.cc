@@ -1,5 +1,6 @@
 // Foreign bytes as every record, call, event and query of the market: refused, or they re-encode to themselves.
 #include "base/core/check.h"
+#include "exchange/market/audit.h"
 #include "exchange/market/calls.h"
 #include "exchange/market/events.h"
 #include "exchange/market/sealed.h"
@@ -29,6 +30,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   same_again(m::decode_ask_post(in), in, call);
   same_again(m::decode_ask_withdraw(in), in, call);
   same_again(m::decode_job_receipt(in), in, call);
+  same_again(m::decode_job_challenge(in), in, call);
+  same_again(m::decode_job_verdict(in), in, call);
+  same_again(m::decode_audit(in), in, [](const auto& v) { return m::encode_audit(v); });
   same_again(m::decode_body(in), in, [](const auto& v) { return m::encode_body(v.kind, v.bytes); });
   same_again(m::decode_providers_query(in), in, query);
   same_again(m::decode_asks_query(in), in, query);

@@ -1,3 +1,4 @@
+#include "exchange/market/audit.h"
 #include "exchange/market/records.h"
 
 #include <gtest/gtest.h>
@@ -45,6 +46,7 @@ Job sample_job() {
                          .status = RunStatus::kOk,
                          .gas = 900,
                          .outputs = {{filled<BlobId>(7), 10}, {filled<BlobId>(8), 0}},
+                         .steps = StepsRef{.count = kStepsMax, .root = filled<Hash32>(10), .list = filled<BlobId>(11)},
                          .paid = {},
                          .fee = {}};
   return job;
@@ -104,6 +106,34 @@ TEST(Records, round_trip_and_are_strict) {
   Totals totals;
   totals.volume = Amount{~0ull};
   expect_strict<Totals>(totals, encode_totals, decode_totals);
+}
+
+TEST(Records, have_steps_or_none_and_never_a_false_number_of_them) {
+  Job job = sample_job();
+  job.result->steps.reset();
+  expect_strict<Job>(job, encode_job, decode_job);
+  for (const std::uint32_t count : {1u, kStepsMax}) {
+    job.result->steps = StepsRef{.count = count, .root = {}, .list = {}};
+    EXPECT_TRUE(decode_job(encode_job(job))) << count;
+  }
+  for (const std::uint32_t count : {0u, kStepsMax + 1}) {
+    job.result->steps->count = count;
+    EXPECT_FALSE(decode_job(encode_job(job))) << count;
+  }
+}
+
+TEST(Records, an_audit_has_a_witness_or_none) {
+  Audit audit{.id = filled<JobId>(1), .challenger = filled<AccountId>(2), .deposit = Amount{3}, .verdicts = {}};
+  EXPECT_EQ(*decode_audit(encode_audit(audit)), audit);
+  audit.witness = filled<BlobId>(4);
+  const Bytes bytes = encode_audit(audit);
+  EXPECT_EQ(*decode_audit(bytes), audit);
+  Bytes zeros = bytes;
+  std::fill(zeros.end() - 32, zeros.end(), std::uint8_t{0});
+  EXPECT_EQ(decode_audit(zeros).error().id(), "market.record");
+  const JobChallenge call{.id = filled<JobId>(1), .witness = filled<BlobId>(4)};
+  EXPECT_EQ(decode_job_challenge(encode(call))->witness, call.witness);
+  EXPECT_TRUE(decode_job_challenge(encode(JobChallenge{.id = call.id}))->witness.is_zero());
 }
 
 TEST(Records, refuse_one_output_more_than_a_job_has) {
@@ -188,6 +218,9 @@ TEST(Calls, round_trip) {
   const auto receipt_back = decode_job_receipt(encode(receipt));
   ASSERT_TRUE(receipt_back);
   EXPECT_EQ(encode(*receipt_back), encode(receipt));
+  JobReceipt in_steps = receipt;
+  in_steps.steps = StepsRef{.count = 3, .root = filled<Hash32>(5), .list = filled<BlobId>(6)};
+  EXPECT_EQ(decode_job_receipt(encode(in_steps))->steps, in_steps.steps);
   EXPECT_EQ(decode_provider_unbond(encode(ProviderUnbond{Amount{77}}))->amount.value, 77u);
   EXPECT_EQ(decode_ask_withdraw(encode(AskWithdraw{filled<AskId>(9)}))->id, filled<AskId>(9));
   EXPECT_EQ(decode_job_start(encode(JobStart{filled<JobId>(9)}))->id, filled<JobId>(9));

@@ -60,7 +60,16 @@ Status read_run(codec::CborReader& r, Receipt& out) {
   TRY(out.finished.value, r.u64("finished"));
   TRY_OK(expect_key(r, 13));
   TRY(out.price.value, r.u64("price"));
-  return {};
+  if (!r.more()) return {};
+  TRY_OK(expect_key(r, 14));
+  TRY_OK(r.enter_array("steps", 3));
+  TRY(const std::uint64_t count, r.u64("count", market::kStepsMax));
+  if (count == 0) return r.fail_here("receipt.claims", text("found 0 steps, expected 1 to {}", market::kStepsMax));
+  market::StepsRef& steps = out.steps.emplace();
+  steps.count = static_cast<std::uint32_t>(count);
+  TRY_OK(r.fixed("root", steps.root));
+  TRY_OK(r.fixed("list", steps.list));
+  return r.leave();
 }
 
 std::vector<Subject> subjects_of(const Receipt& receipt) {
@@ -75,7 +84,7 @@ std::vector<Subject> subjects_of(const Receipt& receipt) {
 
 Bytes encode_claims(const Receipt& receipt) {
   codec::CborWriter w;
-  w.map(14);
+  w.map(receipt.steps ? 15 : 14);
   w.key(0);
   w.bytes(receipt.job_id.view());
   w.key(1);
@@ -103,13 +112,20 @@ Bytes encode_claims(const Receipt& receipt) {
   w.u64(receipt.finished.value);
   w.key(13);
   w.u64(receipt.price.value);
+  if (receipt.steps) {
+    w.key(14);
+    w.array(3);
+    w.u64(receipt.steps->count);
+    w.bytes(receipt.steps->root.view());
+    w.bytes(receipt.steps->list.view());
+  }
   return w.take();
 }
 
 Result<Receipt> decode_claims(ByteView claims) {
   codec::CborReader r(claims, {.size_max = kEnvelopeBytesMax, .depth_max = 4});
   Receipt out;
-  TRY_OK(r.enter_map("claims", 14));
+  TRY_OK(r.enter_map("claims", 15));
   TRY_OK(expect_key(r, 0));
   TRY_OK(r.fixed("job_id", out.job_id));
   TRY_OK(expect_key(r, 1));

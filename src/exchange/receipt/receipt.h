@@ -27,6 +27,7 @@ struct Receipt {
   std::string cpu_class;     // of the machine, e.g. "x86-64-v4"
   Height started, finished;  // as the provider saw the chain
   Amount price;
+  std::optional<market::StepsRef> steps;  // of a job that ran in steps
   friend bool operator==(const Receipt&, const Receipt&) = default;
 };
 constexpr std::size_t kNodesMax = 256;

@@ -60,6 +60,7 @@ class ReceiptWorld {
     r.cpu_class = "x86-64-v3";
     r.started = r.finished = market->height;
     r.price = market->job(order.job_id).price;
+    r.steps = steps;
     return r;
   }
   void record() {
@@ -67,7 +68,8 @@ class ReceiptWorld {
                             .receipt_hash = crypto::blob_id(signed_receipt),
                             .status = receipt.status,
                             .gas = receipt.gas,
-                            .outputs = receipt.outputs};
+                            .outputs = receipt.outputs,
+                            .steps = recorded_steps ? recorded_steps : receipt.steps};
     EXPECT_EQ(market->call(1, market::Method::kJobReceipt, call).code, 0u);
   }
 
@@ -110,6 +112,7 @@ class ReceiptWorld {
   std::optional<auction::MarketWorld> market;
   gxf::Job order;
   Bytes gxf;
+  std::optional<market::StepsRef> steps, recorded_steps;  // of the receipt; of the record, where it is to differ
   Receipt receipt;
   Bytes signed_receipt;
   Bytes output = to_bytes("the answer");

@@ -111,6 +111,7 @@ Result<std::string> check_record(Evidence& e) {
     return differ("status", market::run_status_name(receipt.status), market::run_status_name(job.result->status));
   }
   if (receipt.outputs != job.result->outputs) return differ("list of outputs", "another", "that of the record");
+  if (receipt.steps != job.result->steps) return differ("root of the steps", "another", "that of the record");
   return text("receipt {} in state {}", job.result->receipt_hash, market::job_state_name(job.state));
 }
 

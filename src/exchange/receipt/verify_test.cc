@@ -119,6 +119,16 @@ TEST(Verify, the_proof_of_another_record_or_of_none_is_refused) {
   EXPECT_EQ(verify(bundle, w.genesis).status.error().id(), "receipt.unrecorded");
 }
 
+TEST(Verify, the_steps_of_the_receipt_are_those_of_the_record) {
+  ReceiptWorld same, other;
+  same.steps = other.steps = market::StepsRef{.count = 4, .root = {}, .list = {}};
+  same.settle_a_job();
+  EXPECT_TRUE(verify(same.bundle(), same.genesis).status);
+  other.recorded_steps = market::StepsRef{.count = 5, .root = {}, .list = {}};
+  other.settle_a_job();
+  EXPECT_EQ(verify(other.bundle(), other.genesis).status.error().id(), "receipt.job");
+}
+
 TEST(Verify, a_second_receipt_for_the_same_job_is_not_the_recorded_one) {
   ReceiptWorld w;
   w.settle_a_job();
@@ -187,6 +197,13 @@ TEST(Receipt, claims_and_signed_receipts_are_strict) {
   EXPECT_TRUE(decode_claims(encode_claims(many)));
   many.outputs.emplace_back();
   EXPECT_FALSE(decode_claims(encode_claims(many)));
+  Receipt in_steps = w.receipt;
+  in_steps.steps = market::StepsRef{.count = market::kStepsMax, .root = {}, .list = {}};
+  EXPECT_EQ(*decode_claims(encode_claims(in_steps)), in_steps);
+  for (const std::uint32_t count : {0u, market::kStepsMax + 1}) {
+    in_steps.steps->count = count;
+    EXPECT_FALSE(decode_claims(encode_claims(in_steps))) << count;
+  }
   Bytes wrong = claims;
   wrong[1] = 1;  // key 0 -> 1
   EXPECT_EQ(decode_claims(wrong).error().id(), "receipt.claims");

@@ -1,6 +1,7 @@
 #include "exchange/runtime/job_kind.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/codec/cbor.h"
 #include "base/core/text.h"
@@ -51,10 +52,10 @@ void write_params(codec::CborWriter& w, const std::map<std::uint64_t, gxf::Param
   }
 }
 
-// Enters a map that has exactly `fields` entries with the keys 0 to fields - 1: keys ascend, so counting is enough.
-Status enter_record(codec::CborReader& r, std::string_view what, std::size_t fields) {
-  TRY_OK(r.enter_map(what, fields));
-  if (r.left() != fields) return r.fail_here("codec.missing", text("found {} fields, expected {}", r.left(), fields));
+// Enters a map that has the keys 0 to fields - 1, and may have `optional` more after them.
+Status enter_record(codec::CborReader& r, std::string_view what, std::size_t fields, std::size_t optional = 0) {
+  TRY_OK(r.enter_map(what, fields + optional));
+  if (r.left() < fields) return r.fail_here("codec.missing", text("found {} fields, expected {}", r.left(), fields));
   return {};
 }
 Status expect_key(codec::CborReader& r, std::uint64_t want) {
@@ -122,8 +123,32 @@ Status read_params(codec::CborReader& r, std::map<std::uint64_t, gxf::Param>& pa
   return r.leave();
 }
 
+Status read_range(codec::CborReader& r, StepRange& range) {
+  TRY_OK(r.enter_array("steps", 2));
+  TRY(const auto state, r.bytes("state", kRequestSizeMax));
+  range.state = to_bytes(state);
+  TRY(const auto count, r.u64("count", kStepsMax));
+  range.count = static_cast<std::uint32_t>(count);
+  return r.leave();
+}
+
+// Both keys or none: roots of 32 bytes, and the state of a range that has not ended.
+Status read_steps(codec::CborReader& r, RunOutcome& o) {
+  TRY_OK(expect_key(r, 5));
+  TRY(const auto roots, r.bytes("steps", (kStepsMax + 1) * Hash32::kSize));
+  if (roots.empty() || roots.size() % Hash32::kSize != 0)
+    return r.fail_here("runtime.bad_steps", text("found {} bytes of roots, expected some of 32 each", roots.size()));
+  o.steps.resize(roots.size() / Hash32::kSize);
+  for (std::size_t i = 0; i < o.steps.size(); ++i)
+    std::copy_n(roots.data() + i * Hash32::kSize, Hash32::kSize, o.steps[i].data.begin());
+  TRY_OK(expect_key(r, 6));
+  TRY(const auto state, r.bytes("state", kOutcomeSizeMax));
+  o.state = to_bytes(state);
+  return {};
+}
+
 Status read_request(codec::CborReader& r, RunRequest& q) {
-  TRY_OK(enter_record(r, "request", 10));
+  TRY_OK(enter_record(r, "request", 10, 1));
   TRY_OK(expect_key(r, 0));
   TRY_OK(r.fixed("job_id", q.job_id));
   TRY_OK(read_number(r, 1, "node", q.node));
@@ -148,12 +173,16 @@ Status read_request(codec::CborReader& r, RunRequest& q) {
   TRY_OK(read_params(r, q.params));
   TRY_OK(expect_key(r, 9));
   TRY_OK(r.fixed("seed", q.seed));
+  if (r.more()) {
+    TRY_OK(expect_key(r, 10));
+    TRY_OK(read_range(r, q.steps.emplace()));
+  }
   TRY_OK(r.leave());
   return r.finish();
 }
 
 Status read_outcome(codec::CborReader& r, RunOutcome& o) {
-  TRY_OK(enter_record(r, "outcome", 5));
+  TRY_OK(enter_record(r, "outcome", 5, 2));
   std::uint8_t status = 0;
   TRY_OK(read_number(r, 0, "status", status));
   if (status >= std::size(kStatusNames))
@@ -169,6 +198,7 @@ Status read_outcome(codec::CborReader& r, RunOutcome& o) {
   TRY_OK(expect_key(r, 4));
   TRY(const auto kernel_class, r.text("kernel_class", kKernelClassMax));
   o.kernel_class = kernel_class;
+  if (r.more()) TRY_OK(read_steps(r, o));
   TRY_OK(r.leave());
   return r.finish();
 }
@@ -221,12 +251,16 @@ Status compare_outcomes(const RunOutcome& claimed, const RunOutcome& found) {
     return differs(text("outputs[{}]", i), text("{} bytes", a.size()),
                    text("{} bytes that differ first at byte {}", b.size(), at));
   }
+  if (claimed.steps != found.steps)
+    return differs("steps", text("{} steps", claimed.steps.size()),
+                   text("{} steps of other roots", found.steps.size()));
+  if (claimed.state != found.state) return differs("state", "a state", "another");
   return {};
 }
 
 Bytes encode_request(const RunRequest& q) {
   codec::CborWriter w;
-  w.map(10);
+  w.map(q.steps ? 11 : 10);
   w.key(0);
   w.bytes(q.job_id.view());
   w.key(1);
@@ -248,6 +282,12 @@ Bytes encode_request(const RunRequest& q) {
   write_params(w, q.params);
   w.key(9);
   w.bytes(q.seed.view());
+  if (q.steps) {
+    w.key(10);
+    w.array(2);
+    w.bytes(q.steps->state);
+    w.u64(q.steps->count);
+  }
   return w.take();
 }
 
@@ -260,7 +300,7 @@ Result<RunRequest> decode_request(ByteView bytes) {
 
 Bytes encode_outcome(const RunOutcome& o) {
   codec::CborWriter w;
-  w.map(5);
+  w.map(o.steps.empty() ? 5 : 7);
   w.key(0);
   w.u64(static_cast<std::uint64_t>(o.status));
   w.key(1);
@@ -272,6 +312,14 @@ Bytes encode_outcome(const RunOutcome& o) {
   w.text(cut(o.detail, kDetailMax));
   w.key(4);
   w.text(cut(o.kernel_class, kKernelClassMax));
+  if (!o.steps.empty()) {
+    Bytes roots;
+    for (const Hash32& root : o.steps) append(roots, root.view());
+    w.key(5);
+    w.bytes(roots);
+    w.key(6);
+    w.bytes(o.state);
+  }
   return w.take();
 }
 

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,14 @@ constexpr std::size_t kDimsMax = 64;
 constexpr std::size_t kKindNameMax = 64;     // bytes
 constexpr std::size_t kDetailMax = 1024;     // bytes
 constexpr std::size_t kKernelClassMax = 64;  // bytes
+constexpr std::uint32_t kStepsMax = 65'536;  // of one run
+
+// A part of a run, of kinds that work in steps (docs/internals/bisection.md): at most `count` steps from a state that a
+// run gave before. Kinds without steps ignore it.
+struct StepRange {
+  Bytes state;  // empty: from the beginning, which is made anew
+  std::uint32_t count = 0;
+};
 
 struct RunRequest {
   JobId job_id;
@@ -37,8 +46,9 @@ struct RunRequest {
   gxf::Shape shape;
   gxf::Precision precision = gxf::Precision::kInt8;
   std::map<std::uint64_t, gxf::Param> params;
-  Hash32 seed;     // the only randomness a job may see: BLAKE3("hanse/job-seed/1", job id || beacon)
-  Bytes prepared;  // what JobKind::prepare made of this artifact, or empty; not part of the record
+  Hash32 seed;                     // the only randomness a job may see: BLAKE3("hanse/job-seed/1", job id || beacon)
+  std::optional<StepRange> steps;  // absent: the whole run
+  Bytes prepared;                  // what JobKind::prepare made of this artifact, or empty; not part of the record
 };
 
 enum class RunStatus : std::uint8_t {
@@ -59,6 +69,10 @@ struct RunOutcome {
   std::uint64_t gas = 0;
   std::string detail;        // one line for people; part of the receipt, so deterministic
   std::string kernel_class;  // what computed it, e.g. "wasm-aot/1", "int8-exact/1"; same for every back end
+  // Of work in steps: the root of the state before each step that was begun. Of a range that ended before the job did,
+  // also that of the state it ended in, and the state itself; its status is ok and it has no outputs yet.
+  std::vector<Hash32> steps = {};
+  Bytes state = {};
 };
 
 // Whether a kernel class, or each of a list of them, gives the same bits on every machine. One that names f32 does
@@ -98,7 +112,7 @@ class JobKind {
 
 // Deterministic CBOR, byte layout in proto/records/run.md. Every field is present, so one value has one encoding.
 // Errors: the codec.* ids with the path of the field; runtime.bad_enum for a status, precision or level that does not
-// exist (Kind::kInvalid).
+// exist, runtime.bad_steps for roots that are none (Kind::kInvalid).
 Bytes encode_request(const RunRequest& request);
 Result<RunRequest> decode_request(ByteView bytes);
 Bytes encode_outcome(const RunOutcome& outcome);  // cuts detail and kernel_class at their limits

@@ -65,6 +65,48 @@ TEST(JobKindRecord, outcome_survives_the_round_trip) {
   EXPECT_EQ(encode_outcome(*back), bytes);
 }
 
+TEST(JobKindRecord, steps_survive_the_round_trip_and_are_compared) {
+  auto q = sample_request();
+  q.steps = StepRange{.state = Bytes{1, 2}, .count = kStepsMax};
+  const auto request = decode_request(encode_request(q));
+  ASSERT_TRUE(request.has_value()) << request.error().str();
+  ASSERT_TRUE(request->steps);
+  EXPECT_EQ(request->steps->state, q.steps->state);
+  EXPECT_EQ(request->steps->count, kStepsMax);
+  q.steps->count = kStepsMax + 1;
+  EXPECT_FALSE(decode_request(encode_request(q)).has_value());
+
+  auto o = sample_outcome();
+  o.steps.resize(2);
+  o.steps[1].data.fill(5);
+  o.state = Bytes{9};
+  const auto bytes = encode_outcome(o);
+  const auto back = decode_outcome(bytes);
+  ASSERT_TRUE(back.has_value()) << back.error().str();
+  EXPECT_TRUE(compare_outcomes(o, *back).has_value());
+  EXPECT_EQ(encode_outcome(*back), bytes);
+  auto other = o;
+  other.steps[1].data[0] ^= 1;
+  EXPECT_EQ(compare_outcomes(o, other).error().id(), "runtime.mismatch");
+  other = o;
+  other.state.clear();
+  EXPECT_EQ(compare_outcomes(o, other).error().id(), "runtime.mismatch");
+  for (std::size_t n = 0; n < bytes.size(); ++n)
+    EXPECT_FALSE(decode_outcome(ByteView(bytes).first(n)).has_value()) << n;
+}
+
+TEST(JobKindRecord, roots_that_are_none_are_refused) {
+  auto o = sample_outcome();
+  o.steps.resize(1);
+  auto bytes = encode_outcome(o);
+  // The roots lose a byte: their length is the byte before them.
+  const auto at = bytes.size() - 32 - 2 - 1;
+  ASSERT_EQ(bytes[at], 32);
+  bytes[at] = 31;
+  bytes.erase(bytes.begin() + static_cast<std::ptrdiff_t>(at) + 1);
+  EXPECT_EQ(decode_outcome(bytes).error().id(), "runtime.bad_steps");
+}
+
 TEST(JobKindRecord, every_cut_of_a_request_is_refused) {
   const auto bytes = encode_request(sample_request());
   for (std::size_t n = 0; n < bytes.size(); ++n)

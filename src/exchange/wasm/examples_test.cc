@@ -32,7 +32,7 @@ TEST(WasmExamples, rebuild_to_the_committed_bytes) {
     EXPECT_EQ(read_file(out / name), read_file(fs::path("examples/wasm") / name)) << name;
     ++count;
   }
-  EXPECT_EQ(count, 5);
+  EXPECT_EQ(count, 7);
 }
 
 TEST(WasmExamples, are_jobs_that_meter_to_the_same_bytes_each_time) {
@@ -60,6 +60,8 @@ TEST(WasmGasTable, is_what_the_page_says) {
   EXPECT_NE(page.find(text("| function entry | {} |", kGasTable1.function_entry)), std::string::npos);
   EXPECT_NE(page.find(text("| host call | {} |", kGasTable1.host_call)), std::string::npos);
   EXPECT_NE(page.find(text("| page | {} |", kGasTable1.page_gas)), std::string::npos);
+  EXPECT_NE(page.find(text("| step page | {} |", kGasTable1.step_page_gas)), std::string::npos);
+  EXPECT_NE(page.find(text("| step leaf | {} |", kGasTable1.step_leaf_gas)), std::string::npos);
 }
 
 }  // namespace

@@ -20,6 +20,8 @@ struct GasTable {
   std::uint32_t bytes_per_gas_log2 = 0;     // bulk memory, read_input, write_output; rounded up
   std::uint32_t page_gas = 0;               // per page asked of memory.grow, and per page hashed by step_commit
   std::uint32_t elements_per_gas_log2 = 0;  // table.init, table.copy; rounded up
+  std::uint32_t step_page_gas = 0;          // work in steps, before each: per page of memory, compared with before
+  std::uint32_t step_leaf_gas = 0;          // and per leaf of memory that differs, hashed (step_state.h)
 
   constexpr std::uint32_t of(Cost c) const { return price[static_cast<std::size_t>(c)]; }
 };
@@ -52,6 +54,8 @@ constexpr GasTable kGasTable1 = [] {
   t.bytes_per_gas_log2 = 3;
   t.page_gas = 8192;
   t.elements_per_gas_log2 = 0;
+  t.step_page_gas = 16'384;
+  t.step_leaf_gas = 16'384;
   return t;
 }();
 

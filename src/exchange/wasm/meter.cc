@@ -187,7 +187,10 @@ void Meter::exports() {
   e.name(kPagesExport).byte(3).u32(hidden_.pages);
   e.name(kGrowExport).byte(3).u32(hidden_.grow_state);
   e.name(kLeftExport).byte(0).u32(hidden_.left);
-  section(SectionId::kExport, extended(SectionId::kExport, 6, e));
+  std::uint32_t own = 0;
+  for (std::uint32_t k = 0; m_.in_steps && k < m_.globals.size(); ++k)
+    if (m_.globals[k].is_mutable) e.name(text("{}{}", kOwnGlobalPrefix, own++)).byte(3).u32(k);
+  section(SectionId::kExport, extended(SectionId::kExport, 6 + own, e));
 }
 
 Result<Bytes> Meter::run() {

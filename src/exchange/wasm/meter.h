@@ -31,6 +31,8 @@ constexpr std::string_view kStackExport = "hanse#stack";  // i32 global: below z
 constexpr std::string_view kPagesExport = "hanse#pages";  // i32 global: the host sets the page cap
 constexpr std::string_view kGrowExport = "hanse#grow";    // i32 global: one of kGrow…
 constexpr std::string_view kLeftExport = "hanse#left";    // function () -> i64: the gas left, for hosts without globals
+// Of work in steps: its own globals that can change, by their order among these: "hanse#g0", "hanse#g1", ...
+constexpr std::string_view kOwnGlobalPrefix = "hanse#g";
 
 constexpr std::int32_t kGrowFine = 0;
 constexpr std::int32_t kGrowRefused = 1;   // by the page cap

@@ -58,6 +58,7 @@ class Parser {
   Profile profile_;
   std::vector<std::uint32_t> func_types_;
   bool memory_exported_ = false, run_exported_ = false, has_code_ = false;
+  std::optional<std::string> step_sig_;  // of an export "step"
   std::uint32_t data_segments_ = 0;
 };
 
@@ -199,6 +200,7 @@ Status Parser::one_export(Reader& in, std::vector<std::string_view>& names) {
     if (sig != ":") return wrong(text("found signature {}, expected no parameters and no results", sig));
     run_exported_ = true;
   }
+  if (kind == 0 && name == "step") step_sig_ = sig_text(m_.types[m_.type_of(index)]);
   return {};
 }
 
@@ -211,6 +213,12 @@ Status Parser::exports(Reader& in) {
   const auto twice = std::ranges::adjacent_find(names);
   if (twice != names.end())
     return fail(Kind::kInvalid, "wasm.export", text("export {} twice, before byte {}", *twice, in.pos()));
+  m_.in_steps = profile_ == Profile::kJob && !run_exported_ && step_sig_;
+  if (m_.in_steps && *step_sig_ != ":i")
+    return fail(Kind::kInvalid, "wasm.export",
+                text("export step: found signature {}, expected no parameters and one i32", *step_sig_));
+  if (m_.in_steps && std::ranges::find(m_.imports, HostFn::kStepCommit) != m_.imports.end())
+    return fail(Kind::kInvalid, "wasm.step", "work in steps imports step_commit: the host commits each step itself");
   return {};
 }
 
@@ -334,7 +342,7 @@ Status Parser::section(SectionId id, Reader in) {
     }
     default:
       return fail(Kind::kUnsupported, "wasm.start",
-                  text("start section at byte {}: work must begin in the export run", in.pos()));
+                  text("start section at byte {}: work must begin in the export run or step", in.pos()));
   }
   if (!in.done()) return in.malformed(text("{} bytes left in section {}", in.left(), static_cast<unsigned>(id)));
   return {};
@@ -347,7 +355,8 @@ Status Parser::finish() {
     return end.malformed(text("found {} data segments, announced {}", data_segments_, *m_.data_count));
   if (profile_ != Profile::kJob) return {};
   if (!memory_exported_) return fail(Kind::kInvalid, "wasm.export", "expected an exported memory named \"memory\"");
-  if (!run_exported_) return fail(Kind::kInvalid, "wasm.export", "expected an exported function named \"run\"");
+  if (!run_exported_ && !m_.in_steps)
+    return fail(Kind::kInvalid, "wasm.export", "expected an exported function named \"run\" or \"step\"");
   return {};
 }
 

@@ -7,7 +7,8 @@
 //   wasm.malformed (invalid)   bytes that do not parse        wasm.invalid (invalid)   parses but does not type-check
 //   wasm.limit (exhausted)     a size or count above its max  wasm.feature (unsupported) an unaccepted proposal
 //   wasm.import (denied)       an import outside the host ABI  wasm.export (invalid)   a missing, wrong or hidden
-//   export wasm.start (unsupported)   a start section
+//   export wasm.start (unsupported)   a start section wasm.step (invalid)        what work in steps may not do: change
+//   its table, drop segments, import step_commit
 #pragma once
 
 #include <optional>
@@ -118,6 +119,7 @@ struct Module {
   std::uint32_t exports_count = 0;
   std::uint32_t elems_count = 0;
   std::optional<std::uint32_t> data_count;
+  bool in_steps = false;  // works by its export step
 
   std::uint32_t funcs_count() const { return static_cast<std::uint32_t>(imports.size() + funcs.size()); }
   std::uint32_t type_of(std::uint32_t func) const {
@@ -125,7 +127,9 @@ struct Module {
   }
 };
 
-// kJob: exports memory and run. kAny: any module of the subset. kMetered: the same, with hidden exports allowed.
+// kJob: exports memory and run, or memory and `step() -> i32` without a run: work in steps, of which the host takes one
+// after the other until 0 comes back (docs/internals/bisection.md).
+// kAny: any module of the subset. kMetered: the same, with hidden exports allowed.
 enum class Profile : std::uint8_t { kJob, kAny, kMetered };
 Result<Module> parse_module(ByteView bytes, Profile profile = Profile::kJob);
 

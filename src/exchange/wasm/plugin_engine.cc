@@ -1,10 +1,13 @@
 #include "exchange/wasm/plugin_engine.h"
 
 #include <array>
+#include <bit>
 #include <cstdio>
 #include <fcntl.h>
+#include <future>
 #include <limits>
 #include <pthread.h>
+#include <thread>
 #include <unistd.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -283,12 +286,12 @@ void take_gas_away(const HiddenGlobals& globals) {
   WasmEdge_GlobalInstanceSetValue(globals.gas, WasmEdge_ValueGenI64(std::numeric_limits<std::int64_t>::min() / 2));
 }
 
-// Waits for the run; stops it when the job is cancelled or its time is up.
-RunEnd wait_for(WasmEdge_Async* async, const HiddenGlobals& globals, std::uint32_t wall_ms,
-                const runtime::RunControl& control) {
+// Waits for the run; stops it when the job is cancelled or its time is up. `ended` waits up to kPollMs.
+template <class Ended>
+RunEnd wait_for(Ended ended, const HiddenGlobals& globals, std::uint32_t wall_ms, const runtime::RunControl& control) {
   const std::int64_t deadline = system_clock().mono_ns() + std::int64_t{wall_ms} * 1'000'000;
   RunEnd end = RunEnd::kReturned;
-  while (!WasmEdge_AsyncWaitFor(async, kPollMs)) {
+  while (!ended()) {
     if (end == RunEnd::kReturned) {
       if (control.stop())
         end = RunEnd::kCancelled;
@@ -300,7 +303,138 @@ RunEnd wait_for(WasmEdge_Async* async, const HiddenGlobals& globals, std::uint32
   return end;
 }
 
+void read_globals(const HiddenGlobals& globals, RunReport& report) {
+  report.gas_left = WasmEdge_ValueGetI64(WasmEdge_GlobalInstanceGetValue(globals.gas));
+  report.stack_overflow = WasmEdge_ValueGetI32(WasmEdge_GlobalInstanceGetValue(globals.stack)) < 0;
+  report.grow_state = WasmEdge_ValueGetI32(WasmEdge_GlobalInstanceGetValue(globals.grow));
+}
+
+// The start of a run: limits in place.
+Result<HiddenGlobals> limited(const WasmEdge_ModuleInstanceContext* m, const RunLimits& limits) {
+  TRY(const HiddenGlobals globals, hidden_globals(m));
+  WasmEdge_GlobalInstanceSetValue(globals.gas, WasmEdge_ValueGenI64(static_cast<std::int64_t>(limits.gas)));
+  WasmEdge_GlobalInstanceSetValue(globals.pages, WasmEdge_ValueGenI32(static_cast<std::int32_t>(limits.pages)));
+  return globals;
+}
+
+std::uint64_t bits_of(const WasmEdge_Value& v) {
+  if (WasmEdge_ValTypeIsI32(v.Type)) return static_cast<std::uint32_t>(WasmEdge_ValueGetI32(v));
+  if (WasmEdge_ValTypeIsI64(v.Type)) return static_cast<std::uint64_t>(WasmEdge_ValueGetI64(v));
+  if (WasmEdge_ValTypeIsF32(v.Type)) return std::bit_cast<std::uint32_t>(WasmEdge_ValueGetF32(v));
+  return std::bit_cast<std::uint64_t>(WasmEdge_ValueGetF64(v));
+}
+
+WasmEdge_Value value_like(const WasmEdge_Value& v, std::uint64_t bits) {
+  const auto low = static_cast<std::uint32_t>(bits);
+  if (WasmEdge_ValTypeIsI32(v.Type)) return WasmEdge_ValueGenI32(static_cast<std::int32_t>(low));
+  if (WasmEdge_ValTypeIsI64(v.Type)) return WasmEdge_ValueGenI64(static_cast<std::int64_t>(bits));
+  if (WasmEdge_ValTypeIsF32(v.Type)) return WasmEdge_ValueGenF32(std::bit_cast<float>(low));
+  return WasmEdge_ValueGenF64(std::bit_cast<double>(bits));
+}
+
+// What run_steps drives.
+class Stepper final : public StepInstance {
+ public:
+  Stepper(WasmEdge_ExecutorContext* executor, const WasmEdge_ModuleInstanceContext* instance, HiddenGlobals hidden,
+          std::uint32_t pages_max)
+      : executor_(executor),
+        step_(WasmEdge_ModuleInstanceFindFunction(instance, wrap("step"))),
+        memory_(WasmEdge_ModuleInstanceFindMemory(instance, wrap("memory"))),
+        gas_(hidden.gas),
+        stop_(hidden.stop),
+        pages_max_(pages_max) {
+    for (std::uint32_t k = 0;; ++k) {
+      auto* own = WasmEdge_ModuleInstanceFindGlobal(instance, wrap(text("{}{}", kOwnGlobalPrefix, k)));
+      if (own == nullptr) break;
+      globals_.push_back(own);
+    }
+    for (auto* g : {hidden.gas, hidden.stack, hidden.grow}) globals_.push_back(g);
+  }
+  bool is_whole() const { return step_ != nullptr && memory_ != nullptr; }
+  std::uint32_t trap() const { return trap_; }
+
+  ByteView memory() override { return {memory_bytes(), std::size_t{pages()} << 16}; }
+  std::uint8_t* memory_bytes() override {
+    return pages() == 0 ? nullptr : WasmEdge_MemoryInstanceGetPointer(memory_, 0, 1);
+  }
+  Status grow(std::uint32_t wanted) override {
+    if (wanted < pages() || wanted > pages_max_)
+      return fail(Kind::kInvalid, "wasm.state",
+                  text("found a memory of {} pages, expected {} to {}", wanted, pages(), pages_max_));
+    if (wanted == pages() || WasmEdge_ResultOK(WasmEdge_MemoryInstanceGrowPage(memory_, wanted - pages()))) return {};
+    return fail(Kind::kInvalid, "wasm.state", text("the module's memory does not grow to {} pages", wanted));
+  }
+  std::vector<std::uint64_t> globals() override {
+    std::vector<std::uint64_t> out;
+    for (auto* g : globals_) out.push_back(bits_of(WasmEdge_GlobalInstanceGetValue(g)));
+    return out;
+  }
+  void set_globals(const std::vector<std::uint64_t>& bits) override {
+    for (std::size_t k = 0; k < globals_.size(); ++k)
+      WasmEdge_GlobalInstanceSetValue(globals_[k], value_like(WasmEdge_GlobalInstanceGetValue(globals_[k]), bits[k]));
+  }
+  std::int64_t gas() override { return WasmEdge_ValueGetI64(WasmEdge_GlobalInstanceGetValue(gas_)); }
+  void set_gas(std::int64_t gas) override { WasmEdge_GlobalInstanceSetValue(gas_, WasmEdge_ValueGenI64(gas)); }
+  Took step() override {
+    WasmEdge_Value more = WasmEdge_ValueGenI32(0);
+    const WasmEdge_Result r = WasmEdge_ExecutorInvoke(executor_, step_, nullptr, 0, &more, 1);
+    trap_ = WasmEdge_ResultOK(r) ? 0 : WasmEdge_ResultGetCode(r);
+    if (!WasmEdge_ResultOK(r)) return Took::kTrapped;
+    return WasmEdge_ValueGetI32(more) != 0 ? Took::kMore : Took::kDone;
+  }
+  bool stopped() override { return WasmEdge_ValueGetI64(WasmEdge_GlobalInstanceGetValue(stop_)) < 0; }
+
+ private:
+  std::uint32_t pages() { return WasmEdge_MemoryInstanceGetPageSize(memory_); }
+
+  WasmEdge_ExecutorContext* executor_;
+  const WasmEdge_FunctionInstanceContext* step_;
+  WasmEdge_MemoryInstanceContext* memory_;
+  WasmEdge_GlobalInstanceContext *gas_, *stop_;
+  std::uint32_t pages_max_;
+  std::vector<WasmEdge_GlobalInstanceContext*> globals_;
+  std::uint32_t trap_ = 0;
+};
+
 }  // namespace
+
+Result<RunReport> Engine::run_steps(const Code& code, HostState& host, const RunLimits& limits,
+                                    const runtime::RunControl& control, StepRun& steps) {
+  const Store store(WasmEdge_StoreCreate());
+  RunReport report;
+  TRY(const Instance instance, rep_->instance(code, store.get(), report.trap));
+  if (!instance) {
+    report.end = RunEnd::kTrapped;
+    report.gas_left = static_cast<std::int64_t>(limits.gas);
+    return report;
+  }
+  TRY(const HiddenGlobals globals, limited(instance.get(), limits));
+  Stepper stepper(rep_->executor.get(), instance.get(), globals, limits.pages);
+  if (!stepper.is_whole()) return fail(Kind::kCorrupt, "wasm.cache", "the loaded module has no step or no memory");
+  steps.gas_max = limits.gas;
+  steps.out_bytes_max = host.out_bytes_max;
+  steps.outputs = &host.outputs;
+
+  rep_->host = &host;
+  std::packaged_task<Status()> loop([&] { return wasm::run_steps(stepper, steps); });
+  std::future<Status> done = loop.get_future();
+  std::thread thread;
+  {
+    const BigStacks stacks;
+    thread = std::thread(std::move(loop));
+  }
+  const auto ended = [&] { return done.wait_for(std::chrono::milliseconds(kPollMs)) == std::future_status::ready; };
+  report.end = wait_for(ended, globals, limits.wall_ms, control);
+  thread.join();
+  rep_->host = nullptr;
+  TRY_OK(done.get());
+  read_globals(globals, report);
+  if (report.end == RunEnd::kReturned && steps.trapped) {
+    report.end = RunEnd::kTrapped;
+    report.trap = steps.too_many ? text("more than {} steps", runtime::kStepsMax) : trap_phrase(stepper.trap());
+  }
+  return report;
+}
 
 Result<RunReport> Engine::run(const Code& code, HostState& host, const RunLimits& limits,
                               const runtime::RunControl& control) {
@@ -312,9 +446,7 @@ Result<RunReport> Engine::run(const Code& code, HostState& host, const RunLimits
     report.gas_left = static_cast<std::int64_t>(limits.gas);
     return report;
   }
-  TRY(const HiddenGlobals globals, hidden_globals(instance.get()));
-  WasmEdge_GlobalInstanceSetValue(globals.gas, WasmEdge_ValueGenI64(static_cast<std::int64_t>(limits.gas)));
-  WasmEdge_GlobalInstanceSetValue(globals.pages, WasmEdge_ValueGenI32(static_cast<std::int32_t>(limits.pages)));
+  TRY(const HiddenGlobals globals, limited(instance.get(), limits));
   const WasmEdge_FunctionInstanceContext* run = WasmEdge_ModuleInstanceFindFunction(instance.get(), wrap("run"));
   if (run == nullptr) return fail(Kind::kCorrupt, "wasm.cache", "the loaded module has no run");
 
@@ -325,13 +457,11 @@ Result<RunReport> Engine::run(const Code& code, HostState& host, const RunLimits
     async.reset(WasmEdge_ExecutorAsyncInvoke(rep_->executor.get(), run, nullptr, 0));
   }
   if (!async) return fail(Kind::kInternal, "wasm.engine", "cannot start the run");
-  report.end = wait_for(async.get(), globals, limits.wall_ms, control);
+  report.end = wait_for([&] { return WasmEdge_AsyncWaitFor(async.get(), kPollMs); }, globals, limits.wall_ms, control);
   const WasmEdge_Result r = WasmEdge_AsyncGet(async.get(), nullptr, 0);
   rep_->host = nullptr;
 
-  report.gas_left = WasmEdge_ValueGetI64(WasmEdge_GlobalInstanceGetValue(globals.gas));
-  report.stack_overflow = WasmEdge_ValueGetI32(WasmEdge_GlobalInstanceGetValue(globals.stack)) < 0;
-  report.grow_state = WasmEdge_ValueGetI32(WasmEdge_GlobalInstanceGetValue(globals.grow));
+  read_globals(globals, report);
   if (report.end == RunEnd::kReturned && !WasmEdge_ResultOK(r)) {
     report.end = RunEnd::kTrapped;
     report.trap = trap_phrase(WasmEdge_ResultGetCode(r));

@@ -1,7 +1,8 @@
 // WasmEdge behind a door of our own: compiles metered modules, keeps them loaded, runs a fresh instance of one.
 // Only the plug-in includes this. One run at a time per Engine; a Code may be shared by several Engines' runs in turn.
 // The library's log is switched off for the whole process when the first Engine is made.
-// Errors: wasm.engine (internal), wasm.compile (internal), wasm.cache (corrupt: bytes the engine does not take).
+// Errors: wasm.engine (internal), wasm.compile (internal), wasm.cache (corrupt: bytes the engine does not take),
+// those of step_run.h.
 #pragma once
 
 #include <memory>
@@ -10,6 +11,7 @@
 
 #include "exchange/runtime/job_kind.h"
 #include "exchange/wasm/meter.h"
+#include "exchange/wasm/step_run.h"
 
 namespace hanse::wasm {
 
@@ -62,6 +64,9 @@ class Engine {
   Result<Bytes> compile(ByteView metered);  // bytes for load(); the module itself when interpreting
   Result<std::shared_ptr<Code>> load(ByteView bytes);
   Result<RunReport> run(const Code& code, HostState& host, const RunLimits& limits, const runtime::RunControl& control);
+  // The same for work in steps; `steps` says which and takes what came of them, its limits and outputs are filled in.
+  Result<RunReport> run_steps(const Code& code, HostState& host, const RunLimits& limits,
+                              const runtime::RunControl& control, StepRun& steps);
   // Makes and drops an instance without running it.
   Status instantiate(const Code& code);
 

@@ -20,6 +20,7 @@ struct Loaded {
   Hash32 artifact;
   std::shared_ptr<Code> code;
   std::uint32_t pages_min = 0;
+  bool in_steps = false;
 };
 
 class WasmKind final : public runtime::JobKind {
@@ -58,6 +59,17 @@ Status check_limits(const RunRequest& request) {
   return {};
 }
 
+// What a module of either sort is asked for.
+Status check_sort(const RunRequest& request, bool in_steps) {
+  if (in_steps && request.limits.mem_pages > kStepPagesMax)
+    return fail(
+        Kind::kInvalid, "wasm.limits",
+        text("limits.mem_pages of work in steps: found {}, expected 1 to {}", request.limits.mem_pages, kStepPagesMax));
+  if (!in_steps && request.steps)
+    return fail(Kind::kInvalid, "wasm.step", "a part of the steps is asked for, the module exports run and has none");
+  return {};
+}
+
 const Loaded* WasmKind::find(const Hash32& artifact) const {
   const auto it = std::ranges::find(loaded_, artifact, &Loaded::artifact);
   return it == loaded_.end() ? nullptr : &*it;
@@ -65,9 +77,9 @@ const Loaded* WasmKind::find(const Hash32& artifact) const {
 
 Status WasmKind::check(const RunRequest& request) const {
   TRY_OK(check_limits(request));
-  if (find(artifact_hash(request)) != nullptr) return {};
-  TRY_OK(parse_module(request.artifact));
-  return {};
+  if (const Loaded* known = find(artifact_hash(request))) return check_sort(request, known->in_steps);
+  TRY(const Module module, parse_module(request.artifact));
+  return check_sort(request, module.in_steps);
 }
 
 // From the folder when it is there, else compiled and put there. A folder that fails costs time, never an outcome.
@@ -99,7 +111,7 @@ Result<Loaded> WasmKind::load(const RunRequest& request) {
   }
   TRY(const Module module, parse_module(request.artifact));
   TRY(const Bytes metered, meter_module(module));
-  Loaded out{artifact, nullptr, module.memory->min};
+  Loaded out{artifact, nullptr, module.memory->min, module.in_steps};
   if (options_.interpret) {
     TRY(out.code, engine_->load(metered));
   } else {
@@ -153,6 +165,7 @@ RunOutcome outcome_of(const RunReport& report, HostState& host, const gxf::Limit
 Result<RunOutcome> WasmKind::run(const RunRequest& request, runtime::RunControl& control) {
   TRY_OK(check_limits(request));
   TRY(const Loaded loaded, load(request));
+  TRY_OK(check_sort(request, loaded.in_steps));
   if (loaded.pages_min > request.limits.mem_pages) {
     RunOutcome out;
     out.status = RunStatus::kMemoryExceeded;
@@ -165,10 +178,17 @@ Result<RunOutcome> WasmKind::run(const RunRequest& request, runtime::RunControl&
   host.seed = request.seed.view();
   host.out_bytes_max = request.limits.out_bytes;
   const RunLimits limits{request.limits.gas, request.limits.mem_pages, request.limits.wall_ms};
-  TRY(const RunReport report, engine_->run(*loaded.code, host, limits, control));
+  StepRun steps;
+  steps.range = request.steps ? &*request.steps : nullptr;
+  TRY(const RunReport report, loaded.in_steps ? engine_->run_steps(*loaded.code, host, limits, control, steps)
+                                              : engine_->run(*loaded.code, host, limits, control));
   if (report.grow_state == kGrowNoMemory)
     return fail(Kind::kUnavailable, "wasm.memory", "the machine refused memory within the job's limit");
-  return outcome_of(report, host, request.limits);
+  RunOutcome out = outcome_of(report, host, request.limits);
+  if (out.status == RunStatus::kCancelled || out.status == RunStatus::kTimeout) return out;
+  out.steps = std::move(steps.roots);
+  out.state = std::move(steps.state);
+  return out;
 }
 
 }  // namespace

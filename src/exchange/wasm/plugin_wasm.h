@@ -4,6 +4,7 @@
 // plugin_cache.h; code that this engine did not seal for this very module is ignored and made again.
 // Outcomes: gas below zero is kGasExhausted with gas = limit, whatever else happened; a trap after a refused
 // memory.grow is kMemoryExceeded; detail of kOk is empty, or "steps N root HEX" when the job committed steps.
+// Work in steps (module.h) may have kStepPagesMax pages, gives the roots of its states, and takes ranges of steps.
 // Threads: one call at a time; run starts one thread of its own. Errors, besides module.h's and meter.h's:
 //   wasm.kind (invalid)        another kind's request
 //   wasm.limits (invalid)      a limit that is zero or above its maximum

@@ -162,6 +162,47 @@ void preparation(Engine& engine) {
   print("parse_and_meter", meter * 1000, "us", compile * 1000, "compiling the result", compile / meter);
 }
 
+// Work in steps: what committing each state costs against the same work in one piece, and what an auditor does of it.
+void steps(Engine& engine) {
+  Bytes limit(4);
+  store_le<std::uint32_t>(limit.data(), 1'000'000);
+  const std::vector<Bytes> inputs = {limit};
+  const auto whole = load_example(engine, "primes"), piece = load_example(engine, "primes_run");
+  const RunLimits limits{1ll << 60, 64, 60'000};
+  const runtime::RunControl control;
+  std::int64_t stepped_gas = 0, plain_gas = 0;
+  const auto run = [&](const Code& code, const runtime::StepRange* range, bool in_steps) {
+    HostState host;
+    host.inputs = &inputs;
+    host.out_bytes_max = 64;
+    StepRun out;
+    out.range = range;
+    const RunReport r =
+        must(in_steps ? engine.run_steps(code, host, limits, control, out) : engine.run(code, host, limits, control));
+    if (r.end != RunEnd::kReturned) std::exit(1);
+    if (range == nullptr) (in_steps ? stepped_gas : plain_gas) = (1ll << 60) - r.gas_left;
+    return out;
+  };
+  const runtime::StepRange half{.state = {}, .count = 122};
+  const runtime::StepRange one{.state = run(*whole, &half, true).state, .count = 1};
+  double plain = 1e18, stepped = 1e18, single = 1e18;
+  std::size_t count = 0;
+  for (int i = 0; i < 25; ++i) {
+    plain = std::min(plain, best_ms(1, [&] { run(*piece, nullptr, false); }));
+    stepped = std::min(stepped, best_ms(1, [&] { count = run(*whole, nullptr, true).roots.size(); }));
+    single = std::min(single, best_ms(1, [&] { run(*whole, &one, true); }));
+  }
+  print("steps_whole", stepped, "ms", plain, "same work in one piece", plain / stepped);
+  const double commit_us = (stepped - plain) * 1000 / static_cast<double>(count);
+  Bytes memory(std::size_t{32} << 16), other = memory;
+  const double compare_us =
+      best_ms(50, [&] { static_cast<void>(std::memcmp(memory.data(), other.data(), memory.size())); }) * 1000;
+  print("step_commit", commit_us, "us", compare_us, "comparing its memory, 2 MiB", compare_us / commit_us);
+  print("step_commit_gas_per_ns", static_cast<double>(stepped_gas - plain_gas) / ((stepped - plain) * 1e6), "gas/ns", 0,
+        "", 0);
+  print("step_alone", single, "ms", stepped, "the whole job in steps", stepped / single);
+}
+
 void all() {
   const char* temp = std::getenv("TMPDIR");
   const auto engine =
@@ -170,6 +211,7 @@ void all() {
   matmul(*engine);
   fresh_instance(*engine);
   preparation(*engine);
+  steps(*engine);
 }
 
 }  // namespace

@@ -49,7 +49,7 @@ class Role final : public AuditorRole {
       if (stopping_) return {};
       auditor_ = std::make_unique<roles::Auditor>(
           roles::Auditor::Ports{.client = *client, .caller = caller, .random = system_random(), .report = report_},
-          options_.network, options_.settings.recheck_ms, make_judge(*client, caller, *pool_));
+          options_.network, options_.settings.recheck_ms, make_judge(*client, caller, *pool_, report_));
     }
     Status ended = auditor_->run();
     const std::lock_guard lock(mutex_);

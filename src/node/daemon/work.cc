@@ -151,17 +151,24 @@ Result<roles::JobWork> make_work(WorkPorts ports) {
   return roles::JobWork([work](const JobId& id, runtime::RunControl& control) { return work->run(id, control); });
 }
 
-roles::Judge make_judge(client::Client& client, roles::Caller& caller, runtime::Runner& runner) {
+roles::Judge make_judge(client::Client& client, roles::Caller& caller, runtime::Runner& runner, roles::Report& report) {
   struct Ports {
-    Ports(client::Client& c, roles::Caller& account, runtime::Runner& r) : market(c, account), blobs(c), runner(r) {}
+    Ports(client::Client& c, roles::Caller& account, runtime::Runner& r, roles::Report& out)
+        : market(c, account), blobs(c), runner(r), report(out) {}
     NodeMarket market;
     NodeBlobs blobs;
     runtime::Runner& runner;
+    roles::Report& report;
   };
-  const auto ports = std::make_shared<Ports>(client, caller, runner);
-  return [ports](const market::Job& job, runtime::RunControl& control) {
-    auto found =
-        flow::judge_receipt(job, {.market = ports->market, .blobs = ports->blobs, .runner = ports->runner}, control);
+  const auto ports = std::make_shared<Ports>(client, caller, runner, report);
+  return [ports](const market::Job& job, const BlobId& witness,
+                 runtime::RunControl& control) -> Result<std::optional<bool>> {
+    const auto judged = flow::judge_receipt(
+        job, witness, {.market = ports->market, .blobs = ports->blobs, .runner = ports->runner}, control);
+    if (judged && judged->place)
+      ports->report.say(logging::Level::kWarn, "one step refutes a receipt",
+                        {{"job", job.bid.job_id}, {"step", *judged->place}});
+    auto found = judged ? Result<std::optional<bool>>(judged->holds) : std::unexpected(judged.error().clone());
     const std::string_view finding = !found ? found.error().id() : !*found ? "unsure" : **found ? "holds" : "false";
     telemetry::registry().counter(telemetry::Metric::kAudits, {finding}).add();
     return found;

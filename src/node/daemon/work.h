@@ -25,7 +25,8 @@ struct WorkPorts {
 };
 // The ports outlive what is returned.
 Result<roles::JobWork> make_work(WorkPorts ports);
-roles::Judge make_judge(client::Client& client, roles::Caller& caller, runtime::Runner& runner);
+// Says which step refuted a receipt, where one alone did.
+roles::Judge make_judge(client::Client& client, roles::Caller& caller, runtime::Runner& runner, roles::Report& report);
 
 // Sandboxed workers, and a word about what they are.
 Result<std::unique_ptr<runtime::Pool>> start_workers(const WorkerSettings& settings, roles::Report& report);

@@ -48,18 +48,19 @@ Status Auditor::look() {
   if (info.network != network_)
     return fail(Kind::kConflict, "roles.other_network",
                 text("found a node of network {}, expected {}", info.network, network_));
-  TRY(std::vector<market::Job> jobs, open_jobs());
-  std::ranges::sort(jobs, {}, &market::Job::deadline);  // nobody's many audits put off one that ends before them
-  for (const market::Job& job : jobs) {
+  TRY(std::vector<Open> jobs, open_jobs());
+  // Nobody's many audits put off one that ends before them.
+  std::ranges::sort(jobs, {}, [](const Open& open) { return open.job.deadline; });
+  for (const Open& open : jobs) {
     if (stopping_) return {};
-    TRY_OK(take(job));
+    TRY_OK(take(open));
   }
   return {};
 }
 
 // The audits that are still to be judged here; what is known of others is forgotten.
-Result<std::vector<market::Job>> Auditor::open_jobs() {
-  std::vector<market::Job> out;
+Result<std::vector<Auditor::Open>> Auditor::open_jobs() {
+  std::vector<Open> out;
   std::map<JobId, int> open;
   Bytes after;
   while (open.size() < kOpenMax && !stopping_) {
@@ -72,7 +73,7 @@ Result<std::vector<market::Job>> Auditor::open_jobs() {
       if (judged || attempts >= kAttemptsMax) continue;
       TRY(const Bytes record, ports_.client.query(market::kMarketApp, "job", audit.id.view()));
       TRY(market::Job job, market::decode_job(record));
-      if (job.state == market::JobState::kAudited) out.push_back(std::move(job));
+      if (job.state == market::JobState::kAudited) out.push_back({.job = std::move(job), .witness = audit.witness});
     }
     if (page.size() < market::kPageMax) break;
     after = to_bytes(page.back().id.view());
@@ -81,10 +82,11 @@ Result<std::vector<market::Job>> Auditor::open_jobs() {
   return out;
 }
 
-Status Auditor::take(const market::Job& job) {
+Status Auditor::take(const Open& open) {
+  const market::Job& job = open.job;
   int& attempts = attempts_[job.bid.job_id];
   ++attempts;
-  auto holds = judge_(job, control_);
+  auto holds = judge_(job, open.witness, control_);
   if (stopping_) return {};
   if (!holds) {
     ++counters_.failed;

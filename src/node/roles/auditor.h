@@ -29,7 +29,9 @@ struct AuditorCounters {
 };
 
 // Whether a job's receipt holds; nothing when that cannot be said of any machine, an error when this one could not.
-using Judge = std::function<Result<std::optional<bool>>(const market::Job& job, runtime::RunControl& control)>;
+// The witness is that of a challenge (market::Audit), or zero.
+using Judge = std::function<Result<std::optional<bool>>(const market::Job& job, const BlobId& witness,
+                                                        runtime::RunControl& control)>;
 
 class Auditor {
  public:
@@ -51,8 +53,12 @@ class Auditor {
 
  private:
   Status look();
-  Result<std::vector<market::Job>> open_jobs();
-  Status take(const market::Job& job);
+  struct Open {
+    market::Job job;
+    BlobId witness;
+  };
+  Result<std::vector<Open>> open_jobs();
+  Status take(const Open& open);
   Status say(const market::Job& job, bool holds);
   bool wait_ms(std::int64_t ms);  // true when stop was asked for
 

@@ -66,7 +66,7 @@ struct Running {
 TEST(Auditor, says_of_each_receipt_once_what_its_judge_found) {
   std::map<JobId, int> judged;
   JobId good, bad;
-  Running r([&](const market::Job& job, runtime::RunControl&) -> Result<std::optional<bool>> {
+  Running r([&](const market::Job& job, const BlobId&, runtime::RunControl&) -> Result<std::optional<bool>> {
     ++judged[job.bid.job_id];
     return job.bid.job_id == good;
   });
@@ -87,7 +87,7 @@ TEST(Auditor, says_of_each_receipt_once_what_its_judge_found) {
 
 TEST(Auditor, judges_first_what_ends_first) {
   std::vector<JobId> order;
-  Running r([&](const market::Job& job, runtime::RunControl&) -> Result<std::optional<bool>> {
+  Running r([&](const market::Job& job, const BlobId&, runtime::RunControl&) -> Result<std::optional<bool>> {
     order.push_back(job.bid.job_id);
     return true;
   });
@@ -103,7 +103,7 @@ TEST(Auditor, judges_first_what_ends_first) {
 TEST(Auditor, is_silent_where_nothing_can_be_said_and_tries_again_where_it_failed) {
   std::map<JobId, int> judged;
   JobId floating, lost;
-  Running r([&](const market::Job& job, runtime::RunControl&) -> Result<std::optional<bool>> {
+  Running r([&](const market::Job& job, const BlobId&, runtime::RunControl&) -> Result<std::optional<bool>> {
     ++judged[job.bid.job_id];
     if (job.bid.job_id == floating) return std::nullopt;
     if (job.bid.job_id == lost) return fail(Kind::kNotFound, "flow.no_blob", "found no input");
@@ -122,7 +122,8 @@ TEST(Auditor, is_silent_where_nothing_can_be_said_and_tries_again_where_it_faile
 }
 
 TEST(Auditor, ends_when_its_account_is_no_validator) {
-  Running r([](const market::Job&, runtime::RunControl&) -> Result<std::optional<bool>> { return true; }, kPayer);
+  Running r([](const market::Job&, const BlobId&, runtime::RunControl&) -> Result<std::optional<bool>> { return true; },
+            kPayer);
   r.audited();
   r.start();
   r.thread.join();

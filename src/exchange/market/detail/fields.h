@@ -15,9 +15,10 @@ class Fields {
  public:
   Fields(codec::CborReader& reader, std::string_view name) : r_(reader), name_(name) {}
 
-  Status enter(std::size_t entries) {
-    TRY_OK(r_.enter_map(name_, entries));
-    if (r_.left() != entries) {
+  // `optional` more keys may follow the others.
+  Status enter(std::size_t entries, std::size_t optional = 0) {
+    TRY_OK(r_.enter_map(name_, entries + optional));
+    if (r_.left() < entries) {
       return r_.fail_here("market.record", text("found {} fields, expected {}", r_.left(), entries));
     }
     return {};
@@ -63,6 +64,24 @@ inline void put(codec::CborWriter& w, std::uint64_t key, Height value) { put(w, 
 inline void put(codec::CborWriter& w, std::uint64_t key, ByteView value) {
   w.key(key);
   w.bytes(value);
+}
+
+// Steps as [count, root, list].
+inline void write_steps(codec::CborWriter& w, const StepsRef& steps) {
+  w.array(3);
+  w.u64(steps.count);
+  w.bytes(steps.root.view());
+  w.bytes(steps.list.view());
+}
+
+inline Status read_steps(codec::CborReader& r, StepsRef& steps) {
+  TRY_OK(r.enter_array("steps", 3));
+  TRY(const std::uint64_t count, r.u64("count", kStepsMax));
+  if (count == 0) return r.fail_here("market.record", text("found 0 steps, expected 1 to {}", kStepsMax));
+  steps.count = static_cast<std::uint32_t>(count);
+  TRY_OK(r.fixed("root", steps.root));
+  TRY_OK(r.fixed("list", steps.list));
+  return r.leave();
 }
 
 // Outputs as [[blob id, size], ...].

@@ -239,6 +239,11 @@ Status Checker::references(const Instr& i) {
     if (i.a >= m_.elems_count) return bad(text("element segment {} of {}", i.a, m_.elems_count));
     return {};
   };
+  const bool is_lasting = i.info->imm == Imm::kData || i.info->imm == Imm::kElem || i.info->imm == Imm::kElemTable ||
+                          i.info->imm == Imm::kTableTable;
+  if (m_.in_steps && is_lasting)
+    return fail(Kind::kInvalid, "wasm.step",
+                text("found {} at byte {}: work in steps may change memory and globals only", i.info->name, at_));
   switch (i.info->imm) {
     case Imm::kMemArg:
       TRY_OK(need_memory());
