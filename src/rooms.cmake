@@ -108,7 +108,8 @@ plugin(onnx ROOMS onnx runtime LIBS PkgConfig::ONNXRUNTIME SOURCES exchange/onnx
 room(exchange/pilots 4 USES codec crypto plugin logging telemetry exec archive gxf runtime
      LIBS OpenSSL::SSL OpenSSL::Crypto TEST_NEEDS hanse-pilot hanse-worker kind_echo)
 program(hanse-pilot exchange/pilots/main_pilot.cc ROOMS pilots runtime)
-room(exchange/proof 4 USES codec plugin crypto tensor)
+room(exchange/proof 4 USES codec plugin crypto gxf runtime tensor TEST_NEEDS hanse-worker proof)
+plugin(proof SOURCES exchange/proof/plugin_proof.cc ROOMS proof tensor runtime)
 room(exchange/receipt 4 USES codec crypto gxf market light TEST_USES ledger auction TEST_NEEDS hanse-verify)
 program(hanse-verify exchange/receipt/main_verify.cc ROOMS receipt)
 room(exchange/flow 4 USES codec crypto kv gxf market runtime receipt TEST_USES light ledger auction)

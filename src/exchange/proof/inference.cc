@@ -134,6 +134,28 @@ Result<Inference> MlpProver::prove(std::uint32_t rows, std::span<const std::int8
   return Inference{.rows = rows, .out = std::move(trace.out), .proof = std::move(out).finish()};
 }
 
+Bytes encode_output(const Commitment& model, const Inference& run) {
+  const LayerShape& last = model.layers.back();
+  return last.raw ? tensor::encode_matrix(run.rows, last.out, run.out.int32)
+                  : tensor::encode_matrix(run.rows, last.out, run.out.int8);
+}
+
+Result<tensor::Activations> decode_output(const Commitment& model, std::uint32_t rows, ByteView matrix) {
+  const LayerShape& last = model.layers.back();
+  const auto y = tensor::decode_matrix(matrix);
+  if (!y) return fail(Kind::kCorrupt, "proof.output", text("found no matrix: {}", y.error().message()));
+  if (y->rows != rows || y->cols != last.out || (y->element == tensor::Element::kInt32) != last.raw)
+    return fail(Kind::kCorrupt, "proof.output",
+                text("found an output of {} x {}, expected {} of {} x {}", y->rows, y->cols,
+                     last.raw ? "int32" : "int8", rows, last.out));
+  tensor::Activations out;
+  if (last.raw)
+    out.int32 = tensor::int32_cells(*y);
+  else
+    out.int8.assign(tensor::int8_cells(*y).begin(), tensor::int8_cells(*y).end());
+  return out;
+}
+
 Status verify_mlp(const Commitment& model, std::uint32_t rows, std::span<const std::int8_t> x,
                   const tensor::Activations& y, ByteView proof) {
   check(!model.layers.empty(), "a decoded commitment has layers");

@@ -22,8 +22,8 @@
 // Limits: 2^kWeightsLog2Max cells in the model and 2^kRunLog2Max in the run after padding; in * 2^14 + |bias| below
 // 2^31 in every layer. Memory: 36 bytes a cell of the model, and up to 100 a cell of the run while it is proved.
 // Threads: a prover is read-only after commit. Errors: proof.limit (unsupported), proof.commitment (invalid: not such a
-// record), tensor.dims; proof.bytes, proof.sum, proof.opening, proof.lookup (corrupt: the statement does not hold, or
-// the proof is damaged).
+// record), tensor.dims; proof.bytes, proof.sum, proof.opening, proof.lookup, proof.output (corrupt: the statement does
+// not hold, or the proof is damaged).
 #pragma once
 
 #include <memory>
@@ -76,6 +76,10 @@ class MlpProver {
   std::vector<tensor::Layer> layers_;
   std::unique_ptr<Committed> weights_;
 };
+
+// The output as a matrix (HTN1), and back: proof.output (corrupt) when these bytes are no output of this model.
+Bytes encode_output(const Commitment& model, const Inference& run);
+Result<tensor::Activations> decode_output(const Commitment& model, std::uint32_t rows, ByteView matrix);
 
 // `y` has the last layer's cells: int32 when it is raw, else int8.
 Status verify_mlp(const Commitment& model, std::uint32_t rows, std::span<const std::int8_t> x,

@@ -99,10 +99,7 @@ Result<Made> make_inference(const plugin::VerbArgs& args) {
   TRY(const MlpProver prover, prover_of(model));
   TRY_OK(check_width(x.view, prover.commitment().layers[0].in));
   TRY(Inference run, prover.prove(x.view.rows, x.cells()));
-  const LayerShape& last = prover.commitment().layers.back();
-  Bytes output = last.raw ? tensor::encode_matrix(run.rows, last.out, run.out.int32)
-                          : tensor::encode_matrix(run.rows, last.out, run.out.int8);
-  return Made{std::move(output), std::move(run.proof)};
+  return Made{encode_output(prover.commitment(), run), std::move(run.proof)};
 }
 
 Result<plugin::Answer> make(const plugin::VerbArgs& args, plugin::Talk&) {

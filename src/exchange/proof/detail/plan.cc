@@ -1,6 +1,7 @@
 #include "exchange/proof/detail/plan.h"
 
 #include "base/core/text.h"
+#include "exchange/proof/detail/commit.h"
 #include "exchange/proof/detail/multilinear.h"
 
 #include <algorithm>
@@ -18,6 +19,21 @@ unsigned lay_out(std::vector<Block*> blocks) {
     end += std::size_t{1} << block->log2;
   }
   return log2_ceil(end);
+}
+
+constexpr std::uint64_t kNumberBytes = 8, kPairBytes = 16, kCountBytes = 4;
+
+std::uint64_t dot_bytes(std::uint64_t variables) { return 2 * kPairBytes * variables; }
+
+std::uint64_t fractions_bytes(std::uint64_t variables) {  // a level of l variables has 3 l + 4 pairs
+  const std::uint64_t rounds = variables * (variables - 1) / 2;
+  return kPairBytes * (2 + 3 * rounds + 4 * variables);
+}
+
+std::uint64_t evaluations_bytes(unsigned size_log2) {
+  const Layout layout(size_log2);
+  const std::uint64_t column = kNumberBytes * layout.rows() + Hash32::kSize * layout.word_log2();
+  return dot_bytes(size_log2) + kPairBytes * (1 + 2 * layout.cols()) + kQueries * column;
 }
 
 }  // namespace
@@ -67,6 +83,22 @@ Result<Plan> plan(std::span<const LayerShape> layers, std::uint32_t rows) {
     return fail(Kind::kUnsupported, "proof.limit",
                 text("found 2^{} cells in the model and 2^{} in the run after padding, expected at most 2^{} and 2^{}",
                      out.model_log2, out.run_log2, kWeightsLog2Max, kRunLog2Max));
+  return out;
+}
+
+std::uint64_t proof_bytes(const Plan& plan) {
+  std::uint64_t out = evaluations_bytes(plan.model_log2);
+  if (plan.looks_up())
+    out +=
+        Hash32::kSize + kCountBytes * kLimbValues + fractions_bytes(plan.run_log2) + evaluations_bytes(plan.run_log2);
+  for (std::size_t l = 0; l < plan.layers.size(); ++l) {
+    const LayerPlan& layer = plan.layers[l];
+    out += 2 * kPairBytes + dot_bytes(layer.in_log2);  // bias and weight
+    if (l > 0) out += kPairBytes;                      // the input
+    if (layer.steps.empty()) continue;
+    const std::size_t told = 1 + layer.limbs.size() + (l + 1 < plan.layers.size() ? 1 : 0);  // acc, limbs, q
+    out += kCountBytes * layer.steps.size() + fractions_bytes(plan.rows_log2 + layer.out_log2) + kPairBytes * told;
+  }
   return out;
 }
 

@@ -41,5 +41,6 @@ struct Plan {
   bool looks_up() const { return !layers[0].steps.empty(); }  // one raw layer alone has nothing to look up
 };
 Result<Plan> plan(std::span<const LayerShape> layers, std::uint32_t rows);
+std::uint64_t proof_bytes(const Plan& plan);  // of every proof of such a run (proto/records/proof.md)
 
 }  // namespace hanse::proof
