@@ -95,12 +95,6 @@ if(HANSE_TESTS)
 endif()
 room(exchange/tensor 4 USES codec crypto gxf runtime BENCH_LIBS DNNL::dnnl TEST_NEEDS hanse-worker tensor)
 plugin(tensor SOURCES exchange/tensor/plugin_tensor.cc ROOMS tensor runtime)
-if(HANSE_TESTS)
-  foreach(lie 1 2 3)
-    plugin(liar_${lie} SOURCES exchange/tensor/plugin_liar.cc ROOMS tensor runtime FOLDER hanse-liar-${lie}
-      DEFINES LIE=${lie})
-  endforeach()
-endif()
 room(exchange/onnx 4 USES codec gxf runtime tensor TEST_LIBS PkgConfig::ONNXRUNTIME
   TEST_SOURCES plugin_session.cc TEST_NEEDS hanse-worker onnx)
 plugin(onnx ROOMS onnx runtime LIBS PkgConfig::ONNXRUNTIME SOURCES exchange/onnx/plugin_onnx.cc
@@ -110,9 +104,15 @@ room(exchange/pilots 4 USES codec crypto plugin logging telemetry exec archive g
 program(hanse-pilot exchange/pilots/main_pilot.cc ROOMS pilots runtime)
 room(exchange/proof 4 USES codec plugin crypto gxf runtime tensor TEST_NEEDS hanse-worker proof)
 plugin(proof SOURCES exchange/proof/plugin_proof.cc ROOMS proof tensor runtime)
+if(HANSE_TESTS)
+  foreach(lie 1 2 3 4 5)
+    plugin(liar_${lie} SOURCES exchange/proof/plugin_liar.cc ROOMS proof tensor runtime FOLDER hanse-liar-${lie}
+      DEFINES LIE=${lie})
+  endforeach()
+endif()
 room(exchange/receipt 4 USES codec crypto gxf market light TEST_USES ledger auction TEST_NEEDS hanse-verify)
 program(hanse-verify exchange/receipt/main_verify.cc ROOMS receipt)
-room(exchange/flow 4 USES codec crypto kv gxf market runtime receipt TEST_USES light ledger auction)
+room(exchange/flow 4 USES codec crypto kv gxf market runtime receipt TEST_USES light ledger auction tensor proof)
 
 # 6 node: one daemon, many roles
 hanse_proto(node hanse/node/v1/node.proto)

@@ -292,8 +292,7 @@ Status Escrow::cancel(const AccountId& sender, const market::JobCancel& call) {
 
 Status Escrow::deadline(const JobId& id) {
   TRY(const market::Job before, read_job(state_, id));
-  if (before.state == JobState::kReceipted && before.audit != gxf::Audit::kReceipts && params_.audit_window > 0 &&
-      market::is_drawn(context_.beacon, before.result->receipt_hash, params_.bond.audit_ppm)) {
+  if (before.state == JobState::kReceipted && market::is_judged(before, context_.beacon, params_)) {
     TRY_OK(escrow_step(before, EscrowEvent::kDrawn, context_.height, params_));
     return open_audit(before, {.id = id, .challenger = {}, .deposit = {}, .verdicts = {}});
   }

@@ -5,6 +5,7 @@
 #include "base/codec/cbor.h"
 #include "base/core/text.h"
 #include "base/crypto/hash.h"
+#include "exchange/gxf/audit.h"
 
 namespace hanse::auction {
 namespace {
@@ -31,12 +32,13 @@ constexpr std::uint32_t bit(market::Constraint c) { return 1u << static_cast<uns
 }  // namespace
 
 Result<market::Bid> bid_of(const gxf::Job& job, const market::Params& params) {
-  const bool sampled = job.audit == gxf::Audit::kSampled && params.audit_window > 0;
-  if (job.audit != gxf::Audit::kReceipts && !sampled)
+  if (job.audit != gxf::Audit::kReceipts && params.audit_window == 0)
+    return fail(Kind::kConflict, "market.no_audits",
+                text("the job asks for audit {}, nothing is audited on this network: its audit_window is 0",
+                     static_cast<std::uint64_t>(job.audit)));
+  if (const std::string gap = gxf::audit_gap(job); !gap.empty())
     return fail(Kind::kUnsupported, "market.audit_unsupported",
-                text("the job asks for audit {}, this market keeps receipts (0){}",
-                     static_cast<std::uint64_t>(job.audit),
-                     params.audit_window > 0 ? " and draws some to be run again (1)" : " only"));
+                text("the job asks for audit {}, but {}", static_cast<std::uint64_t>(job.audit), gap));
   market::Bid bid;
   bid.job_id = job.job_id;
   bid.payer = job.payer;

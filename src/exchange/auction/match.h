@@ -6,7 +6,8 @@
 // use never lowers it, a list is left as soon as its unused price is above the best found. If a list is cut by kScanMax
 // before a fit was found anywhere, the order fails with scan_limit set.
 // Pure: the same offers in the same lists give the same match, whatever order the lists come in. Any thread.
-// Errors: market.audit_unsupported (unsupported), market.latency (invalid), those of price.h.
+// Errors: market.no_audits (conflict), market.audit_unsupported (unsupported; what the job lacks, gxf/audit.h),
+// market.latency (invalid), those of price.h.
 #pragma once
 
 #include <optional>
@@ -18,8 +19,8 @@ namespace hanse::auction {
 
 constexpr std::size_t kScanMax = 64;
 
-// What the auction sees of a job. The lane is how a job travels to the ledger, which is its sender's to keep; audits
-// beyond receipts are refused, never downgraded.
+// What the auction sees of a job. The lane is how a job travels to the ledger, which is its sender's to keep; an
+// audit that cannot be kept is refused, never downgraded.
 Result<market::Bid> bid_of(const gxf::Job& job, const market::Params& params);
 std::uint64_t gas_limit_of(const gxf::Job& job);  // sum over the nodes, at most 2^64 - 1
 

@@ -216,15 +216,16 @@ TEST(Bid, refuses_what_the_market_cannot_keep) {
   gxf::Job deep = two_nodes();
   deep.lane = gxf::Lane::kDeep;
   EXPECT_EQ(*bid_of(deep, {}), *bid_of(two_nodes(), {}));  // the lane is the way there, no more
-  gxf::Job audited = two_nodes();
-  audited.audit = gxf::Audit::kFreivalds;
-  EXPECT_EQ(bid_of(audited, {}).error().id(), "market.audit_unsupported");
   market::Params audits;
   audits.audit_window = 20;
-  EXPECT_EQ(bid_of(audited, audits).error().id(), "market.audit_unsupported");
-  audited.audit = gxf::Audit::kSampled;
-  EXPECT_EQ(bid_of(audited, {}).error().id(), "market.audit_unsupported");
-  EXPECT_TRUE(bid_of(audited, audits));
+  gxf::Job audited = two_nodes();
+  for (const gxf::Audit audit : {gxf::Audit::kSampled, gxf::Audit::kFreivalds, gxf::Audit::kSumcheck}) {
+    audited.audit = audit;
+    EXPECT_EQ(bid_of(audited, {}).error().id(), "market.no_audits");
+    EXPECT_EQ(bid_of(audited, audits).has_value(), audit == gxf::Audit::kSampled);
+  }
+  EXPECT_EQ(bid_of(audited, audits).error().str(),
+            "market.audit_unsupported: the job asks for audit 3, but it has 2 nodes, expected one");
 }
 
 TEST(Bid, reads_the_latency_extension) {

@@ -2,6 +2,7 @@
 
 #include "base/core/text.h"
 #include "base/crypto/hash.h"
+#include "exchange/flow/proved.h"
 
 namespace hanse::flow {
 namespace {
@@ -65,6 +66,9 @@ Result<std::optional<Materials>> materials_of(const market::Job& record, const J
 
 Result<Judgement> judge_receipt(const market::Job& record, const BlobId& witness, const JobSources& from,
                                 runtime::RunControl& control) {
+  if (record.result)
+    if (const auto proved = judge_proof(record, from, control))
+      return Judgement{.holds = proved, .place = std::nullopt};
   TRY(const std::optional<Materials> materials, materials_of(record, from));
   if (!materials) return Judgement{};
   if (!witness.is_zero()) {

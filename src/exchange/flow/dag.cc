@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/core/check.h"
 #include "base/core/text.h"
 
 namespace hanse::flow {
@@ -76,6 +77,11 @@ class DagRun {
     RunOutcome whole = total();
     for (const gxf::JobOutput& output : job_.outputs) whole.outputs.push_back(take({output.node, output.out_ix}));
     return whole;
+  }
+
+  Status verify(const RunOutcome& claimed) {
+    TRY(const runtime::RunRequest request, request_for(job_.nodes[0]));
+    return runner_.verify(request, claimed, job_.isolation, control_);
   }
 
  private:
@@ -195,6 +201,12 @@ Result<RunOutcome> run_dag(const Materials& materials, const Hash32& seed, runti
     return fail(Kind::kInvalid, "flow.no_steps",
                 text("a range of steps of a job of {} nodes is asked for, expected 1", materials.job.nodes.size()));
   return DagRun(materials, seed, runner, control, std::move(range)).run();
+}
+
+Status verify_node(const Materials& materials, const Hash32& seed, const RunOutcome& claimed, runtime::Runner& runner,
+                   runtime::RunControl& control) {
+  check(materials.job.nodes.size() == 1, "a job whose results prove themselves has one node");
+  return DagRun(materials, seed, runner, control).verify(claimed);
 }
 
 }  // namespace hanse::flow

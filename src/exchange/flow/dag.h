@@ -23,4 +23,8 @@ std::string kind_of(const gxf::Node& node);  // "wasm/v1", "onnx/v1", or what an
 Result<runtime::RunOutcome> run_dag(const Materials& materials, const Hash32& seed, runtime::Runner& runner,
                                     runtime::RunControl& control, std::optional<runtime::StepRange> range = {});
 
+// Does the claimed outcome of a job of one node follow, as its kind's verify says?
+Status verify_node(const Materials& materials, const Hash32& seed, const runtime::RunOutcome& claimed,
+                   runtime::Runner& runner, runtime::RunControl& control);
+
 }  // namespace hanse::flow

@@ -44,13 +44,15 @@ Status check_reach(const gxf::Job& job, const JobSources& from) {
 
 }  // namespace
 
-Result<Materials> fetch(const market::Job& record, const JobSources& from) {
+Result<Materials> fetch(const market::Job& record, const JobSources& from, Fetched what) {
   TRY(const Bytes gxf, from.market.gxf(record.bid.job_id));
   if (const BlobId found = crypto::blob_id(gxf); found != record.gxf_hash)
     return fail(Kind::kCorrupt, "flow.hash", text("the GXF hashes to {}, expected {}", found, record.gxf_hash));
   Materials materials;
   TRY(materials.job, gxf::decode(gxf));
   TRY_OK(check_reach(materials.job, from));
+  if (what == Fetched::kNoArtifacts)
+    for (gxf::Node& node : materials.job.nodes) node.artifact = {};
   std::uint64_t artifact_bytes = 0;
   for (const gxf::Node& node : materials.job.nodes) {
     if (node.artifact.is_zero() || materials.blobs.contains(node.artifact)) continue;

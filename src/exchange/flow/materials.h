@@ -20,6 +20,8 @@ struct JobSources {
 };
 
 Result<Bytes> get_checked(const BlobId& id, std::string_view what, BlobPort& blobs);
-Result<Materials> fetch(const market::Job& record, const JobSources& from);
+// Without artifacts, the job's nodes name none either.
+enum class Fetched : std::uint8_t { kAll, kNoArtifacts };
+Result<Materials> fetch(const market::Job& record, const JobSources& from, Fetched what = Fetched::kAll);
 
 }  // namespace hanse::flow

@@ -150,16 +150,6 @@ void break_header(Maker& m) {
   m.fields(kResidencyConflict, "residency", "residency outside the mask", [](Item& j) { set(j, kKeyResidency, 3); });
   m.fields(kResidencyConflict, "residency", "residency beyond 64 regions", [](Item& j) { set(j, kKeyResidency, 65); });
   m.fields(kPriceZero, "limit_total", "no price cap", [](Item& j) { set(j, kKeyLimitTotal, 0); });
-  m.fields(kLaneConflict, "lane", "a sumcheck audit on Flash", [](Item& j) {
-    set(j, kKeyLane, 1);
-    set(j, kKeyPriority, 0);
-    set(j, kKeyAudit, 3);
-  });
-  m.fields(kLaneConflict, "lane", "a sumcheck audit with a priority that means Flash", [](Item& j) {
-    set(j, kKeyLane, 0);
-    set(j, kKeyPriority, 128);
-    set(j, kKeyAudit, 3);
-  });
   m.fields(kLaneConflict, "lane", "more wall time than Flash has", [](Item& j) {
     set(j, kKeyLane, 1);
     set(limits(j), kLimitsWallMs, kFlashWallMsMax);

@@ -1,5 +1,6 @@
 #include "exchange/gxf/job_file.h"
 
+#include "exchange/gxf/audit.h"
 #include "exchange/gxf/detail/fields.h"
 
 #include "base/codec/cbor.h"
@@ -180,11 +181,11 @@ class Builder {
 };
 
 constexpr std::string_view kTermKeys[] = {
-    "limit", "priority", "lane",  "regions",  "residency", "audit",  "isolation", "latency", "valid", "outputs",
-    "nodes", "kind",     "model", "artifact", "inputs",    "params", "precision", "shape",   "limits"};
+    "limit", "priority", "lane",  "regions",  "residency", "audit",  "isolation", "latency", "valid",  "outputs",
+    "nodes", "kind",     "model", "artifact", "inputs",    "params", "precision", "shape",   "limits", "commitment"};
 constexpr std::size_t kGraphKeys = 11;  // the first of them go with `nodes`
 constexpr std::string_view kNodeKeys[] = {"name",   "kind",      "model", "artifact", "inputs",
-                                          "params", "precision", "shape", "limits"};
+                                          "params", "precision", "shape", "limits",   "commitment"};
 
 Result<JobDraft> Builder::build(const Spot& root) {
   if (root.value->type() != Json::Type::kObject)
@@ -373,6 +374,11 @@ Status Builder::read_kind(const Fields& fields, Node& node) {
     TRY_OK(fields.need("kind"));
   }
   node.kind = kind == "wasm/v1" ? NodeKind::kWasm : kind == "onnx/v1" ? NodeKind::kOnnx : NodeKind::kEngine;
+  if (const Spot commitment = fields.at("commitment"); commitment.present()) {
+    TRY(const std::string file, detail::word(commitment));
+    if (kind != "proof.mlp/v1") return fail_file(commitment, text("found a commitment for {}, which takes none", kind));
+    draft_.commitments.push_back({.node = node.id, .path = resolve(folder_, file)});
+  }
   if (node.kind == NodeKind::kEngine)
     node.params[kParamKindName] = to_bytes(kind);
   else if (path.empty())
@@ -440,7 +446,10 @@ Result<JobDraft> parse_job_file(std::string_view text_of_file, std::string_view 
 
 Result<JobDraft> read_job_file(Fs& fs, const std::string& path) {
   TRY(const Bytes bytes, read_file(fs, path, kJobFileMax));
-  return with_context(parse_job_file(as_text(bytes), parent_dir(path)), text("read the job file {}", path));
+  const std::string context = text("read the job file {}", path);
+  TRY(JobDraft draft, with_context(parse_job_file(as_text(bytes), parent_dir(path)), context));
+  TRY_OK(with_context(complete_audit(fs, draft), context));
+  return draft;
 }
 
 Result<Bytes> read_upload(Fs& fs, const Upload& upload, std::size_t size_max) {

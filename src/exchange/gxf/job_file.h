@@ -12,7 +12,8 @@
 //   lane: auto                           # auto, flash, deep
 //   regions: [EU, US]                    # names or bit numbers 0..63; any region when left out
 //   residency: EU
-//   audit: receipts                      # receipts, sampled, freivalds, sumcheck
+//   audit: receipts                      # receipts, sampled, freivalds, sumcheck (audit.h)
+//   commitment: model.hmc                # to the model of a proof.mlp/v1 (hanse proof commit): its param 1
 //   isolation: full                      # none, 1, 2, full (default) or 0..3
 //   latency: 200ms                       # of the provider, at most
 //   valid: 1000                          # blocks until the job expires
@@ -42,6 +43,7 @@ namespace hanse::gxf {
 
 constexpr std::size_t kJobFileMax = 1 << 20;
 constexpr std::uint64_t kValidBlocksDefault = 1000;
+constexpr std::uint64_t kParamCommitment = 1;  // of proof.mlp/v1
 
 struct Region {
   std::string_view name;
@@ -66,10 +68,16 @@ struct JobDraft {
   std::vector<Upload> uploads;
   std::vector<std::string> output_names;  // one for each of job.outputs
   std::uint64_t valid_blocks = kValidBlocksDefault;
-  std::vector<std::string> notes;  // what an import left out, one line each
+  struct Commitment {
+    std::uint16_t node = 0;
+    std::string path;
+  };
+  std::vector<Commitment> commitments;  // read_job_file reads them into params
+  std::vector<std::string> notes;       // what an import left out, one line each
 };
 
-// `folder` is what relative paths start from. Text that begins with '{' is JSON, other text YAML.
+// `folder` is what relative paths start from. Text that begins with '{' is JSON, other text YAML. What the audit needs
+// beyond that stands in files, and only read_job_file reads them (complete_audit).
 Result<JobDraft> parse_job_file(std::string_view text, std::string_view folder);
 Result<JobDraft> read_job_file(Fs& fs, const std::string& path);  // and the errors of core/fs.h
 // The bytes of one upload; for a file at most size_max.

@@ -68,13 +68,11 @@ Status check_node(const Node& node, std::size_t i, const Params& params) {
   return check_kind(node, i);
 }
 
-// Flash matches at once at a posted price and frees the capacity with the receipt: a proof that is made afterwards and
-// a job of many minutes do not fit into it. An explicit lane is what counts; without one the priority chooses.
+// Flash matches at once at a posted price: a job of many minutes does not fit into it. An explicit lane is what counts;
+// without one the priority chooses.
 Status check_lane(const Job& job) {
   if (job.effective_lane() != Lane::kFlash) return {};
   const std::string_view why = job.lane == Lane::kFlash ? "lane 1" : "lane 0 with a priority of 128 or more";
-  if (job.audit == Audit::kSumcheck)
-    return fail_gxf(GxfCode::kLaneConflict, "lane", text("found {}, which is Flash, with a sumcheck audit", why));
   std::uint64_t wall_ms = 0;
   for (const Node& node : job.nodes) wall_ms += node.limits.wall_ms;
   if (wall_ms > kFlashWallMsMax)

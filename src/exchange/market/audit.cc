@@ -1,6 +1,7 @@
 #include "exchange/market/audit.h"
 
 #include "base/crypto/hash.h"
+#include "exchange/gxf/audit.h"
 #include "exchange/market/detail/fields.h"
 #include "exchange/market/view.h"
 
@@ -27,6 +28,11 @@ bool is_drawn(const Hash32& beacon, const BlobId& receipt_hash, std::uint64_t au
   __extension__ using UInt128 = unsigned __int128;
   const Hash32 lot = crypto::blake3("hanse/audit-lot/1", {beacon.view(), receipt_hash.view()});
   return static_cast<UInt128>(load_be<std::uint64_t>(lot.data.data())) * kPpm >> 64 < audit_ppm;
+}
+
+bool is_judged(const Job& receipted, const Hash32& beacon, const Params& params) {
+  if (params.audit_window == 0 || receipted.audit == gxf::Audit::kReceipts) return false;
+  return gxf::reads_outputs(receipted.audit) || is_drawn(beacon, receipted.result->receipt_hash, params.bond.audit_ppm);
 }
 
 Bytes encode(const JobChallenge& call) {

@@ -106,7 +106,8 @@ class JobKind {
   // sandbox before any code of the job runs, kept by the pool under the hash of kind and artifact, and handed to later
   // runs as request.prepared. It must not change an outcome: run must give the same without it.
   virtual Result<Bytes> prepare(const RunRequest& request, RunControl& control);
-  // Does the claimed outcome follow from the request? By default: run again and compare every field.
+  // Does the claimed outcome follow from the request? By default: run again and compare every field. An empty kernel
+  // class claims none. Kind::kCorrupt says that the claim is false; any other error that nothing is known of it.
   virtual Status verify(const RunRequest& request, const RunOutcome& claimed);
 };
 
@@ -118,7 +119,8 @@ Result<RunRequest> decode_request(ByteView bytes);
 Bytes encode_outcome(const RunOutcome& outcome);  // cuts detail and kernel_class at their limits
 Result<RunOutcome> decode_outcome(ByteView bytes);
 
-// Status when every field of found equals claimed. Error: runtime.mismatch (Kind::kCorrupt) naming the first field.
+// Status when every field of found equals claimed, but for a kernel class that is not claimed. Error: runtime.mismatch
+// (Kind::kCorrupt) naming the first field.
 Status compare_outcomes(const RunOutcome& claimed, const RunOutcome& found);
 
 }  // namespace hanse::runtime
