@@ -126,7 +126,8 @@ void plugin_facts(std::vector<Fact>& facts) {
   for (const auto& [name, kinds, remedy] :
        {std::tuple{"wasm", "wasm jobs", "./dev setup wasm && ./dev build (package libwasmedge-dev)"},
         std::tuple{"onnx", "ONNX models", "./dev setup onnx && ./dev build (package libonnxruntime-dev)"},
-        std::tuple{"tensor", "int8 matrix and MLP jobs", "./dev build tensor"}}) {
+        std::tuple{"tensor", "int8 matrix and MLP jobs", "./dev build tensor"},
+        std::tuple{"proof", "MLP jobs with a proof", "./dev build proof"}}) {
     const bool there = ::access(text("{}/{}.so", folder, name).c_str(), R_OK) == 0;
     facts.push_back({.name = text("kind {}", name), .value = there ? kinds : "absent", .remedy = there ? "" : remedy});
   }

@@ -1,10 +1,13 @@
-// What a proof costs beside the work that it proves, on one core: products of public matrices, and inferences of a
-// committed model. The floor is the product, or the run, by the fastest back end in the same run.
+// What a proof costs beside the work that it proves, on one core: products of public matrices, inferences of a
+// committed model, and what auditors of jobs spend. The floor is the product, or the run, by the fastest back end in
+// the same run.
 #include "base/core/clock.h"
 #include "base/core/random.h"
 #include "base/core/text.h"
 #include "exchange/proof/inference.h"
 #include "exchange/proof/product.h"
+#include "exchange/proof/proof_kind.h"
+#include "exchange/tensor/tensor_kind.h"
 
 #include <sched.h>
 
@@ -88,6 +91,36 @@ void bench_inference(std::uint32_t rows, std::uint32_t width, std::uint32_t laye
         "the model's bytes");
 }
 
+// An auditor's work for a job whose results prove themselves, beside running that job again.
+void bench_audit(runtime::JobKind& kind, const runtime::RunRequest& request, const std::string& name, int repeats) {
+  runtime::RunControl control;
+  runtime::RunOutcome done;
+  const double again = least_ms(repeats, [&] { done = *kind.run(request, control); });
+  must(done.status == runtime::RunStatus::kOk);
+  runtime::RunRequest known = request;
+  if (request.kind == kMlpProofKind) known.artifact.clear();
+  const double verify = least_ms(repeats, [&] { must(kind.verify(known, done).has_value()); });
+  print(name, verify, "ms", again, "running the job again, same run");
+}
+
+void bench_audits(std::uint16_t rows, std::uint32_t width) {
+  std::vector<tensor::Layer> layers(3, {width, width, 1, 12, true, false, std::vector<std::int32_t>(width, 100), {}});
+  for (std::size_t l = 0; l < layers.size(); ++l)
+    layers[l].weights = draw(std::size_t{width} * width, text("layer {}", l));
+  runtime::RunRequest q;
+  q.artifact = tensor::encode_model(layers);
+  q.inputs = {tensor::encode_matrix(rows, width, draw(std::size_t{rows} * width, "x"))};
+  q.shape.batch = rows;
+  q.limits = {.gas = ~0ull, .mem_pages = gxf::kMemPagesMax, .wall_ms = 1, .out_bytes = 1u << 26};
+  const std::string name = text("3 layers {}x{}, {} rows", width, width, rows);
+  q.kind = tensor::kMlpKind;
+  q.params[tensor::kParamTrace] = std::int64_t{1};
+  bench_audit(*tensor::make_tensor_kind(), q, "audit freivalds of " + name, kRepeats);
+  q.kind = kMlpProofKind;
+  q.params = {{kParamCommitment, encode(MlpProver::commit(*tensor::decode_model(q.artifact))->commitment())}};
+  bench_audit(*make_proof_kind(), q, "audit sumcheck of " + name, 3);
+}
+
 }  // namespace
 }  // namespace hanse::proof
 
@@ -101,5 +134,7 @@ int main() {
   hanse::proof::bench_product({32, 4096, 4096});
   hanse::proof::bench_inference(32, 256, 3);
   hanse::proof::bench_inference(64, 1024, 3);
+  hanse::proof::bench_audits(64, 1024);
+  hanse::proof::bench_audits(512, 256);
   return 0;
 }
