@@ -206,7 +206,7 @@ Result<RunOutcome> run_dag(const Materials& materials, const Hash32& seed, runti
 Status verify_node(const Materials& materials, const Hash32& seed, const RunOutcome& claimed, runtime::Runner& runner,
                    runtime::RunControl& control) {
   check(materials.job.nodes.size() == 1, "a job whose results prove themselves has one node");
-  return DagRun(materials, seed, runner, control).verify(claimed);
+  return DagRun(materials, seed, runner, control, std::nullopt).verify(claimed);
 }
 
 }  // namespace hanse::flow
