@@ -206,4 +206,6 @@ class OnKubernetes(ScaleOut):
 
 
 if __name__ == "__main__":
+    if why_not():
+        print(f"skipped: the test on Slurm: {why_not()}", flush=True)
     unittest.main()
