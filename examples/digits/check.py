@@ -3,7 +3,7 @@
 
   check.py OUTPUT.htn [--labels FILE] [--least N]
 
-OUTPUT.htn is the job's output 0: an int32 (or int8) matrix of N x 10 scores. Exit code 0 when at least --least digits
+OUTPUT.htn is the job's output 0: a matrix of N x 10 scores, int32, int8 or (of onnx.yaml) float. Exit code 0 when at least --least digits
 (default: 1) are right, 1 when fewer are, 2 when the output is not such a matrix. Python 3 standard library only.
 """
 import argparse
@@ -15,10 +15,10 @@ import sys
 def read_scores(path):
     with open(path, "rb") as f:
         data = f.read()
-    if len(data) < 16 or data[:4] != b"HTN1" or data[4] not in (1, 2) or data[5] != 2:
+    code = {b"HTN1\1\2": "b", b"HTN1\2\2": "i", b"HTN2\1\2": "f"}.get(data[:6])
+    if len(data) < 16 or code is None:
         exit2("%s: found no matrix record" % path)
     rows, cols = struct.unpack_from("<II", data, 8)
-    code = "b" if data[4] == 1 else "i"
     if len(data) != 16 + rows * cols * struct.calcsize(code):
         exit2("%s: found %d bytes, expected a matrix of %d x %d" % (path, len(data), rows, cols))
     cells = struct.unpack_from("<%d%s" % (rows * cols, code), data, 16)

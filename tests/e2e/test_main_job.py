@@ -54,11 +54,21 @@ class MainJob(Lab):
         self.assertEqual(len({a["gas"] for a in answers}), 1)
         self.assertEqual(len({a["job_id"] for a in answers}), 4)
 
-    def test_unseen_digits_are_classified(self):
-        answer = self.submit(digits_job())
-        checked = subprocess.run(["python3", os.path.join(ROOT, "examples/digits/check.py"), answer["output"]],
+    def classifies(self, job, least):
+        checked = subprocess.run(["python3", os.path.join(ROOT, "examples/digits/check.py"),
+                                  self.submit(job)["output"], "--least", str(least)],
                                  capture_output=True, text=True, check=False)
         self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
+
+    def test_unseen_digits_are_classified(self):
+        self.classifies(digits_job(), 230)
+
+    def test_an_onnx_model_classifies_as_well(self):
+        if not os.path.exists(os.path.join(BIN, "../lib/hanse/onnx.so")):
+            self.skipTest("this build has no ONNX Runtime")
+        folder = os.path.dirname(digits_job())
+        subprocess.run(["python3", os.path.join(folder, "to_onnx.py")], check=True)
+        self.classifies(os.path.join(folder, "onnx.yaml"), 230)
 
     def test_an_endless_loop_is_stopped_by_gas_and_its_receipt_says_so(self):
         answer = self.submit(os.path.join(ROOT, "examples/jobs/spin.yaml"), code=1)

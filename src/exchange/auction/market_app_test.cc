@@ -235,10 +235,10 @@ TEST(Market, audited_jobs_are_refused_and_never_downgraded) {
   gxf::Job audited = w.plain_job(kPayer);
   audited.audit = gxf::Audit::kSampled;
   const ledger::Tx tx = w.job_tx(kPayer, audited);
-  EXPECT_EQ(w.apply(tx).error_id, "market.audit_unsupported");
+  EXPECT_EQ(w.apply(tx).error_id, "market.no_audits");
   const auto checked = w.app->check(tx, w.context(), w.state);
   ASSERT_FALSE(checked);
-  EXPECT_EQ(checked.error().kind(), Kind::kUnsupported);
+  EXPECT_EQ(checked.error().id(), "market.no_audits");
 }
 
 TEST(Market, a_deep_job_is_matched_like_a_flash_one) {
