@@ -3,8 +3,9 @@
 
   check.py OUTPUT.htn [--labels FILE] [--least N]
 
-OUTPUT.htn is the job's output 0: a matrix of N x 10 scores, int32, int8 or (of onnx.yaml) float. Exit code 0 when at least --least digits
-(default: 1) are right, 1 when fewer are, 2 when the output is not such a matrix. Python 3 standard library only.
+OUTPUT.htn is the job's output 0: a matrix of N x 10 scores, int32, int8 or (of onnx.yaml) float. Exit code 0 when at
+least --least digits (default: 1) are right, 1 when fewer are, 2 when the output is not such a matrix. Python 3 standard
+library only.
 """
 import argparse
 import os

@@ -3,9 +3,10 @@
 
   to_onnx.py [MODEL.hml [MODEL.onnx]]
 
-The graph is Cast, then for each layer MatMul and Add, and Relu between them. What the int8 model rescales by a multiplier and a
-shift is in the weights here; it rounds, floats do not, so scores differ a little. Python 3 standard library only: an
-ONNX model is a protobuf, of which this writes the few fields that are needed (onnx.proto3, IR version 9, opset 19).
+The graph is Cast, then for each layer MatMul and Add, and Relu between them. What the int8 model rescales by a
+multiplier and a shift is in the weights here; it rounds, floats do not, so scores differ a little. Python 3 standard
+library only: an ONNX model is a protobuf, of which this writes the few fields that are needed (onnx.proto3, IR version
+9, opset 19).
 """
 import os
 import struct

@@ -1,6 +1,6 @@
 // The story of an audit: the work of a receipted job is done again, and what came out is compared with the receipt,
-// unless what its results prove (proved.h) is enough; and of a challenge, which is the same at home, before a deposit is
-// spent.
+// unless what its results prove (proved.h) is enough; and of a challenge, which is the same at home, before a deposit
+// is spent.
 //
 // Outputs (by hash and size), gas, run status and steps must be equal to the bit. Nothing is said (an empty answer)
 // where a run depends on the machine: a timeout on either side, or a kernel of floating point (runtime::is_exact) whose
