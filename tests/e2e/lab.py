@@ -2,6 +2,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -15,6 +16,14 @@ BIN = os.environ.get("HANSE_BIN_DIR", os.path.join(ROOT, "build/bin"))
 def run(program, *args, timeout=120, **kwargs):
     return subprocess.run([os.path.join(BIN, program), *map(str, args)], capture_output=True, text=True, check=False,
                           timeout=timeout, stdin=subprocess.DEVNULL, **kwargs)
+
+
+def has_ended(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
 
 
 def digits_job():
@@ -69,6 +78,16 @@ class Lab(unittest.TestCase):
                 return value
             threading.Event().wait(0.05)
         self.fail(f"waited {seconds} s for {what}")
+
+    def pid_of(self, net, node):
+        with open(os.path.join(net, node, "run.json"), encoding="utf-8") as f:
+            return json.load(f)["pid"]
+
+    def end_node(self, net, node, how=signal.SIGKILL):
+        """Sends the signal and waits until the process is gone: only then `hanse up` starts the node again."""
+        pid = self.pid_of(net, node)
+        os.kill(pid, how)
+        self.wait_for(f"{node} to end", lambda: has_ended(pid))
 
     def conserved(self, net):
         """Accounts, escrow, sealed bids, bonds, treasury and burned tokens add up to the supply of the genesis file."""

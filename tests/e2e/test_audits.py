@@ -33,14 +33,6 @@ class AuditedLab(Lab):
     def status(self, *job):
         return self.ok("hanse", "status", *job, "--dir", self.net)
 
-    @staticmethod
-    def has_ended(pid):
-        try:
-            with open(f"/proc/{pid}/stat") as f:
-                return f.read().split()[2] == "Z"
-        except FileNotFoundError:
-            return True
-
     def give_plugins(self, node, role, number):
         file = os.path.join(self.net, node, "node.toml")
         with open(file) as f:
@@ -52,9 +44,7 @@ class AuditedLab(Lab):
 
     def lie(self, number):
         """The provider goes, and comes back with other plug-ins."""
-        pid = next(n["pid"] for n in self.up_again()["nodes"] if n["name"] == "provider-0")
-        os.kill(pid, signal.SIGTERM)
-        self.wait_for("the provider to end", lambda: self.has_ended(pid))
+        self.end_node(self.net, "provider-0", signal.SIGTERM)
         self.give_plugins("provider-0", "provider", number)
         self.up_again()
 

@@ -2,11 +2,9 @@
 import json
 import os
 import random
-import signal
 import socket
 import subprocess
 import threading
-import time
 import unittest
 
 from lab import BIN, ROOT, Lab, run
@@ -16,19 +14,6 @@ KILLS = int(os.environ.get("HANSE_KILLS", "25"))  # the full run is 200
 
 
 class Faults(Lab):
-    def pid_of(self, net, node):
-        with open(os.path.join(net, node, "run.json"), encoding="utf-8") as f:
-            return json.load(f)["pid"]
-
-    def kill(self, net, node):
-        pid = self.pid_of(net, node)
-        os.kill(pid, signal.SIGKILL)
-        deadline = time.monotonic() + 10
-        while os.path.exists(f"/proc/{pid}") and time.monotonic() < deadline:
-            with open(f"/proc/{pid}/stat", encoding="utf-8") as f:
-                if f.read().rsplit(")", 1)[1].split()[0] == "Z":
-                    return
-
     def job_in(self, net, job, *states):
         shown = self.ok("hanse", "status", job, "--dir", net)
         return shown if shown["state"] in states else None
@@ -47,7 +32,7 @@ class Faults(Lab):
         self.assertEqual(len(nodes["providers"]), 2)
         with open(os.path.join(net, "network.json"), encoding="utf-8") as f:
             names = {n["id"]: n["name"] for n in json.load(f)["nodes"]}
-        self.kill(net, names[shown["provider"]])
+        self.end_node(net, names[shown["provider"]])
         ended = self.wait_for("the end of the job", lambda: self.job_in(net, job, "settled", "closed"), 240)
         self.assertEqual(ended["attempt"], 1)
         self.assertNotEqual(ended["provider"], shown["provider"])
@@ -59,7 +44,7 @@ class Faults(Lab):
     def test_a_job_that_nobody_starts_can_be_cancelled_and_its_escrow_comes_back(self):
         net = self.up(providers=1)
         before = self.ok("hanse", "status", "--dir", net)["balance_ut"]
-        self.kill(net, "provider-0")
+        self.end_node(net, "provider-0")
         job = self.ok("hanse", "submit", WORDFREQ, "--dir", net)["job_id"]
         self.assertLess(self.ok("hanse", "status", "--dir", net)["balance_ut"], before)
         shown = self.ok("hanse", "cancel", job, "--dir", net)
@@ -86,7 +71,7 @@ class Faults(Lab):
         try:
             for _ in range(KILLS):
                 threading.Event().wait(rng.uniform(0.0, 0.35))
-                self.kill(net, "validator-0")
+                self.end_node(net, "validator-0")
                 self.start_again(net, 1)
         finally:
             stop.set()

@@ -8,7 +8,6 @@ import concurrent.futures
 import json
 import os
 import random
-import signal
 import threading
 import time
 import unittest
@@ -56,10 +55,10 @@ class ManyJobs(Lab):
         return self.ok("hanse", "up", "--dir", self.net, "--detach", timeout=180)["nodes"]
 
     def kill_one(self):
-        node = self.random.choice(self.nodes())
-        os.kill(node["pid"], signal.SIGKILL)
+        name = self.random.choice(self.nodes())["name"]
+        self.end_node(self.net, name)
         self.nodes()  # starts what is not there
-        return node["name"]
+        return name
 
     def end_of(self, job, deadline):
         while True:

@@ -2,7 +2,6 @@
 import json
 import os
 import random
-import signal
 import threading
 import unittest
 import urllib.request
@@ -15,22 +14,6 @@ VALIDATORS = 4
 
 
 class Validators(Lab):
-    def pid_of(self, net, node):
-        with open(os.path.join(net, node, "run.json"), encoding="utf-8") as f:
-            return json.load(f)["pid"]
-
-    def gone(self, pid):
-        try:
-            with open(f"/proc/{pid}/stat", encoding="utf-8") as f:
-                return f.read().rsplit(")", 1)[1].split()[0] == "Z"
-        except FileNotFoundError:
-            return True
-
-    def kill(self, net, number):
-        pid = self.pid_of(net, f"validator-{number}")
-        os.kill(pid, signal.SIGKILL)
-        self.wait_for("the killed process to end", lambda: self.gone(pid), 10)
-
     def start_again(self, net):
         return self.ok("hanse", "up", "--dir", net, "--detach")
 
@@ -91,7 +74,7 @@ class Validators(Lab):
                 threading.Event().wait(rng.uniform(0.2, 1.0))
                 victim = rng.randrange(VALIDATORS)
                 before = len(acknowledged)
-                self.kill(net, victim)
+                self.end_node(net, f"validator-{victim}")
                 self.wait_for("jobs with one validator away", lambda n=before: len(acknowledged) > n + 1, 60)
                 self.start_again(net)
         finally:
@@ -111,7 +94,7 @@ class Validators(Lab):
         receipt = os.path.join(net, "receipts/last.receipt")
         genesis = os.path.join(net, "genesis.cbor")
         self.ok("hanse-verify", receipt, "--genesis", genesis, "--grade", "economic")
-        self.kill(net, 3)
+        self.end_node(net, "validator-3")
         self.ok("hanse", "submit", WORDFREQ, "--dir", net, "--wait")
         self.ok("hanse-verify", receipt, "--genesis", genesis, "--grade", "fast")
         done = run("hanse-verify", receipt, "--genesis", genesis, "--grade", "economic", "--json")
@@ -121,7 +104,7 @@ class Validators(Lab):
     def test_without_a_quorum_nothing_is_acknowledged_and_with_it_everything_goes_on(self):
         net = self.up(providers=1, validators=VALIDATORS)
         for number in (2, 3):
-            self.kill(net, number)
+            self.end_node(net, f"validator-{number}")
         done = run("hanse", "submit", WORDFREQ, "--dir", net, "--json")
         self.assertEqual(done.returncode, 3, done.stdout)
         self.start_again(net)
