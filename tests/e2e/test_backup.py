@@ -125,7 +125,7 @@ class Backup(Lab):
         subprocess.run(["cp", os.path.join(BIN, "hanse"), alone], check=True)
         done = subprocess.run([alone, "backup", "list", "--target", "dir:x", "--json"], capture_output=True, text=True,
                               check=False, stdin=subprocess.DEVNULL)
-        self.assertEqual((done.returncode, json.loads(done.stdout)["error"]["id"]), (3, "rescue.no_program"))
+        self.assertEqual((done.returncode, json.loads(done.stdout)["error"]["id"]), (3, "plugin.no_program"))
 
     def test_a_flipped_byte_is_refused_with_exit_code_5(self):
         chain, genesis = self.stopped_network()

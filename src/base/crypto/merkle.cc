@@ -15,9 +15,6 @@ Hash32 list_node(const Hash32& left, const Hash32& right) {
 }
 
 constexpr std::uint8_t kLogLeaf = 0, kLogNode = 1;
-Hash32 log_node(const Hash32& left, const Hash32& right) {
-  return sha256({ByteView(&kLogNode, 1), left.view(), right.view()});
-}
 
 std::unexpected<Error> range(std::string_view what) { return fail(Kind::kInvalid, "crypto.merkle_range", what); }
 std::unexpected<Error> bad_proof(std::string_view what) { return fail(Kind::kCorrupt, "crypto.bad_proof", what); }
@@ -95,7 +92,7 @@ Result<Hash32> range_root(const LogNodes& nodes, Range r) {
   }
   TRY(const Hash32 left, range_root(nodes, r.left()));
   TRY(const Hash32 right, range_root(nodes, r.right()));
-  return log_node(left, right);
+  return log_node_hash(left, right);
 }
 
 }  // namespace
@@ -124,11 +121,15 @@ Status merkle_verify(const Hash32& leaf, LeafPosition at, std::span<const Hash32
 
 Hash32 log_leaf_hash(ByteView entry) { return sha256({ByteView(&kLogLeaf, 1), entry}); }
 
+Hash32 log_node_hash(const Hash32& left, const Hash32& right) {
+  return sha256({ByteView(&kLogNode, 1), left.view(), right.view()});
+}
+
 Hash32 log_empty_root() { return sha256({}); }
 
 Status log_verify_inclusion(const Hash32& leaf_hash, LeafPosition at, std::span<const Hash32> proof,
                             const Hash32& root) {
-  return verify_inclusion<log_node>(leaf_hash, at, proof, root);
+  return verify_inclusion<log_node_hash>(leaf_hash, at, proof, root);
 }
 
 Status log_verify_consistency(LogGrowth growth, std::span<const Hash32> proof, const Hash32& old_root,
@@ -150,11 +151,11 @@ Status log_verify_consistency(LogGrowth growth, std::span<const Hash32> proof, c
   for (const Hash32& sibling : complete ? proof : proof.subspan(1)) {
     if (climb.last == 0) return bad_proof(text("found {} hashes, expected fewer", proof.size()));
     if (climb.joins_left()) {
-      old_hash = log_node(sibling, old_hash);
-      new_hash = log_node(sibling, new_hash);
+      old_hash = log_node_hash(sibling, old_hash);
+      new_hash = log_node_hash(sibling, new_hash);
       climb.up_alone();
     } else {
-      new_hash = log_node(new_hash, sibling);
+      new_hash = log_node_hash(new_hash, sibling);
     }
     climb.up();
   }
@@ -205,7 +206,7 @@ std::uint64_t LogTree::append(const Hash32& leaf_hash) {
   for (std::size_t level = 0; levels_[level].size() % 2 == 0; ++level) {
     if (level + 1 == levels_.size()) levels_.emplace_back();
     const auto& row = levels_[level];
-    levels_[level + 1].push_back(log_node(row[row.size() - 2], row.back()));
+    levels_[level + 1].push_back(log_node_hash(row[row.size() - 2], row.back()));
   }
   return levels_[0].size() - 1;
 }

@@ -31,6 +31,7 @@ Result<Proof> merkle_prove(std::span<const Hash32> leaves, std::uint64_t index);
 Status merkle_verify(const Hash32& leaf, LeafPosition at, std::span<const Hash32> proof, const Hash32& root);
 
 Hash32 log_leaf_hash(ByteView entry);
+Hash32 log_node_hash(const Hash32& left, const Hash32& right);
 Hash32 log_empty_root();
 Status log_verify_inclusion(const Hash32& leaf_hash, LeafPosition at, std::span<const Hash32> proof,
                             const Hash32& root);

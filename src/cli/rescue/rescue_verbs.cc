@@ -1,12 +1,6 @@
 #include "cli/rescue/rescue_verbs.h"
 
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
-
-#include "base/core/fs.h"
-#include "base/core/text.h"
+#include "base/plugin/forward.h"
 
 namespace hanse::rescue {
 namespace {
@@ -34,28 +28,6 @@ plugin::Verb verb(std::string name, std::string summary, std::string details, st
           .details = std::string(kTargets) + std::move(details),
           .options = std::move(options),
           .run = run};
-}
-
-Result<plugin::Answer> become(const plugin::Verb& verb, const plugin::VerbArgs& args) {
-  char self[4096];
-  const ssize_t size = ::readlink("/proc/self/exe", self, sizeof self);
-  const std::string program = parent_dir({self, static_cast<std::size_t>(size > 0 ? size : 0)}) + "/hanse-backup";
-  std::vector<std::string> words = {program, "backup", verb.name.substr(verb.name.find(' ') + 1)};
-  for (const auto& option : verb.options) {
-    const std::string key = option.name.substr(2);
-    if (option.value.empty()) {
-      if (args.has(key)) words.push_back(option.name);
-      continue;
-    }
-    for (const auto& value : args.all(key)) words.push_back(option.name + "=" + value);
-  }
-  for (const char* const flag : {"json", "quiet"})
-    if (args.has(flag)) words.push_back(text("--{}", flag));
-  std::vector<char*> argv;
-  for (auto& word : words) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  ::execv(program.c_str(), argv.data());
-  return fail(Kind::kUnavailable, "rescue.no_program", text("cannot run {}: {}", program, std::strerror(errno)));
 }
 
 }  // namespace
@@ -121,11 +93,6 @@ std::vector<plugin::Verb> backup_verbs(const Runs& runs) {
   return out;
 }
 
-std::vector<plugin::Verb> forwarded_backup_verbs() {
-  auto verbs = backup_verbs({});
-  for (auto& one : verbs)
-    one.run = [declared = one](const plugin::VerbArgs& args, plugin::Talk&) { return become(declared, args); };
-  return verbs;
-}
+std::vector<plugin::Verb> forwarded_backup_verbs() { return plugin::forwarded(backup_verbs({}), "hanse-backup"); }
 
 }  // namespace hanse::rescue

@@ -1,6 +1,6 @@
 // The verbs `hanse backup ...`: declared here, done by the program hanse-backup (main_backup.cc), which hanse becomes.
 // What they link, a store and an HTTP client, would make every start of hanse slower.
-// Errors: rescue.no_program (unavailable); of the program: rescue.no_chain (not_found: no ledger in the folder given),
+// Errors: plugin.no_program (unavailable); of the program: rescue.no_chain (not_found: no ledger in the folder given),
 // rescue.scratch (denied), cli.number, and those of backup and archive.
 #pragma once
 

@@ -7,7 +7,7 @@ namespace hanse::cli {
 
 namespace {
 
-// "" -> first words; "wallet" -> its second words; "submit" -> its options.
+// "" -> first words; "wallet" -> its second words, "attest log" -> its third ones; "submit" -> its options.
 std::map<std::string, std::vector<std::string>> words_by_place(const std::vector<plugin::Verb>& verbs) {
   std::map<std::string, std::vector<std::string>> words;
   const auto add = [&](const std::string& place, const std::string& word) {
@@ -16,9 +16,12 @@ std::map<std::string, std::vector<std::string>> words_by_place(const std::vector
   };
   for (const auto& verb : verbs) {
     if (verb.hidden) continue;
-    const auto space = verb.name.find(' ');
-    add("", verb.name.substr(0, space));
-    if (space != std::string::npos) add(verb.name.substr(0, space), verb.name.substr(space + 1));
+    std::size_t begin = 0;
+    for (std::size_t end = verb.name.find(' '); end != std::string::npos; end = verb.name.find(' ', begin)) {
+      add(verb.name.substr(0, begin == 0 ? 0 : begin - 1), verb.name.substr(begin, end - begin));
+      begin = end + 1;
+    }
+    add(verb.name.substr(0, begin == 0 ? 0 : begin - 1), verb.name.substr(begin));
     for (const auto& option : verb.options)
       if (option.name.starts_with("--")) add(verb.name, option.name);
     for (const char* common : {"--json", "--quiet", "--help"}) add(verb.name, common);
@@ -36,7 +39,7 @@ std::string bash_script(const std::vector<plugin::Verb>& verbs) {
   std::string out =
       "_hanse() {\n"
       "  local cur=${COMP_WORDS[COMP_CWORD]} place= i words\n"
-      "  for ((i = 1; i < COMP_CWORD && i < 3; i++)); do\n"
+      "  for ((i = 1; i < COMP_CWORD && i < 4; i++)); do\n"
       "    [[ ${COMP_WORDS[i]} == -* ]] || place=\"${place:+$place }${COMP_WORDS[i]}\"\n"
       "  done\n"
       "  case $place in\n";

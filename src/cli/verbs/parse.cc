@@ -54,13 +54,14 @@ struct Leaf {
   bool quiet = false;
 };
 
+// The group in which the verb stands, made where it is the first one: "attest log append" stands in "log" of "attest".
 CLI::App* folder_of(CLI::App& root, std::string_view name, std::map<std::string, CLI::App*>& folders) {
-  const auto space = name.find(' ');
+  const auto space = name.rfind(' ');
   if (space == std::string_view::npos) return &root;
   const std::string group(name.substr(0, space));
   auto& folder = folders[group];
   if (folder == nullptr) {
-    folder = root.add_subcommand(group, "");
+    folder = folder_of(root, group, folders)->add_subcommand(group.substr(group.rfind(' ') + 1), "");
     folder->require_subcommand(1);
   }
   return folder;
@@ -68,8 +69,7 @@ CLI::App* folder_of(CLI::App& root, std::string_view name, std::map<std::string,
 
 void declare(CLI::App& root, const plugin::Verb& verb, Leaf& leaf, std::map<std::string, CLI::App*>& folders) {
   CLI::App* folder = folder_of(root, verb.name, folders);
-  const auto space = verb.name.find(' ');
-  const std::string last = space == std::string::npos ? verb.name : verb.name.substr(space + 1);
+  const std::string last = verb.name.substr(verb.name.rfind(' ') + 1);
   leaf.verb = &verb;
   leaf.app = folder->add_subcommand(last, verb.summary);
   if (verb.hidden) leaf.app->group("");

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/codec/base64.h"
 #include "base/core/text.h"
 #include "store/archive/detail/remote.h"
 #include "store/archive/xml.h"
@@ -114,7 +115,7 @@ class AzureTarget final : public Target {
     std::uint64_t number = 0;
     for (std::uint64_t at = 0; at < source.size_bytes; at += step, ++number) {
       TRY(const Bytes body, read_part(source, at, std::min(step, source.size_bytes - at)));
-      const std::string id = base64(as_bytes(text("{:08}", number)));  // ids have one length
+      const std::string id = codec::to_base64(as_bytes(text("{:08}", number)));  // ids have one length
       Call call = object("PUT", name);
       call.request.query = {{"comp", "block"}, {"blockid", id}};
       call.body = body;

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/codec/base64.h"
 #include "base/codec/hex.h"
 #include "base/core/text.h"
 #include "base/crypto/hash.h"
@@ -105,7 +106,7 @@ class S3Target final : public Target {
     TRY(const Bytes body, read_part(source, 0, source.size_bytes));
     Call call = object("PUT", name);
     call.body = body;
-    const std::string checksum = base64(crypto::sha256({ByteView(body)}).view());
+    const std::string checksum = codec::to_base64(crypto::sha256({ByteView(body)}).view());
     if (place_.checksums) call.request.headers.emplace_back("x-amz-checksum-sha256", checksum);
     TRY_OK(remote_.send(call, what("write", name)));
     return checksum;
@@ -147,7 +148,7 @@ class S3Target final : public Target {
       Call call = object("PUT", name);
       call.request.query = {{"partNumber", text("{}", parts.size() + 1)}, {"uploadId", upload}};
       call.body = body;
-      const std::string checksum = base64(digest.view());
+      const std::string checksum = codec::to_base64(digest.view());
       if (place_.checksums) call.request.headers.emplace_back("x-amz-checksum-sha256", checksum);
       TRY(const HttpAnswer answer, remote_.send(call, what(text("write part {} of", parts.size() + 1), name)));
       if (answer.header("etag").empty())
@@ -155,7 +156,7 @@ class S3Target final : public Target {
       parts.push_back({.etag = std::string(answer.header("etag")), .checksum = checksum});
     }
     TRY_OK(complete(name, upload, parts));
-    return text("{}-{}", base64(crypto::sha256({ByteView(digests)}).view()), parts.size());
+    return text("{}-{}", codec::to_base64(crypto::sha256({ByteView(digests)}).view()), parts.size());
   }
 
   Status complete(const std::string& name, const std::string& upload, const std::vector<Part>& parts) {

@@ -2,14 +2,13 @@
 
 #include <algorithm>
 
+#include "base/codec/base64.h"
 #include "base/codec/hex.h"
 #include "base/core/text.h"
 #include "base/crypto/hash.h"
 
 namespace hanse::archive {
 namespace {
-
-constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 struct Civil {
   std::int64_t year;
@@ -97,34 +96,10 @@ std::string http_date(std::int64_t wall_ms) {
               c.minute, c.second);
 }
 
-std::string base64(ByteView bytes) {
-  std::string out;
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    const std::size_t n = std::min<std::size_t>(3, bytes.size() - i);
-    std::uint32_t v = 0;
-    for (std::size_t k = 0; k < 3; ++k) v = v << 8 | (k < n ? bytes[i + k] : 0u);
-    for (std::size_t k = 0; k < 4; ++k) out += k <= n ? kAlphabet[v >> (18 - 6 * k) & 63] : '=';
-  }
-  return out;
-}
-
-Result<Bytes> from_base64(std::string_view s) {
-  // The text itself may be a secret: messages have places, not characters.
-  if (s.size() % 4 != 0)
-    return fail(Kind::kDenied, "archive.credentials", text("found {} characters of base64, expected 4n", s.size()));
-  Bytes out;
-  for (std::size_t i = 0; i < s.size(); i += 4) {
-    const std::size_t pad = i + 4 < s.size() ? 0 : s[i + 3] != '=' ? 0 : s[i + 2] != '=' ? 1 : 2;
-    std::uint32_t v = 0;
-    for (std::size_t k = 0; k < 4; ++k) {
-      const auto at = k < 4 - pad ? kAlphabet.find(s[i + k]) : 0;
-      if (at == std::string_view::npos)
-        return fail(Kind::kDenied, "archive.credentials", text("character {} is not base64", i + k));
-      v = v << 6 | static_cast<std::uint32_t>(at);
-    }
-    for (std::size_t k = 0; k + pad < 3; ++k) out.push_back(static_cast<std::uint8_t>(v >> (16 - 8 * k)));
-  }
-  return out;
+Result<Bytes> key_bytes(std::string_view secret) {
+  auto bytes = codec::from_base64(secret);
+  if (!bytes) return fail(Kind::kDenied, "archive.credentials", bytes.error().message());
+  return bytes;
 }
 
 std::string v4_canonical_request(const SignedRequest& request) {
@@ -170,9 +145,9 @@ std::string shared_key_string(const SignedRequest& request, std::string_view acc
 }
 
 Result<std::string> shared_key_authorization(const SignedRequest& request, const Keys& keys) {
-  TRY(const Bytes key, from_base64(keys.secret));
+  TRY(const Bytes key, key_bytes(keys.secret));
   const Hash32 mac = hmac(key, shared_key_string(request, keys.id));
-  return text("SharedKey {}:{}", keys.id, base64(mac.view()));
+  return text("SharedKey {}:{}", keys.id, codec::to_base64(mac.view()));
 }
 
 }  // namespace hanse::archive

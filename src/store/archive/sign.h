@@ -1,7 +1,7 @@
 // Signatures of requests to object stores, as pure functions of the request, the key and the time.
 //   SigV4       Amazon's "Signature Version 4" (Authenticating Requests: Using the Authorization Header), HMAC-SHA256
 //   SharedKey   Azure Storage's "Authorize with Shared Key", Blob service, version 2015-02-21 and later
-// Also the encodings they prescribe. Pure; any thread. Errors: archive.credentials (denied: a key that is not base64).
+// Pure; any thread. Errors: archive.credentials (denied: a key that is not base64).
 #pragma once
 
 #include <string>
@@ -34,8 +34,7 @@ std::string query_text(const SignedRequest& request);  // "a=b&c=", in the order
 std::string amz_date(std::int64_t wall_ms);   // 20130524T000000Z
 std::string http_date(std::int64_t wall_ms);  // Fri, 24 May 2013 00:00:00 GMT
 
-std::string base64(ByteView bytes);
-Result<Bytes> from_base64(std::string_view s);  // strict: padded, no blanks
+Result<Bytes> key_bytes(std::string_view secret);  // an Azure key, which is base64
 
 // The request must carry host, x-amz-date and x-amz-content-sha256. Gives the value of Authorization.
 struct V4Scope {

@@ -88,18 +88,9 @@ TEST(SharedKey, a_length_of_zero_is_the_empty_text_and_repeated_parameters_are_j
   EXPECT_EQ(shared_key_string(seven, "acc"), "PUT\n\n\n7\n\nt\n\n\n\n\n\n\n/acc/c/b\na:1,2");
 }
 
-TEST(Base64, published_vectors_there_and_back) {  // RFC 4648, section 10
-  for (const auto& [plain, coded] :
-       {std::pair("", ""), std::pair("f", "Zg=="), std::pair("fo", "Zm8="), std::pair("foo", "Zm9v"),
-        std::pair("foob", "Zm9vYg=="), std::pair("fooba", "Zm9vYmE="), std::pair("foobar", "Zm9vYmFy")}) {
-    EXPECT_EQ(base64(as_bytes(plain)), coded);
-    EXPECT_EQ(as_text(*from_base64(coded)), plain);
-  }
-}
-
-TEST(Base64, refuses_what_is_none_without_repeating_it) {
+TEST(AzureKeys, what_is_no_base64_is_refused_without_repeating_it) {
   for (const char* bad : {"Zg", "Zg=a", "Z===", "Zm9\n", "Zm9v===="}) {
-    const auto got = from_base64(bad);
+    const auto got = key_bytes(bad);
     ASSERT_FALSE(got) << bad;
     EXPECT_EQ(got.error().id(), "archive.credentials");
     EXPECT_EQ(got.error().str().find(bad), std::string::npos);

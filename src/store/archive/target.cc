@@ -180,7 +180,7 @@ Result<RemotePlace> azure_place(const Url& url, const Credentials& credentials) 
   // An emulator's path begins with the account; the service has it in its host name.
   out.root = own ? text("/{}/{}", account.first, container.first) : "/" + container.first;
   TRY(out.keys.secret, credentials.need("AZURE_STORAGE_KEY"));
-  TRY_OK(from_base64(out.keys.secret));
+  TRY_OK(key_bytes(out.keys.secret));
   return out;
 }
 
