@@ -114,6 +114,9 @@ room(exchange/receipt 4 USES codec crypto gxf market light TEST_USES ledger auct
 program(hanse-verify exchange/receipt/main_verify.cc ROOMS receipt)
 room(exchange/flow 4 USES codec crypto kv gxf market runtime receipt TEST_USES light ledger auction tensor proof)
 
+# 5 engines: systems that jobs and nodes use
+room(engines/tlog 5 USES codec plugin crypto kv)
+
 # 6 node: one daemon, many roles
 hanse_proto(node hanse/node/v1/node.proto)
 hanse_proto(services hanse/services/v1/services.proto)
@@ -167,8 +170,9 @@ room(cli/trade 8 USES codec plugin crypto gxf market ledger auction runtime flow
      TEST_LIBS GTest::gtest)
 room(cli/door 8 USES codec plugin governor gxf client services)
 room(cli/verbs 8 USES codec plugin rescue trade door crypto gxf market light ledger reputation stake beacon runtime
-     proof receipt client roles router peering inspect world bazaar mixnet fleet
+     proof receipt client roles router peering inspect world bazaar mixnet fleet tlog
      LIBS CLI11::CLI11)
 program(hanse cli/verbs/main_hanse.cc ROOMS verbs)
+program(hanse-attest engines/tlog/main_attest.cc ROOMS verbs tlog)
 program(hanse-backup cli/rescue/main_backup.cc ROOMS rescue verbs codec plugin light ledger reputation stake beacon
         archive backup auction router)

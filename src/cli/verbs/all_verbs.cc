@@ -8,6 +8,7 @@
 #include "cli/verbs/session.h"
 #include "cli/verbs/verbs.h"
 #include "cli/verbs/wallet.h"
+#include "engines/tlog/log_verbs.h"
 #include "exchange/proof/proof_verbs.h"
 #include "sim/bazaar/bazaar_verbs.h"
 #include "sim/fleet/fleet_verbs.h"
@@ -86,6 +87,7 @@ std::vector<plugin::Verb> all_verbs() {
   for (plugin::Verb& verb : door::services_verbs()) verbs.push_back(std::move(verb));
   for (plugin::Verb& verb : proof::proof_verbs()) verbs.push_back(std::move(verb));
   for (plugin::Verb& verb : rescue::forwarded_backup_verbs()) verbs.push_back(std::move(verb));
+  for (plugin::Verb& verb : tlog::forwarded_log_verbs()) verbs.push_back(std::move(verb));
   verbs.push_back(sim::market_verb());
   verbs.push_back(sim::mix_verb());
   for (plugin::Verb& verb : sim::mesh_verbs()) verbs.push_back(std::move(verb));
