@@ -30,8 +30,7 @@ struct HostState {
   enum class Stop : std::uint8_t { kNone, kAborted, kOutputTooLarge, kTrap };
   Stop stop = Stop::kNone;
   std::string stop_detail;
-  std::vector<Bytes> outputs;
-  std::uint64_t out_bytes = 0;
+  std::vector<Bytes> outputs;  // also of steps before, where the run goes on from a state
   std::uint64_t steps = 0;
   Hash32 steps_root;
 };

@@ -45,11 +45,12 @@ bool read_input(HostState& host, GuestMemory m, std::span<const std::uint32_t> a
 bool write_output(HostState& host, GuestMemory m, std::span<const std::uint32_t> args) {
   if (args[0] >= kOutputsMax) return halt(host, HostState::Stop::kTrap, "write_output to an output beyond the last");
   if (!inside(m, args[1], args[2])) return halt(host, HostState::Stop::kTrap, "write_output outside memory");
-  if (host.out_bytes + args[2] > host.out_bytes_max)
+  std::uint64_t out_bytes = args[2];
+  for (const Bytes& output : host.outputs) out_bytes += output.size();
+  if (out_bytes > host.out_bytes_max)
     return halt(host, HostState::Stop::kOutputTooLarge, text("outputs exceed {} bytes", host.out_bytes_max));
   if (host.outputs.size() <= args[0]) host.outputs.resize(args[0] + 1);
   append(host.outputs[args[0]], {m.base + args[1], args[2]});
-  host.out_bytes += args[2];
   return true;
 }
 

@@ -61,6 +61,21 @@ Bytes counting(std::int32_t steps, const Emitter& end = {}) {
   return m.encode();
 }
 
+// step writes 4 bytes to output 0 and never ends.
+Bytes writing() {
+  Emitter types, imported, code, out;
+  types.u32(2).byte(0x60).u32(3).byte(0x7F).byte(0x7F).byte(0x7F).u32(0).byte(0x60).u32(0).u32(1).byte(0x7F);
+  imported.u32(1).name("hanse").name("write_output").byte(0).u32(0);
+  const Emitter body = Emitter().u32(0).i32(0).i32(0).i32(4).op(op::kCall, 0).i32(1).op(op::kEnd);
+  code.u32(1).sized(body.out);
+  static constexpr std::uint8_t kHead[] = {0, 'a', 's', 'm', 1, 0, 0, 0};
+  out.raw(kHead).byte(1).sized(types.out).byte(2).sized(imported.out);
+  out.byte(3).sized(Emitter().u32(1).u32(1).out).byte(5).sized(Emitter().u32(1).byte(0).u32(1).out);
+  out.byte(7).sized(Emitter().u32(2).name("memory").byte(2).u32(0).name("step").byte(0).u32(1).out);
+  out.byte(10).sized(code.out);
+  return std::move(out.out);
+}
+
 TEST(WasmSteps, give_the_root_of_the_state_before_each) {
   auto kind = make_kind();
   const auto out = run(*kind, primes(20'000));
@@ -138,6 +153,27 @@ TEST(WasmSteps, end_by_gas_trap_or_their_number_alike_in_whole_and_in_part) {
     EXPECT_EQ(last->gas, whole->gas);
     EXPECT_EQ(last->detail, whole->detail);
     EXPECT_TRUE(last->state.empty());
+  }
+}
+
+// The limit counts what was written before a state, too: else the last step alone would clear or condemn another end.
+TEST(WasmSteps, that_write_too_much_end_alike_in_whole_and_in_part) {
+  auto kind = make_kind();
+  RunRequest job = request_for(writing());
+  job.limits.out_bytes = 10;
+  const auto whole = run(*kind, job);
+  ASSERT_TRUE(whole) << whole.error().str();
+  ASSERT_EQ(whole->status, RunStatus::kOutputTooLarge) << whole->detail;
+  ASSERT_EQ(whole->steps.size(), 3u);
+  for (std::uint32_t k = 0; k < 3; ++k) {
+    const auto until = run(*kind, job, StepRange{.state = {}, .count = k});
+    ASSERT_TRUE(until) << until.error().str();
+    const auto one = run(*kind, job, StepRange{.state = until->state, .count = 1});
+    ASSERT_TRUE(one) << one.error().str();
+    EXPECT_EQ(one->steps.front(), whole->steps[k]);
+    EXPECT_EQ(one->status, k == 2 ? RunStatus::kOutputTooLarge : RunStatus::kOk) << k;
+    EXPECT_EQ(one->steps.back(), whole->steps[std::min(k + 1, 2u)]);
+    EXPECT_TRUE(k < 2 || one->gas == whole->gas) << one->gas;
   }
 }
 
