@@ -15,14 +15,36 @@ namespace {
 using market::CloseReason;
 using market::JobState;
 
+bool may_requeue(const market::Job& job, Height now) {
+  return job.attempt == 0 && now < job.bid.expires && !job.bid.is_private;
+}
+
+Result<EscrowStep> take_payload(const market::Job& job) {
+  if (!job.bid.is_private)
+    return fail(Kind::kConflict, "market.not_private",
+                text("job {} is not private, expected no payload", job.bid.job_id));
+  if (job.payload)
+    return fail(Kind::kConflict, "market.payload_given",
+                text("job {} has the payload {} already", job.bid.job_id, *job.payload));
+  return EscrowStep{.next = JobState::kMatched};
+}
+
 Result<EscrowStep> from_matched(const market::Job& job, EscrowEvent event, Height now, const market::Params& params) {
-  const bool again = job.attempt == 0 && now < job.bid.expires;
+  const bool again = may_requeue(job, now);
   switch (event) {
-    case EscrowEvent::kStart: return EscrowStep{.next = JobState::kStarted};
+    case EscrowEvent::kPayload: return take_payload(job);
+    case EscrowEvent::kStart:
+      if (job.awaits_payload())
+        return fail(Kind::kConflict, "market.no_payload",
+                    text("job {} is private and its payload is awaited", job.bid.job_id));
+      return EscrowStep{.next = JobState::kStarted};
     case EscrowEvent::kCancel: return EscrowStep{.reason = CloseReason::kCancelled};
     case EscrowEvent::kDecline: return EscrowStep{.reason = CloseReason::kDeclined, .requeue = again};
     case EscrowEvent::kDeadline:
-      if (job.deadline < job.matched.plus(params.start_timeout)) return EscrowStep{.reason = CloseReason::kExpired};
+      if (job.awaits_payload()) return EscrowStep{.reason = CloseReason::kNoPayload, .penalty = Penalty::kNoPayload};
+      // The deadline of a private job was set anew when its payload came.
+      if (job.payload ? job.deadline >= job.bid.expires : job.deadline < job.matched.plus(params.start_timeout))
+        return EscrowStep{.reason = CloseReason::kExpired};
       return EscrowStep{.reason = CloseReason::kNoStart, .penalty = Penalty::kNoStart, .requeue = again};
     default: break;
   }
@@ -31,7 +53,7 @@ Result<EscrowStep> from_matched(const market::Job& job, EscrowEvent event, Heigh
 }
 
 Result<EscrowStep> from_started(const market::Job& job, EscrowEvent event, Height now) {
-  const bool again = job.attempt == 0 && now < job.bid.expires;
+  const bool again = may_requeue(job, now);
   switch (event) {
     case EscrowEvent::kReceipt: return EscrowStep{.next = JobState::kReceipted};
     case EscrowEvent::kDecline:
@@ -175,7 +197,7 @@ Status Escrow::unlock(const market::Job& job) {
 }
 
 Result<Amount> Escrow::punish(const market::Job& job, Penalty penalty) {
-  if (penalty == Penalty::kNone) return Amount{};
+  if (penalty == Penalty::kNone || penalty == Penalty::kNoPayload) return Amount{};
   check(penalty != Penalty::kFalse, "a false receipt is punished where it is refuted");
   const std::uint64_t ppm = penalty == Penalty::kNoStart ? params_.nostart_penalty_ppm : params_.noreceipt_penalty_ppm;
   Amount burned;
@@ -224,6 +246,27 @@ Result<market::Job> Escrow::job_for(const JobId& id, const AccountId& sender) {
                 text("job {} is matched to {}, the call is from {}", id, job.provider, sender));
   }
   return job;
+}
+
+Status Escrow::payload(const AccountId& sender, const market::JobPayload& call) {
+  TRY(const market::Job before, read_job(state_, call.id));
+  if (before.bid.payer != sender) {
+    return fail(Kind::kDenied, "market.not_yours",
+                text("job {} is of payer {}, the call is from {}", call.id, before.bid.payer, sender));
+  }
+  TRY(const EscrowStep step, escrow_step(before, EscrowEvent::kPayload, context_.height, params_));
+  market::Job job = before;
+  job.state = step.next;
+  job.payload = call.blob;
+  job.deadline = start_deadline(job.bid);  // the provider has its whole time from here
+  write_job(state_, job, before);
+  emit({.topic = market::Topic::kPayload,
+        .job_id = call.id,
+        .provider = job.provider,
+        .payer = job.bid.payer,
+        .deadline = job.deadline,
+        .payload = call.blob});
+  return {};
 }
 
 Status Escrow::start(const AccountId& sender, const market::JobStart& call) {
@@ -307,9 +350,15 @@ Status Escrow::deadline(const JobId& id) {
 // A life, or its first attempt, ends without a receipt: everything is unlocked and the price goes back.
 Status Escrow::leave(const market::Job& before, const EscrowStep& step) {
   TRY_OK(unlock(before));
-  TRY(const Amount penalty, punish(before, step.penalty));
+  TRY(Amount penalty, punish(before, step.penalty));
   const Amount locked = plus(before.price, before.spread);
-  TRY_OK(ledger::credit(state_, before.bid.payer, locked));
+  Amount refund = locked;
+  if (step.penalty == Penalty::kNoPayload) {
+    check(share_down(before.price, params_.nostart_penalty_ppm, penalty), "a share of at most the price fits");
+    refund = minus(locked, penalty);
+    TRY_OK(ledger::credit(state_, before.provider, penalty));
+  }
+  TRY_OK(ledger::credit(state_, before.bid.payer, refund));
   TRY(market::Totals totals, read_totals(state_));
   totals.escrow = minus(totals.escrow, locked);
   --totals.live;
@@ -332,7 +381,7 @@ Status Escrow::leave(const market::Job& before, const EscrowStep& step) {
         .job_id = job.bid.job_id,
         .provider = job.provider,
         .payer = job.bid.payer,
-        .refund = locked,
+        .refund = refund,
         .penalty = penalty,
         .reason = step.reason});
   return {};

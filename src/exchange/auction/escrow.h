@@ -6,6 +6,9 @@
 //              decline          requeued once, else closed/declined    refund
 //              deadline         requeued once, else closed/no_start    refund, bond penalty
 //                               or closed/expired (the job's own height came first)   refund
+//              payload (payer)  matched, with a new deadline           -
+//              deadline         closed/no_payload while it is awaited  refund but for the share of the price that a
+//                                                                      provider loses that does not start: to it
 //   started    receipt          receipted                              -
 //              decline          requeued once, else closed/given_up    refund, bond penalty
 //              deadline         requeued once, else closed/no_receipt  refund, bond penalty
@@ -27,10 +30,14 @@
 // A job of a reduced batch round has a spread beside its price: what its payer pays beyond what its provider is to get.
 // It is in escrow too and shares the fate of the price, but for whom it goes to.
 // Audits are in audit.h of exchange/market: where audit_window is 0 nothing is drawn and nothing may be challenged.
+// A private job (exchange/payload) takes one payload, from its payer, and is not started before. It is sealed to one
+// provider, so a private job is never requeued. Its receipt may be challenged by its payer alone, who alone can show
+// what the work was.
 // Conservation: accounts + escrow + sealed + bonds + treasury + burned = supply; check_conservation after every block.
-// Errors: market.job_state, market.no_audits, market.verdict_twice, market.other_receipt (conflict),
-// market.job_deadline (timeout), market.not_yours, market.not_auditor (denied), market.receipt_gas,
-// market.receipt_outputs (invalid), ledger.insufficient, those of book.h.
+// Errors: market.no_payload, market.payload_given, market.not_private (conflict), market.job_state, market.no_audits,
+// market.verdict_twice, market.other_receipt (conflict), market.job_deadline (timeout), market.not_yours,
+// market.not_auditor (denied), market.receipt_gas, market.receipt_outputs (invalid), ledger.insufficient, those of
+// book.h.
 #pragma once
 
 #include <variant>
@@ -53,8 +60,9 @@ enum class EscrowEvent : std::uint8_t {
   kChallenge,
   kUpheld,
   kRefuted,
+  kPayload,
 };
-enum class Penalty : std::uint8_t { kNone, kNoStart, kNoReceipt, kFalse };
+enum class Penalty : std::uint8_t { kNone, kNoStart, kNoReceipt, kFalse, kNoPayload };
 
 struct EscrowStep {
   market::JobState next = market::JobState::kClosed;
@@ -91,6 +99,7 @@ class Escrow {
   Status open(const NewJob& fresh, const Match& match);
   // A slot, units and bond of a provider, for one job.
   Status reserve(const Match& match, std::uint64_t cu);
+  Status payload(const AccountId& sender, const market::JobPayload& call);
   Status start(const AccountId& sender, const market::JobStart& call);
   Status receipt(const AccountId& sender, const market::JobReceipt& call);
   Status cancel(const AccountId& sender, const market::JobCancel& call);

@@ -49,6 +49,9 @@ Status Escrow::challenge(const AccountId& sender, const market::JobChallenge& ca
   if (params_.audit_window == 0)
     return fail(Kind::kConflict, "market.no_audits", "nothing is audited on this network: its audit_window is 0");
   TRY(const market::Job before, read_job(state_, call.id));
+  if (before.bid.is_private && sender != before.bid.payer)
+    return fail(Kind::kDenied, "market.not_yours",
+                text("job {} is private and of payer {}, the call is from {}", call.id, before.bid.payer, sender));
   TRY_OK(escrow_step(before, EscrowEvent::kChallenge, context_.height, params_));
   TRY_OK(ledger::debit(state_, sender, params_.challenge_deposit));
   TRY(market::Totals totals, read_totals(state_));

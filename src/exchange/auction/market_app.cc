@@ -21,8 +21,8 @@ using market::Method;
 
 Result<Method> method_of(const ledger::SignedCall& call) {
   const auto method = static_cast<Method>(call.method);
-  if (method < Method::kProviderRegister || method > Method::kJobVerdict)
-    return fail(Kind::kInvalid, "market.method", text("method {} is unknown, expected 1 to 10", call.method));
+  if (method < Method::kProviderRegister || method > Method::kJobPayload)
+    return fail(Kind::kInvalid, "market.method", text("method {} is unknown, expected 1 to 12", call.method));
   return method;
 }
 
@@ -81,6 +81,16 @@ Result<Bytes> run_call(const ledger::SignedCall& call, const market::Params& par
     case Method::kJobVerdict: {
       TRY(const auto args, market::decode_job_verdict(call.args));
       TRY_OK(escrow.verdict(call.sender, args));
+      return Bytes{};
+    }
+    case Method::kProviderKey: {
+      TRY(const auto args, market::decode_provider_key(call.args));
+      TRY_OK(set_provider_key(state, call.sender, args));
+      return Bytes{};
+    }
+    case Method::kJobPayload: {
+      TRY(const auto args, market::decode_job_payload(call.args));
+      TRY_OK(escrow.payload(call.sender, args));
       return Bytes{};
     }
     case Method::kCommit: {

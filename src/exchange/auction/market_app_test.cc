@@ -251,7 +251,7 @@ TEST(Market, a_deep_job_is_matched_like_a_flash_one) {
 TEST(Market, refuses_malformed_bodies_and_unknown_methods) {
   OneProvider w;
   EXPECT_EQ(w.apply({.app = 2, .body = {0xff}}).code != 0, true);
-  ledger::Tx tx = w.call_tx(kP1, static_cast<Method>(11), market::JobStart{});
+  ledger::Tx tx = w.call_tx(kP1, static_cast<Method>(13), market::JobStart{});
   EXPECT_EQ(w.apply(tx).error_id, "market.method");
   tx = w.call_tx(kP1, static_cast<Method>(0), market::JobStart{});
   EXPECT_EQ(w.apply(tx).error_id, "market.method");

@@ -145,16 +145,23 @@ Result<Bytes> answer_query(std::string_view path, ByteView argument, const ledge
     TRY(const AccountId id, id_argument<AccountId>(argument, "an account id"));
     return must_get(state, market::provider_key(id), "market.no_provider", text("provider {}", id));
   }
+  if (path == "provider_key") {
+    TRY(const AccountId id, id_argument<AccountId>(argument, "an account id"));
+    TRY(std::optional<Bytes> key, state.get(market::payload_key_key(id)));
+    if (!key) return fail(Kind::kNotFound, "market.no_key", text("provider {} has no key for payloads", id));
+    return *std::move(key);
+  }
   if (path == "job" || path == "gxf" || path == "audit") {
     TRY(const JobId id, id_argument<JobId>(argument, "a job id"));
     const bool job = path == "job", gxf = path == "gxf";
     const Bytes key = job ? market::job_key(id) : gxf ? market::gxf_key(id) : market::audit_key(id);
     return must_get(state, key, "market.no_job", text("{} {}", job ? "job" : gxf ? "live job" : "audited job", id));
   }
-  return fail(Kind::kNotFound, "market.no_query",
-              text("query {} is unknown, expected params, totals, account, provider, providers, asks, job, jobs, "
-                   "gxf, audit, audits, quote, rounds, round_part or sealed_bid",
-                   path));
+  return fail(
+      Kind::kNotFound, "market.no_query",
+      text("query {} is unknown, expected params, totals, account, provider, provider_key, providers, asks, job, jobs, "
+           "gxf, audit, audits, quote, rounds, round_part or sealed_bid",
+           path));
 }
 
 }  // namespace hanse::auction

@@ -23,6 +23,21 @@ Result<std::uint32_t> latency_of(const gxf::Job& job) {
   return static_cast<std::uint32_t>(*latency);
 }
 
+Result<bool> is_private(const gxf::Job& job) {
+  const auto it = job.extensions.find(gxf::kExtensionPrivate);
+  if (it == job.extensions.end()) return false;
+  if (it->second != Bytes{1})
+    return fail(Kind::kInvalid, "market.private",
+                text("extension {} is {}, expected 1", gxf::kExtensionPrivate, ByteView(it->second)));
+  if (job.inputs.empty())
+    return fail(Kind::kInvalid, "market.private", "a private job has no inputs, expected at least 1");
+  if (job.audit != gxf::Audit::kReceipts)
+    return fail(Kind::kUnsupported, "market.audit_unsupported",
+                text("a private job asks for audit {}, which needs its inputs; expected receipts (0)",
+                     static_cast<std::uint64_t>(job.audit)));
+  return true;
+}
+
 Hash32 tie_of(const MatchContext& context, const market::Ask& ask) {
   return crypto::blake3("hanse/tie/1", {context.beacon.view(), ask.provider.view(), ask.id.view()});
 }
@@ -52,6 +67,7 @@ Result<market::Bid> bid_of(const gxf::Job& job, const market::Params& params) {
   bid.region_mask = job.region_mask;
   bid.residency = job.residency;
   TRY(bid.max_latency_ms, latency_of(job));
+  TRY(bid.is_private, is_private(job));
   bid.isolation = job.isolation;
   TRY(bid.cu, compute_units(params.cu_base, bid.work));
   bid.limit_total = job.limit_total;
@@ -79,6 +95,7 @@ std::uint32_t fixed_violations(const market::Bid& bid, const market::Ask& ask) {
   require(bid.residency == 0 || bid.residency == ask.region + 1, kResidency);
   require(bid.isolation <= ask.isolation, kIsolation);
   require(bid.max_latency_ms == 0 || ask.latency_ms <= bid.max_latency_ms, kLatency);
+  require(!bid.is_private || ask.takes_private, kPrivate);
   return broken;
 }
 

@@ -7,7 +7,7 @@
 // before a fit was found anywhere, the order fails with scan_limit set.
 // Pure: the same offers in the same lists give the same match, whatever order the lists come in. Any thread.
 // Errors: market.no_audits (conflict), market.audit_unsupported (unsupported; what the job lacks, gxf/audit.h),
-// market.latency (invalid), those of price.h.
+// market.latency, market.private (invalid), those of price.h.
 #pragma once
 
 #include <optional>
@@ -47,7 +47,8 @@ struct Match {
   Amount bond;
 };
 
-// Bit per market::Constraint between kPrecision and kLatency that the ask breaks: what no other trade can change.
+// Bit per market::Constraint between kPrecision and kLatency, and kPrivate, that the ask breaks: what no other trade
+// can change.
 std::uint32_t fixed_violations(const market::Bid& bid, const market::Ask& ask);
 // Bit per market::Constraint that the offer breaks; 0 = feasible, and then the terms are set.
 std::uint32_t violations(const market::Bid& bid, const Offer& offer, const MatchContext& context, Terms& terms);

@@ -107,6 +107,17 @@ TEST(Match, names_each_broken_constraint_alone) {
             0u);
 }
 
+TEST(Match, takes_a_private_bid_only_where_private_jobs_are_taken) {
+  market::Bid bid = plain_bid();
+  Offer offer = fitting_offer();
+  bid.is_private = true;
+  EXPECT_EQ(broken(bid, offer), 1u << static_cast<unsigned>(Constraint::kPrivate));
+  EXPECT_EQ(fixed_violations(bid, offer.ask), 1u << static_cast<unsigned>(Constraint::kPrivate));
+  offer.ask.takes_private = true;
+  EXPECT_EQ(broken(bid, offer), 0u);
+  EXPECT_EQ(broken(plain_bid(), offer), 0u);
+}
+
 TEST(Match, takes_the_cheapest_and_breaks_ties_by_the_beacon) {
   market::Bid bid = plain_bid();
   bid.limit_total = Amount{1'000'000};

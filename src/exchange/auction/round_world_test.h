@@ -107,6 +107,7 @@ inline market::Round random_round(std::uint64_t seed) {
     a.ask.level_max = static_cast<std::uint8_t>(random.below(4));
     a.ask.max_seq = static_cast<std::uint32_t>(1 + random.below(40));
     a.ask.isolation = static_cast<std::uint8_t>(random.below(4));
+    a.ask.takes_private = random.below(4) != 0;
     a.ask.capacity_cu += random.below(3000);
     a.ask.used_cu = random.below(a.ask.capacity_cu + 1);
     if (kinds == 1 && random.below(10) == 0) a.bond = Amount{random.below(200)};
@@ -133,6 +134,7 @@ inline market::Round random_round(std::uint64_t seed) {
     b.funds = b.bid.limit_total;
     b.bid.level = static_cast<std::uint8_t>(random.below(4));
     b.bid.isolation = static_cast<std::uint8_t>(random.below(3));
+    b.bid.is_private = random.below(8) == 0;
     if (kinds == 1 && random.below(10) == 0) b.funds.value -= 1;
     if (kinds == 1 && random.below(10) == 0) b.bid.job_id = round.bids.front().bid.job_id;
     if (kinds == 1 && random.below(10) == 0) b.bid.cu += 1;

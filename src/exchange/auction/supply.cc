@@ -4,6 +4,7 @@
 #include "base/core/text.h"
 #include "chain/ledger/accounts.h"
 #include "exchange/auction/book.h"
+#include "exchange/market/keys.h"
 
 namespace hanse::auction {
 namespace {
@@ -122,9 +123,26 @@ Status unbond_provider(ledger::State& state, const market::Params& params, const
   const bool forget = left.value == 0 && provider.asks == 0 && provider.used == 0 && provider.faults == 0;
   if (forget) {
     erase_provider(state, sender);
+    state.erase(market::payload_key_key(sender));
   } else {
     write_provider(state, provider);
   }
+  return {};
+}
+
+// What is sealed to a matched provider opens until its job has ended: the key stays as long as there can be a match.
+Status set_provider_key(ledger::State& state, const AccountId& sender, const market::ProviderKey& args) {
+  TRY(const market::Provider provider, read_provider(state, sender));
+  const Bytes key = market::payload_key_key(sender);
+  TRY(const std::optional<Bytes> known, state.get(key));
+  if (known.value_or(Bytes{}) == args.key) return {};
+  if (provider.asks > 0 || provider.used > 0)
+    return fail(Kind::kConflict, "market.provider_busy",
+                text("{} asks and {} jobs stand, the key for payloads cannot change", provider.asks, provider.used));
+  if (args.key.empty())
+    state.erase(key);
+  else
+    state.put(key, args.key);
   return {};
 }
 
@@ -148,6 +166,8 @@ Result<market::AskId> post_ask(ledger::State& state, const market::Params& param
   ask.unit_price = args.unit_price;
   ask.capacity_cu = args.capacity_cu;
   ask.valid_until = args.valid_until;
+  TRY(const std::optional<Bytes> key, state.get(market::payload_key_key(call.sender)));
+  ask.takes_private = key.has_value();
   ++provider.asks;
   insert_ask(state, ask);
   write_provider(state, provider);

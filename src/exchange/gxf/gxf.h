@@ -69,6 +69,8 @@ constexpr std::uint64_t kFlashWallMsMax = 600'000;  // of all nodes together; lo
 
 // An extension with a meaning: the provider's latency at most, in ms, as an integer of 32 bits (read by the market).
 constexpr std::uint64_t kExtensionLatency = 128;
+// Another: 1, the job is private (exchange/payload); left out where it is not.
+constexpr std::uint64_t kExtensionPrivate = 129;
 
 enum class Precision : std::uint8_t { kInt8 = 1, kE5m2 = 2, kFp8 = 3, kBf16 = 4 };
 enum class NodeKind : std::uint8_t { kWasm = 1, kOnnx = 2, kEngine = 3 };
@@ -160,6 +162,7 @@ struct Job {
   std::map<std::uint64_t, Bytes> extensions;  // keys 128-255: signed, not understood, kept as encoded items
   JobSignature signature;
 
+  bool is_private() const { return extensions.contains(kExtensionPrivate); }
   Lane effective_lane() const;  // kAuto resolved: priority >= 128 is Flash
   friend bool operator==(const Job&, const Job&) = default;
 };

@@ -180,10 +180,11 @@ class Builder {
   JobDraft draft_;
 };
 
-constexpr std::string_view kTermKeys[] = {
-    "limit", "priority", "lane",  "regions",  "residency", "audit",  "isolation", "latency", "valid",  "outputs",
-    "nodes", "kind",     "model", "artifact", "inputs",    "params", "precision", "shape",   "limits", "commitment"};
-constexpr std::size_t kGraphKeys = 11;  // the first of them go with `nodes`
+constexpr std::string_view kTermKeys[] = {"limit", "private",   "priority",  "lane",   "regions", "residency",
+                                          "audit", "isolation", "latency",   "valid",  "outputs", "nodes",
+                                          "kind",  "model",     "artifact",  "inputs", "params",  "precision",
+                                          "shape", "limits",    "commitment"};
+constexpr std::size_t kGraphKeys = 12;  // the first of them go with `nodes`
 constexpr std::string_view kNodeKeys[] = {"name",   "kind",      "model", "artifact", "inputs",
                                           "params", "precision", "shape", "limits",   "commitment"};
 
@@ -231,6 +232,10 @@ Status Builder::read_terms(const Fields& fields) {
     codec::CborWriter w;
     w.u64(ms);
     job.extensions[kExtensionLatency] = w.take();
+  }
+  if (const Spot hidden = fields.at("private"); hidden.present()) {
+    TRY(const bool yes, hidden.value->as_bool(hidden.path));
+    if (yes) job.extensions[kExtensionPrivate] = {1};
   }
   return read_regions(fields);
 }

@@ -15,6 +15,7 @@
 //   audit: receipts                      # receipts, sampled, freivalds, sumcheck (audit.h)
 //   commitment: model.hmc                # to the model of a proof.mlp/v1 (hanse proof commit): its param 1
 //   isolation: full                      # none, 1, 2, full (default) or 0..3
+//   private: true                        # inputs for the provider alone, outputs for the payer (exchange/payload)
 //   latency: 200ms                       # of the provider, at most
 //   valid: 1000                          # blocks until the job expires
 //   outputs: [result]                    # a name for each output port

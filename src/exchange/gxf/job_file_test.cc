@@ -111,6 +111,16 @@ TEST(JobFile, the_kind_follows_from_the_artifact) {
             "gxf.job_file: found both a model and an artifact, which are two names for one thing in line 2 at model");
 }
 
+TEST(JobFile, says_that_a_job_is_private) {
+  const auto draft = [](std::string_view more) { return parse_job_file(text("limit: 1\nkind: a/v1\n{}\n", more), ""); };
+  EXPECT_EQ(draft("private: true")->job.extensions.at(kExtensionPrivate), Bytes{1});
+  EXPECT_TRUE(draft("private: true")->job.is_private());
+  EXPECT_FALSE(draft("private: false")->job.is_private());
+  EXPECT_FALSE(draft("")->job.is_private());
+  EXPECT_FALSE(draft("private: 1"));
+  EXPECT_TRUE(parse_job_file("limit: 1\nprivate: true\nnodes: [{name: a, kind: a/v1}]\n", "")->job.is_private());
+}
+
 TEST(JobFile, an_unknown_key_names_the_nearest_and_its_line) {
   EXPECT_EQ(why("kind: a/v1\nlimit: 1\nlimts: {gas: 1}\n"),
             "gxf.job_file: found the unknown key 'limts', did you mean 'limits'? in line 3 at limts");

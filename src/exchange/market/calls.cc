@@ -174,6 +174,41 @@ Result<JobReceipt> decode_job_receipt(ByteView args) {
   return call;
 }
 
+Bytes encode(const ProviderKey& call) { return one_field(call.key); }
+
+Result<ProviderKey> decode_provider_key(ByteView args) {
+  codec::CborReader r(args, kArgsLimits);
+  Fields f(r, "provider_key");
+  TRY_OK(f.enter(1));
+  TRY_OK(f.key(1));
+  TRY(const ByteView key, r.bytes("key", kPayloadKeyBytes));
+  if (!key.empty() && key.size() != kPayloadKeyBytes)
+    return r.fail_here("market.record", text("found {} bytes, expected {} or none", key.size(), kPayloadKeyBytes));
+  TRY_OK(r.leave());
+  TRY_OK(r.finish());
+  return ProviderKey{.key = to_bytes(key)};
+}
+
+Bytes encode(const JobPayload& call) {
+  codec::CborWriter w;
+  w.map(2);
+  put(w, 1, call.id.view());
+  put(w, 2, call.blob.view());
+  return w.take();
+}
+
+Result<JobPayload> decode_job_payload(ByteView args) {
+  codec::CborReader r(args, kArgsLimits);
+  Fields f(r, "job_payload");
+  JobPayload call;
+  TRY_OK(f.enter(2));
+  TRY_OK(f.fixed(1, "id", call.id));
+  TRY_OK(f.fixed(2, "blob", call.blob));
+  TRY_OK(r.leave());
+  TRY_OK(r.finish());
+  return call;
+}
+
 Bytes encode_body(BodyKind kind, ByteView bytes) {
   codec::CborWriter w;
   w.map(2);

@@ -19,6 +19,8 @@ enum class Method : std::uint16_t {
   kCommit = 8,        // sealed.h
   kJobChallenge = 9,  // audit.h
   kJobVerdict = 10,
+  kProviderKey = 11,
+  kJobPayload = 12,
 };
 
 // A new provider, or more bond for one that stands; other fields may change while it has no asks and no jobs.
@@ -60,6 +62,16 @@ struct JobReceipt {
   std::vector<OutputRef> outputs;  // as many as the job asks for when ok, else none
   std::optional<StepsRef> steps = {};
 };
+// A provider's ML-KEM-1024 key for the payloads of private jobs, or nothing to take none any more; while it has no asks
+// and no jobs. Asks that are posted while there is a key take private jobs.
+struct ProviderKey {
+  Bytes key;
+};
+// From the payer of a private job, once, before the start: the blob that is sealed to its provider.
+struct JobPayload {
+  JobId id;
+  BlobId blob;
+};
 // From the payer: cancels a job that has not started. From the provider: declines it before the start (no penalty),
 // gives it up after (penalty of a missing receipt); either way it is offered once to another ask.
 struct JobCancel {
@@ -73,6 +85,8 @@ Bytes encode(const AskWithdraw& call);
 Bytes encode(const JobStart& call);
 Bytes encode(const JobReceipt& call);
 Bytes encode(const JobCancel& call);
+Bytes encode(const ProviderKey& call);
+Bytes encode(const JobPayload& call);
 Result<ProviderRegister> decode_provider_register(ByteView args);
 Result<ProviderUnbond> decode_provider_unbond(ByteView args);
 Result<AskPost> decode_ask_post(ByteView args);
@@ -80,6 +94,8 @@ Result<AskWithdraw> decode_ask_withdraw(ByteView args);
 Result<JobStart> decode_job_start(ByteView args);
 Result<JobReceipt> decode_job_receipt(ByteView args);
 Result<JobCancel> decode_job_cancel(ByteView args);
+Result<ProviderKey> decode_provider_key(ByteView args);
+Result<JobPayload> decode_job_payload(ByteView args);
 
 // Body of a transaction for kMarketApp: {0: kind, 1: bytes}.
 enum class BodyKind : std::uint8_t { kCall = 1, kJob = 2, kReveal = 3 };

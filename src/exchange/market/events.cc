@@ -13,7 +13,7 @@ using detail::put;
 
 constexpr codec::CborLimits kEventLimits{.size_max = 1024, .depth_max = 2};
 constexpr Topic kTopics[] = {Topic::kMatched, Topic::kStarted,  Topic::kReceipted, Topic::kSettled,
-                             Topic::kClosed,  Topic::kRequeued, Topic::kAudited};
+                             Topic::kClosed,  Topic::kRequeued, Topic::kAudited,   Topic::kPayload};
 
 std::size_t field_count(Topic topic) {
   switch (topic) {
@@ -23,7 +23,8 @@ std::size_t field_count(Topic topic) {
     case Topic::kAudited: return 6;
     case Topic::kSettled: return 7;
     case Topic::kClosed: return 6;
-    case Topic::kRequeued: return 5;
+    case Topic::kRequeued:
+    case Topic::kPayload: return 5;
   }
   return 0;
 }
@@ -37,6 +38,7 @@ Status read_rest(Fields& f, JobEvent& e) {
       TRY_OK(f.uint(6, "attempt", e.attempt, 1));
       return f.height(7, "deadline", e.deadline);
     case Topic::kStarted: return f.height(7, "deadline", e.deadline);
+    case Topic::kPayload: TRY_OK(f.height(7, "deadline", e.deadline)); return f.fixed(15, "payload", e.payload);
     case Topic::kReceipted:
     case Topic::kAudited:
       TRY_OK(f.height(7, "deadline", e.deadline));
@@ -69,6 +71,7 @@ std::string_view topic_name(Topic topic) {
     case Topic::kClosed: return "market.closed";
     case Topic::kRequeued: return "market.requeued";
     case Topic::kAudited: return "market.audited";
+    case Topic::kPayload: return "market.payload";
   }
   return "market.unknown";
 }
@@ -88,7 +91,8 @@ Bytes encode_event(const JobEvent& e) {
     put(w, 5, e.price);
     put(w, 6, e.attempt);
   }
-  if (matched || e.topic == Topic::kStarted || receipt) put(w, 7, e.deadline);
+  const bool payload = e.topic == Topic::kPayload;
+  if (matched || e.topic == Topic::kStarted || receipt || payload) put(w, 7, e.deadline);
   if (receipt) put(w, 8, e.receipt_hash.view());
   if (receipt || e.topic == Topic::kSettled) put(w, 9, static_cast<std::uint64_t>(e.status));
   if (e.topic == Topic::kSettled) {
@@ -100,6 +104,7 @@ Bytes encode_event(const JobEvent& e) {
     put(w, 13, static_cast<std::uint64_t>(e.reason));
     put(w, 14, e.penalty);
   }
+  if (payload) put(w, 15, e.payload.view());
   return w.take();
 }
 

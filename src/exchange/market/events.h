@@ -1,5 +1,6 @@
 // The market's events. Topics and who is told what (proto/records/market.md):
 //   market.matched    provider, price, ask, attempt, deadline of the start
+//   market.payload    blob of the payload, deadline of the start
 //   market.started    deadline of the receipt
 //   market.receipted  receipt hash, run status, height of the settlement
 //   market.audited    receipt hash, run status, last height of the verdicts
@@ -14,7 +15,7 @@
 
 namespace hanse::market {
 
-enum class Topic : std::uint8_t { kMatched, kStarted, kReceipted, kSettled, kClosed, kRequeued, kAudited };
+enum class Topic : std::uint8_t { kMatched, kStarted, kReceipted, kSettled, kClosed, kRequeued, kAudited, kPayload };
 std::string_view topic_name(Topic topic);  // "market.matched", ...
 
 struct JobEvent {
@@ -28,6 +29,7 @@ struct JobEvent {
   std::uint8_t attempt = 0;
   Height deadline{};
   BlobId receipt_hash{};
+  BlobId payload{};
   RunStatus status = RunStatus::kOk;
   Amount paid{}, fee{}, refund{}, penalty{};
   CloseReason reason = CloseReason::kNone;

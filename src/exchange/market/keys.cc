@@ -19,6 +19,8 @@ std::array<std::uint8_t, 8> be8(std::uint64_t v) {
 
 Bytes provider_key(const AccountId& account) { return key(kProviderPrefix, {account.view()}); }
 
+Bytes payload_key_key(const AccountId& account) { return key(kPayloadKeyPrefix, {account.view()}); }
+
 Bytes ask_key(const AccountId& provider, const AskId& id) { return key(kAskPrefix, {provider.view(), id.view()}); }
 
 Bytes asks_of_key(const AccountId& provider) { return key(kAskPrefix, {provider.view()}); }

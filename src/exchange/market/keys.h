@@ -11,6 +11,7 @@ namespace hanse::market {
 inline constexpr std::string_view kParamsKey = "market/params";
 inline constexpr std::string_view kTotalsKey = "market/totals";
 inline constexpr std::string_view kProviderPrefix = "market/p/";      // account
+inline constexpr std::string_view kPayloadKeyPrefix = "market/pk/";   // account; bytes of its ML-KEM-1024 key
 inline constexpr std::string_view kAskPrefix = "market/a/";           // provider, ask id
 inline constexpr std::string_view kAskIndexPrefix = "market/i/";      // precision, region, base price, provider, ask
 inline constexpr std::string_view kJobPrefix = "market/j/";           // job id
@@ -26,6 +27,7 @@ inline constexpr std::string_view kSealedPrefix = "market/s/";      // round num
 inline constexpr std::string_view kRoundPartPrefix = "market/rr/";  // round number, part
 
 Bytes provider_key(const AccountId& account);
+Bytes payload_key_key(const AccountId& account);
 Bytes ask_key(const AccountId& provider, const AskId& id);
 Bytes asks_of_key(const AccountId& provider);
 Bytes ask_list_key(gxf::Precision precision, std::uint16_t region);

@@ -16,7 +16,7 @@ constexpr std::size_t kRecordSizeMax = 16 * 1024;  // a job with 64 outputs is b
 constexpr codec::CborLimits kLimits{.size_max = kRecordSizeMax, .depth_max = 4};
 
 void write_bid(codec::CborWriter& w, const Bid& bid) {
-  w.map(14);
+  w.map(bid.is_private ? 15 : 14);
   put(w, 0, bid.job_id.view());
   put(w, 1, bid.payer.view());
   put(w, 2, bid.precisions);
@@ -34,11 +34,12 @@ void write_bid(codec::CborWriter& w, const Bid& bid) {
   put(w, 11, bid.cu);
   put(w, 12, bid.limit_total);
   put(w, 13, bid.expires);
+  if (bid.is_private) put(w, 14, 1);
 }
 
 Status read_bid(codec::CborReader& r, Bid& bid) {
   Fields f(r, "bid");
-  TRY_OK(f.enter(14));
+  TRY_OK(f.enter(14, 1));
   TRY_OK(f.fixed(0, "job_id", bid.job_id));
   TRY_OK(f.fixed(1, "payer", bid.payer));
   TRY_OK(f.uint(2, "precisions", bid.precisions, kPrecisionsAll));
@@ -57,6 +58,7 @@ Status read_bid(codec::CborReader& r, Bid& bid) {
   TRY_OK(f.uint(11, "cu", bid.cu));
   TRY_OK(f.amount(12, "limit_total", bid.limit_total));
   TRY_OK(f.height(13, "expires", bid.expires));
+  TRY_OK(f.flag(14, "private", bid.is_private));
   return r.leave();
 }
 
@@ -99,6 +101,21 @@ Status read_heights(codec::CborReader& r, Job& job) {
   TRY(job.receipted.value, r.u64("receipted"));
   TRY(job.closed.value, r.u64("closed"));
   return r.leave();
+}
+
+// Keys that come with the life of a job.
+Status read_optional(codec::CborReader& r, Job& job) {
+  while (r.more()) {
+    TRY(const std::uint64_t key, r.key());
+    if (key == 18) {
+      TRY_OK(read_result(r, job.result.emplace()));
+    } else if (key == 19) {
+      TRY_OK(r.fixed("payload", job.payload.emplace()));
+    } else {
+      return r.fail_here("market.record", text("found key {}, expected 18 or 19", key));
+    }
+  }
+  return {};
 }
 
 Status params_fail(std::string_view field, std::uint64_t found, std::string_view expected) {
@@ -166,6 +183,7 @@ std::string_view close_reason_name(CloseReason reason) {
     case CloseReason::kDeclined: return "declined";
     case CloseReason::kGivenUp: return "given_up";
     case CloseReason::kFalse: return "false_receipt";
+    case CloseReason::kNoPayload: return "no_payload";
   }
   return "unknown";
 }
@@ -291,7 +309,7 @@ Result<Provider> decode_provider(ByteView bytes) {
 
 Bytes encode_ask(const Ask& a) {
   codec::CborWriter w;
-  w.map(14);
+  w.map(a.takes_private ? 15 : 14);
   put(w, 0, a.id.view());
   put(w, 1, a.provider.view());
   put(w, 2, a.region);
@@ -306,6 +324,7 @@ Bytes encode_ask(const Ask& a) {
   put(w, 11, a.capacity_cu);
   put(w, 12, a.used_cu);
   put(w, 13, a.valid_until);
+  if (a.takes_private) put(w, 14, 1);
   return w.take();
 }
 
@@ -313,7 +332,7 @@ Result<Ask> decode_ask(ByteView bytes) {
   codec::CborReader r(bytes, kLimits);
   Fields f(r, "ask");
   Ask a;
-  TRY_OK(f.enter(14));
+  TRY_OK(f.enter(14, 1));
   TRY_OK(f.fixed(0, "id", a.id));
   TRY_OK(f.fixed(1, "provider", a.provider));
   TRY_OK(f.uint(2, "region", a.region, kRegionsMax - 1));
@@ -328,6 +347,7 @@ Result<Ask> decode_ask(ByteView bytes) {
   TRY_OK(f.uint(11, "capacity_cu", a.capacity_cu));
   TRY_OK(f.uint(12, "used_cu", a.used_cu));
   TRY_OK(f.height(13, "valid_until", a.valid_until));
+  TRY_OK(f.flag(14, "private", a.takes_private));
   TRY_OK(r.leave());
   TRY_OK(r.finish());
   return a;
@@ -349,7 +369,7 @@ Result<Bid> decode_bid(ByteView bytes) {
 
 Bytes encode_job(const Job& job) {
   codec::CborWriter w;
-  w.map(job.result ? 19 : 18);
+  w.map(18u + job.result.has_value() + job.payload.has_value());
   w.key(0);
   write_bid(w, job.bid);
   put(w, 1, job.gxf_hash.view());
@@ -375,6 +395,7 @@ Bytes encode_job(const Job& job) {
     w.key(18);
     write_result(w, *job.result);
   }
+  if (job.payload) put(w, 19, job.payload->view());
   return w.take();
 }
 
@@ -382,7 +403,7 @@ Result<Job> decode_job(ByteView bytes) {
   codec::CborReader r(bytes, kLimits);
   Fields f(r, "job");
   Job job;
-  TRY_OK(r.enter_map("job", 19));
+  TRY_OK(f.enter(18, 2));
   TRY_OK(f.key(0));
   TRY_OK(read_bid(r, job.bid));
   TRY_OK(f.fixed(1, "gxf_hash", job.gxf_hash));
@@ -404,10 +425,7 @@ Result<Job> decode_job(ByteView bytes) {
   TRY_OK(f.uint(15, "round", job.round));
   TRY_OK(f.amount(16, "spread", job.spread));
   TRY_OK(f.enumerator(17, "audit", job.audit, static_cast<std::uint64_t>(gxf::Audit::kSumcheck)));
-  if (r.more()) {
-    TRY_OK(f.key(18));
-    TRY_OK(read_result(r, job.result.emplace()));
-  }
+  TRY_OK(read_optional(r, job));
   TRY_OK(r.leave());
   TRY_OK(r.finish());
   return job;

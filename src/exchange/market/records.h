@@ -31,6 +31,7 @@ constexpr std::uint8_t kLevelMax = 3;
 constexpr std::uint32_t kCapacityMax = 65'536;
 constexpr std::size_t kAsksPerProviderMax = 16;
 constexpr std::size_t kOutputsMax = 64;
+constexpr std::size_t kPayloadKeyBytes = 1568;  // an ML-KEM-1024 public key
 
 inline std::uint8_t precision_bit(gxf::Precision p) {
   return static_cast<std::uint8_t>(1u << static_cast<unsigned>(p));
@@ -103,7 +104,8 @@ struct Ask {
   Amount unit_price;
   std::uint64_t capacity_cu = 0;
   std::uint64_t used_cu = 0;
-  Height valid_until;  // last height at which it may be matched
+  Height valid_until;          // last height at which it may be matched
+  bool takes_private = false;  // its provider has a key for payloads (keys.h)
   friend bool operator==(const Ask&, const Ask&) = default;
 };
 
@@ -130,6 +132,7 @@ struct Bid {
   std::uint64_t cu = 0;
   Amount limit_total;
   Height expires;
+  bool is_private = false;  // its inputs are for the matched provider alone (exchange/payload)
   friend bool operator==(const Bid&, const Bid&) = default;
 };
 
@@ -151,8 +154,9 @@ enum class CloseReason : std::uint8_t {
   kDeclined = 6,   // the provider said no before the start
   kGivenUp = 7,    // the provider said no after the start
   kFalse = 8,      // auditors found the receipt false
+  kNoPayload = 9,  // the payer of a private job let the start timeout pass
 };
-constexpr std::uint64_t kCloseReasonMax = 8;
+constexpr std::uint64_t kCloseReasonMax = 9;
 // Outcome of a run as a receipt states it; the numbers of runtime::RunStatus.
 enum class RunStatus : std::uint8_t {
   kOk = 0,
@@ -215,6 +219,8 @@ struct Job {
   gxf::Audit audit = gxf::Audit::kReceipts;  // what the payer asked for
   Hash32 seed;  // BLAKE3("hanse/job-seed/1", job id || beacon of the first match): the job's randomness
   std::optional<JobResult> result;
+  std::optional<BlobId> payload;  // of a private job, once its payer has given it
+  bool awaits_payload() const { return bid.is_private && !payload; }
   bool ended() const { return state == JobState::kSettled || state == JobState::kClosed; }
   friend bool operator==(const Job&, const Job&) = default;
 };

@@ -33,6 +33,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   same_again(m::decode_job_challenge(in), in, call);
   same_again(m::decode_job_verdict(in), in, call);
   same_again(m::decode_audit(in), in, [](const auto& v) { return m::encode_audit(v); });
+  same_again(m::decode_provider_key(in), in, call);
+  same_again(m::decode_job_payload(in), in, call);
   same_again(m::decode_body(in), in, [](const auto& v) { return m::encode_body(v.kind, v.bytes); });
   same_again(m::decode_providers_query(in), in, query);
   same_again(m::decode_asks_query(in), in, query);

@@ -100,6 +100,15 @@ TEST(Records, round_trip_and_are_strict) {
   Job fresh = sample_job();
   fresh.result.reset();
   expect_strict<Job>(fresh, encode_job, decode_job);
+  for (Job hidden : {sample_job(), fresh}) {
+    hidden.bid.is_private = true;
+    expect_strict<Job>(hidden, encode_job, decode_job);
+    hidden.payload = filled<BlobId>(12);
+    expect_strict<Job>(hidden, encode_job, decode_job);
+  }
+  Ask takes = sample_ask();
+  takes.takes_private = true;
+  expect_strict<Ask>(takes, encode_ask, decode_ask);
   expect_strict<Provider>(sample_provider(), encode_provider, decode_provider);
   expect_strict<Ask>(sample_ask(), encode_ask, decode_ask);
   expect_strict<Params>({}, encode_params, decode_params);
@@ -134,6 +143,25 @@ TEST(Records, an_audit_has_a_witness_or_none) {
   const JobChallenge call{.id = filled<JobId>(1), .witness = filled<BlobId>(4)};
   EXPECT_EQ(decode_job_challenge(encode(call))->witness, call.witness);
   EXPECT_TRUE(decode_job_challenge(encode(JobChallenge{.id = call.id}))->witness.is_zero());
+}
+
+// What says no is not written, so that there is one record for each meaning and those of before are read as they are.
+TEST(Records, refuse_a_flag_that_says_no) {
+  Ask ask = sample_ask();
+  ask.takes_private = true;
+  Bytes bytes = encode_ask(ask);
+  ASSERT_EQ(bytes.back(), 1);
+  bytes.back() = 0;
+  EXPECT_EQ(decode_ask(bytes).error().id(), "market.record");
+  Unmatched none;
+  Bytes counts = encode_unmatched(none);
+  none.counts.back() = 1;
+  const Bytes more = encode_unmatched(none);
+  EXPECT_EQ(*decode_unmatched(more), none);
+  EXPECT_EQ(more.size(), counts.size() + 1);
+  Bytes zero = more;
+  zero.back() = 0;
+  EXPECT_EQ(decode_unmatched(zero).error().id(), "market.record");
 }
 
 TEST(Records, refuse_one_output_more_than_a_job_has) {
@@ -260,8 +288,8 @@ TEST(Events, carry_the_fields_of_their_topic) {
                 .refund = Amount{11},
                 .penalty = Amount{12},
                 .reason = CloseReason::kNoStart};
-  for (const Topic topic :
-       {Topic::kMatched, Topic::kStarted, Topic::kReceipted, Topic::kSettled, Topic::kClosed, Topic::kRequeued}) {
+  for (const Topic topic : {Topic::kMatched, Topic::kStarted, Topic::kReceipted, Topic::kSettled, Topic::kClosed,
+                            Topic::kRequeued, Topic::kPayload}) {
     full.topic = topic;
     const Bytes bytes = encode_event(full);
     const auto back = decode_event(topic_name(topic), bytes);
@@ -272,6 +300,8 @@ TEST(Events, carry_the_fields_of_their_topic) {
     EXPECT_EQ(back->price.value, topic == Topic::kMatched ? 6u : 0u);
     EXPECT_EQ(back->reason == CloseReason::kNoStart, topic == Topic::kClosed || topic == Topic::kRequeued);
   }
+  full.payload = filled<BlobId>(14);
+  EXPECT_EQ(decode_event("market.payload", encode_event(full))->payload, full.payload);
   const auto unknown = decode_event("market.other", encode_event(full));
   ASSERT_FALSE(unknown);
   EXPECT_EQ(unknown.error().id(), "market.event");

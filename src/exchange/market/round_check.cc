@@ -46,6 +46,7 @@ std::string_view broken(const Bid& bid, const Ask& ask) {
   if (bid.residency != 0 && bid.residency - 1 != ask.region) return constraint_name(Constraint::kResidency);
   if (bid.isolation > ask.isolation) return constraint_name(Constraint::kIsolation);
   if (bid.max_latency_ms != 0 && ask.latency_ms > bid.max_latency_ms) return constraint_name(Constraint::kLatency);
+  if (bid.is_private && !ask.takes_private) return constraint_name(Constraint::kPrivate);
   return {};
 }
 

@@ -192,7 +192,7 @@ Result<std::vector<Job>> decode_jobs(ByteView answer) { return read_list<Job>(an
 std::string_view constraint_name(Constraint constraint) {
   static constexpr std::string_view kNames[kConstraints] = {"precision", "level",     "seq",     "batch",    "region",
                                                             "residency", "isolation", "latency", "validity", "slots",
-                                                            "units",     "bond",      "limit",   "excluded"};
+                                                            "units",     "bond",      "limit",   "excluded", "private"};
   return kNames[static_cast<std::size_t>(constraint)];
 }
 
@@ -213,8 +213,9 @@ Bytes encode_unmatched(const Unmatched& unmatched) {
   w.key(1);
   w.boolean(unmatched.scan_limit);
   w.key(2);
-  w.array(kConstraints);
-  for (const std::uint32_t count : unmatched.counts) w.u64(count);
+  const std::size_t written = kConstraints - (unmatched.counts.back() == 0);
+  w.array(written);
+  for (std::size_t i = 0; i < written; ++i) w.u64(unmatched.counts[i]);
   return w.take();
 }
 
@@ -228,11 +229,14 @@ Result<Unmatched> decode_unmatched(ByteView data) {
   TRY(out.scan_limit, r.boolean("scan_limit"));
   TRY_OK(f.key(2));
   TRY_OK(r.enter_array("counts", kConstraints));
-  if (r.left() != kConstraints) return r.fail_here("market.record", "found other than 14 counts");
-  for (std::uint32_t& count : out.counts) {
+  const std::size_t written = r.left();
+  if (written + 1 < kConstraints) return r.fail_here("market.record", "found fewer than 14 counts");
+  for (std::size_t i = 0; i < written; ++i) {
     TRY(const std::uint64_t v, r.u64("count", ~std::uint32_t{0}));
-    count = static_cast<std::uint32_t>(v);
+    out.counts[i] = static_cast<std::uint32_t>(v);
   }
+  if (written == kConstraints && out.counts.back() == 0)
+    return r.fail_here("market.record", "found a last count of 0, expected none");
   TRY_OK(r.leave());
   TRY_OK(r.leave());
   TRY_OK(r.finish());

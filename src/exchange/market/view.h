@@ -4,6 +4,7 @@
 //   totals      empty                          Totals record
 //   account     account id (32 bytes)          AccountView
 //   provider    account id (32 bytes)          Provider record
+//   provider_key  account id (32 bytes)        its key for payloads (1568 bytes)
 //   providers   ProvidersQuery                 list of Provider records, by account id
 //   asks        AsksQuery                      list of Ask records, by provider and ask id
 //   job         job id (16 bytes)              Job record
@@ -16,7 +17,8 @@
 //   round_part  RoundPlace                     a part of a cleared round's record
 //   sealed_bid  RoundPlace                     SealedBid record of an open round
 // A list holds at most kPageMax records; ask again with `after` set to the last one.
-// Errors of the queries: market.no_provider, market.no_job, market.no_query (not_found); calls.h for arguments.
+// Errors of the queries: market.no_provider, market.no_key, market.no_job, market.no_query (not_found); calls.h for
+// arguments.
 #pragma once
 
 #include "exchange/market/records.h"
@@ -96,8 +98,9 @@ enum class Constraint : std::uint8_t {
   kBond,
   kLimit,
   kExcluded,
+  kPrivate,
 };
-constexpr std::size_t kConstraints = 14;
+constexpr std::size_t kConstraints = 15;
 std::string_view constraint_name(Constraint constraint);  // "precision", ...
 
 struct Unmatched {
@@ -107,6 +110,7 @@ struct Unmatched {
   std::string str() const;  // "none of 5 asks fits: precision 3, limit 2"
   friend bool operator==(const Unmatched&, const Unmatched&) = default;
 };
+// The last count is written only where it is not zero: before there were private jobs there were 14.
 // Data of the failed transaction result of a job that found no ask (error market.unmatched).
 Bytes encode_unmatched(const Unmatched& unmatched);
 Result<Unmatched> decode_unmatched(ByteView data);

@@ -49,6 +49,15 @@ class Fields {
     TRY_OK(key(k));
     return r_.fixed(what, out);
   }
+  // A last key that is there, with the value 1, only when it says yes.
+  Status flag(std::uint64_t k, std::string_view what, bool& out) {
+    if (!r_.more()) return {};
+    TRY_OK(key(k));
+    TRY(const std::uint64_t v, r_.u64(what, 1));
+    if (v != 1) return r_.fail_here("market.record", "found 0, expected 1 or no such key");
+    out = true;
+    return {};
+  }
 
  private:
   codec::CborReader& r_;
