@@ -113,7 +113,8 @@ if(HANSE_TESTS)
 endif()
 room(exchange/receipt 4 USES codec crypto gxf market light TEST_USES ledger auction TEST_NEEDS hanse-verify)
 program(hanse-verify exchange/receipt/main_verify.cc ROOMS receipt)
-room(exchange/flow 4 USES codec crypto kv gxf market runtime receipt payload TEST_USES light ledger auction tensor proof)
+room(exchange/flow 4 USES codec crypto kv gxf market runtime receipt payload
+     TEST_USES light ledger auction tensor proof)
 
 # 5 engines: systems that jobs and nodes use
 room(engines/tlog 5 USES codec plugin crypto kv)
@@ -140,8 +141,8 @@ endif()
 room(node/load 6 USES codec crypto ledger light reputation replica auction client TEST_NEEDS hanse-bench)
 program(hanse-bench node/load/main_bench.cc ROOMS load)
 room(node/daemon 6 USES codec crypto config logging telemetry exec kv blob ledger light beacon replica market
-     gxf router runtime pilots payload flow archive gate client services api roles transport peers relay nat identity reach
-     discovery lan portmap gossip overlay mixing peering
+     gxf router runtime pilots payload flow archive gate client services api roles transport peers relay nat identity
+     reach discovery lan portmap gossip overlay mixing peering
      TEST_USES ledger reputation TEST_NEEDS hansed hanse-worker hanse-backup kind_echo)
 program(hansed node/daemon/main_hansed.cc ROOMS daemon)
 add_dependencies(hansed hanse-pilot)
@@ -167,7 +168,8 @@ room(sim/fleet 7 USES codec plugin crypto transport peers relay nat reach discov
 room(cli/rescue 8 USES codec plugin)
 room(cli/inspect 8 USES codec plugin crypto journal light consensus ledger reputation stake beacon client router
      transport peers relay nat identity reach discovery lan portmap gossip overlay mixing peering)
-room(cli/trade 8 USES codec plugin crypto gxf market light ledger auction payload runtime flow client roles TEST_USES services
+room(cli/trade 8 USES codec plugin crypto gxf market light ledger auction payload runtime flow client roles
+     TEST_USES services
      TEST_LIBS GTest::gtest)
 room(cli/door 8 USES codec plugin governor gxf client services)
 room(cli/verbs 8 USES codec plugin rescue trade door crypto gxf market light ledger reputation stake beacon runtime

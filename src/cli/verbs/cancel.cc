@@ -1,6 +1,7 @@
 #include "base/codec/hex.h"
 #include "base/core/text.h"
 #include "cli/trade/bisect.h"
+#include "cli/trade/private_job.h"
 #include "cli/verbs/session.h"
 #include "cli/verbs/verbs.h"
 #include "cli/verbs/wallet.h"
@@ -45,7 +46,17 @@ plugin::Answer not_challenged(const trade::Doubt& doubt) {
           .exit = 1};
 }
 
+Status reveal(const plugin::VerbArgs& args) {
+  TRY(const Way way, asking_way(args));
+  TRY(Session session, open_session(args, way));
+  TRY(const JobId id, parse_job_id(args.get("JOB")));
+  TRY(const market::Job job, read_job(session, id));
+  TRY(const auto wallet, open_wallet(args, wallet_path(args, session.dir.empty() ? network_dir(args) : session.dir)));
+  return trade::reveal_inputs(*session.client, wallet, job);
+}
+
 Result<plugin::Answer> challenge(const plugin::VerbArgs& args, plugin::Talk& talk) {
+  if (args.has("reveal")) TRY_OK(reveal(args));
   market::JobChallenge call;
   std::optional<trade::Doubt> doubt;
   if (args.has("bisect")) {
@@ -85,6 +96,11 @@ std::vector<plugin::VerbOption> job_options() {
 
 std::vector<plugin::VerbOption> challenge_options() {
   auto options = job_options();
+  options.insert(options.begin() + 1,
+                 {.name = "--reveal",
+                  .value = {},
+                  .help = "of a private job: publish its inputs, without which validators can say nothing",
+                  .fallback = {}});
   options.insert(
       options.begin() + 1,
       {.name = "--bisect", .value = {}, .help = "do the work here first; find the false step", .fallback = {}});

@@ -81,17 +81,20 @@ Result<FetchedReceipt> fetch_receipt(Session& session, const market::Job& job, B
   return fetched;
 }
 
-Result<std::vector<std::string>> fetch_outputs(Session& session, const market::Job& job,
-                                               const std::vector<std::string>& names, const std::string& folder) {
+Result<std::vector<std::string>> fetch_outputs(Session& session, const market::Job& job, const OutputFiles& files) {
+  const auto& [names, folder, secret] = files;
   std::vector<std::string> paths;
   if (!job.result) return paths;
   TRY_OK(real_fs().mkdir(folder));
   for (std::size_t i = 0; i < job.result->outputs.size(); ++i) {
     const auto& output = job.result->outputs[i];
-    TRY(const Bytes bytes, session.client->get_blob(output.id));
+    TRY(Bytes bytes, session.client->get_blob(output.id));
     if (crypto::blob_id(bytes) != output.id)
       return fail(Kind::kCorrupt, "cli.output",
                   text("output {} hashes to {}, the ledger says {}", i, crypto::blob_id(bytes), output.id));
+    if (secret != nullptr) {
+      TRY(bytes, payload::open_output(*secret, job.bid.job_id, static_cast<std::uint32_t>(i), bytes));
+    }
     const std::string name = i < names.size() && !names[i].empty() ? names[i] : text("{}", i);
     paths.push_back(text("{}/{}.{}", folder, job.bid.job_id, name));
     TRY_OK(replace_file(real_fs(), paths.back(), bytes));

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli/verbs/session.h"
+#include "exchange/payload/payload.h"
 #include "exchange/receipt/verify.h"
 
 namespace hanse::cli {
@@ -21,8 +22,13 @@ struct FetchedReceipt {
 // The job must be settled. gxf: the bytes that were submitted, empty to ask the node for them.
 Result<FetchedReceipt> fetch_receipt(Session& session, const market::Job& job, Bytes gxf);
 
-// Writes every output as folder/<job>.<name> and gives the paths; names beyond the list are numbers.
-Result<std::vector<std::string>> fetch_outputs(Session& session, const market::Job& job,
-                                               const std::vector<std::string>& names, const std::string& folder);
+// Writes every output as folder/<job>.<name> and gives the paths; names beyond the list are numbers. Those of a private
+// job are opened with its secret.
+struct OutputFiles {
+  const std::vector<std::string>& names;
+  const std::string& folder;
+  const payload::JobSecret* secret = nullptr;
+};
+Result<std::vector<std::string>> fetch_outputs(Session& session, const market::Job& job, const OutputFiles& files);
 
 }  // namespace hanse::cli

@@ -1,14 +1,27 @@
 #include "base/codec/hex.h"
 #include "base/core/fs.h"
 #include "base/core/text.h"
+#include "cli/trade/private_job.h"
 #include "cli/verbs/job_result.h"
 #include "cli/verbs/render.h"
 #include "cli/verbs/verbs.h"
+#include "cli/verbs/wallet.h"
 #include "exchange/receipt/bundle.h"
 
 namespace hanse::cli {
 
 namespace {
+
+Result<std::vector<std::string>> get_outputs(Session& session, const plugin::VerbArgs& args, const market::Job& job) {
+  std::optional<payload::JobSecret> secret;
+  if (job.bid.is_private) {
+    TRY(const auto wallet, open_wallet(args, wallet_path(args, session.dir.empty() ? network_dir(args) : session.dir)));
+    TRY(const gxf::Job ordered, trade::ordered_job(*session.client, job));
+    secret = trade::secret_of(wallet, ordered.network, ordered.nonce);
+  }
+  return fetch_outputs(
+      session, job, {.names = {}, .folder = std::string(args.get("outputs")), .secret = secret ? &*secret : nullptr});
+}
 
 Result<plugin::Answer> get(const plugin::VerbArgs& args, plugin::Talk&) {
   TRY(const Way way, asking_way(args));
@@ -22,6 +35,12 @@ Result<plugin::Answer> get(const plugin::VerbArgs& args, plugin::Talk&) {
   json.set("job_id", codec::to_hex(id.view()))
       .set("receipt", path)
       .set("level", receipt::level_name(fetched.report.level));
+  if (args.has("outputs")) {
+    TRY(const auto outputs, get_outputs(session, args, job));
+    codec::Json list = codec::Json::array();
+    for (const std::string& output : outputs) list.push(output);
+    json.set("outputs", std::move(list));
+  }
   return plugin::Answer{.json = std::move(json),
                         .text = text("{}: {}", path, receipt::level_name(fetched.report.level))};
 }
@@ -72,8 +91,14 @@ plugin::Verb receipt_get_verb() {
       .details = "Example:\n  hanse receipt get 4f2a… --dir net --out job.receipt",
       .options = {{.name = "JOB", .value = "JOB", .help = "job id", .fallback = {}, .required = true},
                   {.name = "--out", .value = "FILE", .help = "where to write it (default JOB.receipt)", .fallback = {}},
+                  {.name = "--outputs",
+                   .value = "FOLDER",
+                   .help = "write the outputs there, too; those of a private job are opened with the wallet",
+                   .fallback = {}},
                   dir_option(),
                   node_option(),
+                  wallet_option(),
+                  passphrase_option(),
                   lane_option(),
                   mix_option()},
       .run = get};

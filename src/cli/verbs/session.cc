@@ -155,6 +155,11 @@ Result<JobId> parse_job_id(std::string_view shown) {
   return *id;
 }
 
+std::string payload_word(const market::Job& job) {
+  if (job.payload) return codec::to_hex(job.payload->view());
+  return job.ended() ? "never given" : "awaited";
+}
+
 codec::Json job_json(const market::Job& job) {
   codec::Json json = codec::Json::object();
   json.set("job_id", codec::to_hex(job.bid.job_id.view()));
@@ -165,6 +170,7 @@ codec::Json job_json(const market::Job& job) {
   if (job.round != 0) json.set("round", job.round).set("spread_ut", job.spread.value);
   json.set("submitted_height", job.submitted.value);
   json.set("attempt", std::uint64_t{job.attempt});
+  if (job.bid.is_private) json.set("payload", payload_word(job));
   if (job.reason != market::CloseReason::kNone) json.set("reason", market::close_reason_name(job.reason));
   if (job.result) {
     json.set("status", market::run_status_name(job.result->status));

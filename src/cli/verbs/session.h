@@ -47,6 +47,7 @@ Result<market::AccountView> read_account(Session& session, const AccountId& acco
 Result<market::Job> read_job(Session& session, const JobId& id);
 
 Result<JobId> parse_job_id(std::string_view text);  // 32 hex digits; cli.job_id (invalid)
+std::string payload_word(const market::Job& job);   // of a private one: its blob, "awaited" or "never given"
 codec::Json job_json(const market::Job& job);
 
 }  // namespace hanse::cli

@@ -16,6 +16,7 @@ std::string job_lines(const market::Job& job) {
   if (job.reason != market::CloseReason::kNone) out += text(" ({})", market::close_reason_name(job.reason));
   out += text("\nprovider  {}\nprice     {} ut", codec::encode_id(job.provider.view()), job.price.value);
   if (job.round != 0) out += text("\nround     {}, with a spread of {} ut", job.round, job.spread.value);
+  if (job.bid.is_private) out += text("\npayload   {}", payload_word(job));
   if (job.attempt > 0) out += "\nattempt   2 (offered once more after the first provider failed)";
   if (job.result) {
     out += text("\nstatus    {}\ngas       {} of {}\npaid      {} ut", market::run_status_name(job.result->status),

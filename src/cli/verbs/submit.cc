@@ -5,6 +5,7 @@
 #include "base/core/fs.h"
 #include "base/core/text.h"
 #include "base/crypto/hash.h"
+#include "cli/trade/private_job.h"
 #include "cli/trade/sealed_job.h"
 #include "cli/verbs/job_result.h"
 #include "cli/verbs/render.h"
@@ -12,7 +13,7 @@
 #include "cli/verbs/wallet.h"
 #include "exchange/gxf/job_file.h"
 #include "exchange/receipt/bundle.h"
-#include "node/client/client.h"
+#include "node/client/carried.h"
 #include "node/roles/caller.h"
 
 namespace hanse::cli {
@@ -29,6 +30,24 @@ struct Prepared {
   Bytes gxf;
   gxf::Job job;
   std::vector<std::string> output_names;
+  std::optional<payload::JobSecret> secret = {};  // of a private job
+};
+
+struct Payer {
+  crypto::KeySeeds wallet;
+  crypto::Identity identity;
+};
+
+Result<Payer> open_payer(const Session& session, const plugin::VerbArgs& args) {
+  TRY(auto wallet, open_wallet(args, wallet_path(args, session.dir.empty() ? network_dir(args) : session.dir)));
+  TRY(auto identity, wallet.identity());
+  return Payer{.wallet = std::move(wallet), .identity = std::move(identity)};
+}
+
+// What a job file names. The inputs of a private job stay here, and have no id before the job has its nonce.
+struct Uploads {
+  std::vector<gxf::UploadedBlob> blobs;
+  std::vector<Bytes> hidden;  // in the order of the inputs
 };
 
 Status apply_options(const plugin::VerbArgs& args, gxf::Job& job) {
@@ -60,11 +79,16 @@ Status apply_options(const plugin::VerbArgs& args, gxf::Job& job) {
 }
 
 // Reads the uploads and, unless this is a dry run, puts into the node's store what it does not have.
-Result<std::vector<gxf::UploadedBlob>> upload(Session& session, const gxf::JobDraft& draft, bool send,
-                                              plugin::Talk& talk) {
-  std::vector<gxf::UploadedBlob> blobs;
+Result<Uploads> upload(Session& session, const gxf::JobDraft& draft, bool send, plugin::Talk& talk) {
+  Uploads out;
+  auto& blobs = out.blobs;
   for (const auto& each : draft.uploads) {
-    TRY(const Bytes bytes, gxf::read_upload(real_fs(), each, kUploadMax));
+    TRY(Bytes bytes, gxf::read_upload(real_fs(), each, kUploadMax));
+    if (draft.job.is_private() && each.use == gxf::UploadUse::kInput) {
+      blobs.emplace_back();
+      out.hidden.push_back(std::move(bytes));
+      continue;
+    }
     blobs.push_back({.id = crypto::blob_id(bytes), .size_bytes = bytes.size()});
     if (!send) continue;
     TRY(const bool present, session.client->has_blob(blobs.back().id));
@@ -72,23 +96,46 @@ Result<std::vector<gxf::UploadedBlob>> upload(Session& session, const gxf::JobDr
     talk.progress(text("uploading {} ({} bytes)", each.path.empty() ? "literal input" : each.path, bytes.size()));
     TRY_OK(session.client->put_blob(bytes));
   }
-  return blobs;
+  return out;
 }
 
-Result<Prepared> sign_with(const gxf::JobDraft& draft, const std::vector<gxf::UploadedBlob>& blobs,
-                           const crypto::Identity& payer, const gxf::FinishOptions& options) {
-  TRY(gxf::Job job, gxf::finish(draft, blobs, options));
-  gxf::sign(job, payer, gxf::JobSigAlg::kHybrid);
-  Prepared prepared{.gxf = gxf::encode(job), .job = std::move(job), .output_names = draft.output_names};
+Result<Prepared> sign_with(const gxf::JobDraft& draft, const Uploads& uploads, const Payer& payer,
+                           const gxf::FinishOptions& options) {
+  Prepared prepared{.gxf = {}, .job = {}, .output_names = draft.output_names};
+  auto blobs = uploads.blobs;
+  if (draft.job.is_private()) {
+    prepared.secret = trade::secret_of(payer.wallet, options.network, options.nonce);
+    std::uint32_t index = 0;
+    for (std::size_t i = 0; i < blobs.size(); ++i) {
+      if (draft.uploads[i].use != gxf::UploadUse::kInput) continue;
+      const Bytes blob = payload::input_blob(*prepared.secret, index, uploads.hidden[index]);
+      blobs[i] = {.id = crypto::blob_id(blob), .size_bytes = blob.size()};
+      ++index;
+    }
+  }
+  TRY(prepared.job, gxf::finish(draft, blobs, options));
+  gxf::sign(prepared.job, payer.identity, gxf::JobSigAlg::kHybrid);
+  prepared.gxf = gxf::encode(prepared.job);
   return prepared;
 }
 
-Result<Prepared> sign_draft(Session& session, const gxf::JobDraft& draft, const std::vector<gxf::UploadedBlob>& blobs,
-                            const crypto::Identity& payer) {
-  TRY(const auto account, read_account(session, payer.id()));
+// What would fail after the match is refused before it.
+Status check_payload(const Session& session, const gxf::Job& job) {
+  TRY(const std::size_t size, payload::payload_size(job));
+  if (session.way == Way::kDirect || size <= client::kCarriedBlobMax) return {};
+  return fail(Kind::kInvalid, "cli.usage",
+              text("the payload of this private job has {} bytes, the mix carries {}; --lane direct takes it", size,
+                   client::kCarriedBlobMax));
+}
+
+Result<Prepared> sign_draft(Session& session, const gxf::JobDraft& draft, const Uploads& blobs, const Payer& payer) {
+  TRY(const auto account, read_account(session, payer.identity.id()));
   TRY(session.info, session.client->info());
-  return sign_with(draft, blobs, payer,
-                   {.network = session.info.network, .nonce = account.nonce + 1, .height = session.info.height});
+  TRY(Prepared prepared,
+      sign_with(draft, blobs, payer,
+                {.network = session.info.network, .nonce = account.nonce + 1, .height = session.info.height}));
+  if (prepared.secret) TRY_OK(check_payload(session, prepared.job));
+  return prepared;
 }
 
 Result<plugin::Answer> dry_run(Session& session, const Prepared& prepared) {
@@ -157,7 +204,10 @@ Result<plugin::Answer> ended_answer(Session& session, const Prepared& prepared, 
     return plugin::Answer{
         .json = std::move(json), .text = text("job {} ended without a result: {}", id, reason), .exit = 1};
   }
-  TRY(const auto outputs, fetch_outputs(session, job, prepared.output_names, folder + "/outputs"));
+  TRY(const auto outputs, fetch_outputs(session, job,
+                                        {.names = prepared.output_names,
+                                         .folder = folder + "/outputs",
+                                         .secret = prepared.secret ? &*prepared.secret : nullptr}));
   TRY(const FetchedReceipt fetched, fetch_receipt(session, job, prepared.gxf));
   if (!fetched.report.status) return std::unexpected(fetched.report.status.error().clone());
   TRY_OK(real_fs().mkdir(folder + "/receipts"));
@@ -207,15 +257,35 @@ struct Sent {
   client::Applied applied;
 };
 
+// That of the folder; a node that was named is believed.
+Result<light::Genesis> genesis_of(const Session& session) {
+  if (session.dir.empty()) return light::decode_genesis(session.info.genesis);
+  TRY(const Bytes bytes, read_file(real_fs(), session.dir + "/genesis.cbor", 16u << 20));
+  return light::decode_genesis(bytes);
+}
+
+// A private job is on its way only when its provider has its payload.
+Status finish_match(Session& session, const Payer& payer, const Prepared& prepared, const Uploads& uploads,
+                    plugin::Talk& talk) {
+  if (!prepared.secret) return {};
+  const JobId& id = prepared.job.job_id;
+  TRY(const light::Genesis genesis, genesis_of(session));
+  return with_context(trade::give_payload(*session.client, genesis, payer.wallet,
+                                          {.job = prepared.job, .plaintexts = uploads.hidden}, talk),
+                      text("give the payload of job {}, which is matched; hanse cancel {} ends it", id, id));
+}
+
 Result<Sent> sign_and_send(Session& session, const plugin::VerbArgs& args, const gxf::JobDraft& draft,
                            plugin::Talk& talk) {
-  TRY(const auto seeds, open_wallet(args, wallet_path(args, session.dir.empty() ? network_dir(args) : session.dir)));
-  TRY(const crypto::Identity payer, seeds.identity());
+  TRY(const Payer payer, open_payer(session, args));
   TRY(const auto blobs, upload(session, draft, true, talk));
   for (int attempt = 1;; ++attempt) {
     TRY(Prepared prepared, sign_draft(session, draft, blobs, payer));
     auto applied = send(session, prepared);
-    if (applied) return Sent{.prepared = std::move(prepared), .applied = std::move(*applied)};
+    if (applied) {
+      TRY_OK(finish_match(session, payer, prepared, blobs, talk));
+      return Sent{.prepared = std::move(prepared), .applied = std::move(*applied)};
+    }
     // Another program of the same account was quicker with this nonce.
     if (!is_nonce_taken(applied.error()) || attempt == kNonceTries) return std::unexpected(std::move(applied).error());
   }
@@ -230,8 +300,7 @@ bool may_pass(const Error& error) {
 // nothing was taken for wait_ms. The first other refusal ends it: what was taken until then stays taken and is told.
 Result<plugin::Answer> run_repeated(Session& session, const plugin::VerbArgs& args, const gxf::JobDraft& draft,
                                     std::uint64_t count, std::int64_t wait_ms, plugin::Talk& talk) {
-  TRY(const auto seeds, open_wallet(args, wallet_path(args, session.dir.empty() ? network_dir(args) : session.dir)));
-  TRY(const crypto::Identity payer, seeds.identity());
+  TRY(const Payer payer, open_payer(session, args));
   TRY(const auto blobs, upload(session, draft, true, talk));
   TRY(Prepared next, sign_draft(session, draft, blobs, payer));
   std::vector<JobId> taken;
@@ -281,6 +350,8 @@ Result<plugin::Answer> run_repeated(Session& session, const plugin::VerbArgs& ar
 struct SealedSent {
   Prepared prepared;
   market::CommitPlace place;
+  Payer payer;
+  Uploads uploads;
 };
 
 // The file that can finish what is begun here is on disk before anything is sent, and goes when the bid is revealed.
@@ -288,13 +359,12 @@ Result<SealedSent> commit_and_reveal(Session& session, const plugin::VerbArgs& a
                                      plugin::Talk& talk) {
   const std::string wallet = wallet_path(args, session.dir.empty() ? network_dir(args) : session.dir);
   const std::string folder = trade::sealed_folder(wallet);
-  TRY(const auto seeds, open_wallet(args, wallet));
-  TRY(const crypto::Identity payer, seeds.identity());
-  TRY(const auto blobs, upload(session, draft, true, talk));
+  TRY(Payer payer, open_payer(session, args));
+  TRY(auto blobs, upload(session, draft, true, talk));
   for (int attempt = 1;; ++attempt) {
     TRY(Prepared prepared, sign_draft(session, draft, blobs, payer));
     TRY(trade::SealedJob sealed,
-        trade::seal(*session.client, prepared.job, payer, session.info.height, system_random()));
+        trade::seal(*session.client, prepared.job, payer.identity, session.info.height, system_random()));
     sealed.output_names = prepared.output_names;
     TRY_OK(trade::keep(real_fs(), folder, sealed));
     auto place = trade::commit(*session.client, sealed);
@@ -302,7 +372,8 @@ Result<SealedSent> commit_and_reveal(Session& session, const plugin::VerbArgs& a
       TRY_OK(trade::reveal(*session.client, sealed, *place, talk));
       TRY_OK(session.client->put_blob(prepared.gxf));
       TRY_OK(trade::forget(real_fs(), folder, sealed));
-      return SealedSent{.prepared = std::move(prepared), .place = *place};
+      return SealedSent{
+          .prepared = std::move(prepared), .place = *place, .payer = std::move(payer), .uploads = std::move(blobs)};
     }
     // Only a refusal is sure to have changed nothing.
     if (place.error().kind() == Kind::kConflict || place.error().kind() == Kind::kExhausted)
@@ -320,7 +391,7 @@ Result<plugin::Answer> run_sealed(Session& session, const plugin::VerbArgs& args
   codec::Json json = codec::Json::object();
   json.set("job_id", codec::to_hex(id.view())).set("round", sent.place.round).set("seq", sent.place.seq);
   json.set("reveal_until", sent.place.reveal_until.value).set("limit_ut", sent.prepared.job.limit_total.value);
-  if (!args.has("wait")) {
+  if (!args.has("wait") && !sent.prepared.secret) {
     json.set("state", "revealed");
     return plugin::Answer{.json = std::move(json),
                           .text = text("job {} is bid {} of round {}, cleared at height {}", id, sent.place.seq,
@@ -333,6 +404,12 @@ Result<plugin::Answer> run_sealed(Session& session, const plugin::VerbArgs& args
     return plugin::Answer{.json = std::move(json),
                           .text = text("job {} found nothing in round {}: {}", id, sent.place.round, reason),
                           .exit = 1};
+  }
+  TRY_OK(finish_match(session, sent.payer, sent.prepared, sent.uploads, talk));
+  if (!args.has("wait")) {
+    json.set("state", "matched").set("height", fate.height.value);
+    return plugin::Answer{.json = std::move(json),
+                          .text = text("job {} is matched in round {}, its payload is given", id, sent.place.round)};
   }
   TRY(const market::Job job, wait_for_job(session, id, fate.height, wait_ms, talk));
   const std::int64_t duration_ms = (system_clock().mono_ns() - start_ns) / 1'000'000;
@@ -365,19 +442,20 @@ Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk& talk) {
   if (args.has("dry-run") || args.has("write")) {
     Prepared prepared = std::move(given);
     if (!as_bytes_file) {
-      TRY(const auto seeds,
-          open_wallet(args, wallet_path(args, session.dir.empty() ? network_dir(args) : session.dir)));
-      TRY(const crypto::Identity payer, seeds.identity());
+      TRY(const Payer payer, open_payer(session, args));
       TRY(const auto blobs, upload(session, draft, args.has("write"), talk));
       TRY(prepared, sign_draft(session, draft, blobs, payer));
     }
     return args.has("write") ? write_job(args, prepared) : dry_run(session, prepared);
   }
+  if (as_bytes_file && given.job.is_private())
+    return fail(Kind::kInvalid, "cli.usage", "a private job needs its job file: its inputs are sealed after the match");
   if (args.has("repeat")) {
     TRY(const std::uint64_t count, args.number("repeat", 1, kRepeatMax));
-    if (as_bytes_file || args.has("wait") || args.has("sealed") || count == 0)
+    if (as_bytes_file || args.has("wait") || args.has("sealed") || draft.job.is_private() || count == 0)
       return fail(Kind::kInvalid, "cli.usage",
-                  text("--repeat is for 1 to {} orders of a job file, without --wait and --sealed", kRepeatMax));
+                  text("--repeat is for 1 to {} orders of a job file that is not private, without --wait and --sealed",
+                       kRepeatMax));
     return run_repeated(session, args, draft, count, static_cast<std::int64_t>(wait_s) * 1000, talk);
   }
   if (args.has("sealed")) {

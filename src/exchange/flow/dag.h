@@ -4,10 +4,13 @@
 // itself refuses, or a port that a node did not write, is the job's own fault (trap).
 // The steps of a job are those of its node, when it has one node; of a job of more nothing is told of steps. Of a
 // range of steps (runtime::StepRange, one node) that ends before the job does the outcome is that of the node.
+// The outputs of a private job are sealed, so that what is kept of an outcome anywhere tells nothing; its detail, which
+// may quote data, is empty, and nothing is told of steps.
 // Pure but for the runner. Errors: flow.stopped (unavailable: control asked to stop), flow.no_artifact (internal), and
 // flow.no_steps (invalid: a range of a job of several nodes), what the runner says when the fault is the worker's.
 #pragma once
 
+#include "exchange/payload/payload.h"
 #include "exchange/runtime/runner.h"
 
 namespace hanse::flow {
@@ -15,7 +18,8 @@ namespace hanse::flow {
 // The bytes a job needs, each checked against its hash before.
 struct Materials {
   gxf::Job job;
-  std::map<BlobId, Bytes> blobs;
+  std::map<BlobId, Bytes> blobs;                  // of the inputs of a private job what follows their prefix
+  std::optional<payload::JobSecret> secret = {};  // of a private job
 };
 
 std::string kind_of(const gxf::Node& node);  // "wasm/v1", "onnx/v1", or what an engine node names

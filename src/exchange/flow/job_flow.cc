@@ -39,7 +39,7 @@ Status run_matched_job(const JobId& id, const ProviderPorts& ports, runtime::Run
   if (is_done(matched)) return ports.journal.forget(id);
 
   TRY(const Materials materials,
-      fetch(matched, {.market = ports.market, .blobs = ports.blobs, .runner = ports.runner}));
+      fetch(matched, {.market = ports.market, .blobs = ports.blobs, .runner = ports.runner, .key = ports.key}));
   TRY(const market::Job started, start(matched, ports));
   TRY(const Ran ran, run(started, materials, ports, control));
   TRY(const std::vector<market::OutputRef> outputs, publish(ran.outcome, ports));
@@ -170,7 +170,8 @@ Status upload_one(const BlobId& id, const std::map<BlobId, ByteView>& given, Blo
 Status upload(ByteView gxf, const gxf::Job& job, const std::map<BlobId, ByteView>& blobs, const PayerPorts& ports) {
   for (const gxf::Node& node : job.nodes)
     if (!node.artifact.is_zero()) TRY_OK(upload_one(node.artifact, blobs, ports.blobs));
-  for (const gxf::JobInput& input : job.inputs) TRY_OK(upload_one(input.id, blobs, ports.blobs));
+  if (!job.is_private())
+    for (const gxf::JobInput& input : job.inputs) TRY_OK(upload_one(input.id, blobs, ports.blobs));
   const BlobId id = crypto::blob_id(gxf);
   return upload_one(id, {{id, gxf}}, ports.blobs);
 }

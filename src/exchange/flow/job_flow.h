@@ -5,6 +5,7 @@
 // Errors of kind unavailable, timeout, exhausted and internal may pass; all others mean that this provider cannot do
 // the job and should give it back (market::JobCancel).
 // Threads: one call per job at a time. Errors:
+//   flow.awaits_payload (unavailable): nothing is wrong, the payer of a private job comes next
 //   flow.no_job (not_found), flow.not_ours (conflict: matched to another)
 //   flow.hash (corrupt: bytes are not what their hash promised), flow.input_size (invalid)
 //   flow.no_kind, flow.too_large (unsupported: found, at most)
@@ -32,7 +33,8 @@ struct ProviderPorts {
   Clock& clock;
   Random& random;
   NetworkId network;
-  std::string cpu_class;  // cpu_class() of cpu_class.h
+  std::string cpu_class;                      // cpu_class() of cpu_class.h
+  const crypto::KemSecretKey* key = nullptr;  // for payloads of private jobs
 };
 
 // matched -> fetched -> started -> run -> published -> signed -> recorded.

@@ -42,6 +42,29 @@ Status check_reach(const gxf::Job& job, const JobSources& from) {
   return {};
 }
 
+Result<payload::Opened> private_inputs(const market::Job& record, const gxf::Job& job, const JobSources& from) {
+  if (from.key != nullptr) {
+    if (!record.payload)
+      return fail(Kind::kUnavailable, "flow.awaits_payload",
+                  text("job {} is private, its payer has not given its payload yet", record.bid.job_id));
+    TRY(const Bytes sealed, get_checked(*record.payload, "payload", from.blobs));
+    return payload::open(job, sealed, record.provider, *from.key);
+  }
+  std::vector<Bytes> blobs;
+  for (const gxf::JobInput& input : job.inputs) {
+    TRY(blobs.emplace_back(), get_checked(input.id, "private input", from.blobs));
+  }
+  return payload::open_blobs(job, std::move(blobs));
+}
+
+Status fetch_private(const market::Job& record, const JobSources& from, Materials& materials) {
+  TRY(payload::Opened opened, private_inputs(record, materials.job, from));
+  for (std::size_t i = 0; i < opened.blobs.size(); ++i)
+    materials.blobs.emplace(materials.job.inputs[i].id, to_bytes(opened.plaintext(i)));
+  materials.secret = std::move(opened.secret);
+  return {};
+}
+
 }  // namespace
 
 Result<Materials> fetch(const market::Job& record, const JobSources& from, Fetched what) {
@@ -61,6 +84,10 @@ Result<Materials> fetch(const market::Job& record, const JobSources& from, Fetch
     if (artifact_bytes > kJobBytesMax)
       return fail(Kind::kUnsupported, "flow.too_large", text("artifacts exceed {} bytes", kJobBytesMax));
     materials.blobs.emplace(node.artifact, std::move(bytes));
+  }
+  if (record.bid.is_private) {
+    TRY_OK(fetch_private(record, from, materials));
+    return materials;
   }
   for (const gxf::JobInput& input : materials.job.inputs) {
     auto it = materials.blobs.find(input.id);

@@ -12,6 +12,7 @@
 #include "base/crypto/hash.h"
 #include "base/crypto/keyfile.h"
 #include "base/telemetry/metrics.h"
+#include "exchange/payload/payload.h"
 #include "exchange/router/mix_app.h"
 #include "node/api/http_server.h"
 #include "node/api/stream_server.h"
@@ -80,11 +81,14 @@ class Process final : public Daemon, public api::Probe {
       services_ = std::move(role);
     }
     if (settings_.provider) {
-      TRY(auto role, ProviderRole::start(*identity_, report_,
-                                         {.settings = settings_.offer,
-                                          .jobs_dir = folder_->path("jobs"),
-                                          .network = network_,
-                                          .on_end = [this](Status s) { ended(std::move(s)); }}));
+      TRY(auto role, ProviderRole::start(
+                         *identity_, report_,
+                         {.settings = settings_.offer,
+                          .jobs_dir = folder_->path("jobs"),
+                          .network = network_,
+                          .key = settings_.offer.private_jobs ? std::optional(payload::provider_key(seeds_.kem.view()))
+                                                              : std::nullopt,
+                          .on_end = [this](Status s) { ended(std::move(s)); }}));
       const std::lock_guard lock(mutex_);  // probes are answered already
       provider_ = std::move(role);
     }

@@ -70,12 +70,14 @@ class Role final : public ProviderRole {
                               .identity = identity_,
                               .report = report_,
                               .network = options_.network,
-                              .jobs_dir = options_.jobs_dir}));
+                              .jobs_dir = options_.jobs_dir,
+                              .key = options_.key ? &*options_.key : nullptr}));
     roles::ProviderOptions options{.offer = options_.settings.offer,
                                    .parallel = options_.settings.workers.running_max,
                                    .recheck_ms = options_.settings.recheck_ms,
                                    .drain_ms = options_.settings.drain_ms};
     options.offer.isolation = std::min(options.offer.isolation, level_);
+    if (options_.key) options.offer.payload_key = options_.key->public_key().bytes;
     options.offer.ed25519 = identity_.ed25519().public_key().bytes;
     {
       const std::lock_guard lock(mutex_);

@@ -9,8 +9,10 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
+#include "base/crypto/kem.h"
 #include "base/crypto/sign.h"
 #include "node/daemon/settings.h"
 #include "node/roles/report.h"
@@ -23,7 +25,8 @@ class ProviderRole {
     ProviderSettings settings;
     std::string jobs_dir;  // unfinished jobs
     NetworkId network;
-    std::function<void(Status)> on_end;  // the role ended by itself; from its thread
+    std::optional<crypto::KemSecretKey> key;  // for private jobs; without one it takes none
+    std::function<void(Status)> on_end;       // the role ended by itself; from its thread
   };
   // Identity and report are borrowed.
   static Result<std::unique_ptr<ProviderRole>> start(const crypto::Identity& identity, roles::Report& report,

@@ -121,6 +121,7 @@ Status read_provider(const Config& c, const std::string& base, ProviderSettings&
   out.offer.unit_price = Amount{c.number("provider.unit_price_ut")};
   out.offer.capacity_cu = c.number("provider.capacity_cu");
   out.offer.ask_blocks = c.number("provider.ask_blocks");
+  out.private_jobs = c.flag("provider.private_jobs");
   out.recheck_ms = number<std::int64_t>(c, "provider.recheck_ms");
   out.drain_ms = number<std::int64_t>(c, "provider.drain_ms");
   out.workers = {.warm = number<std::uint32_t>(c, "provider.workers"),

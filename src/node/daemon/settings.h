@@ -41,6 +41,7 @@ struct AuditorSettings {
 struct ProviderSettings {
   std::string node;    // address of the node it works for
   roles::Offer offer;  // isolation is what is wished for; the machine may have less
+  bool private_jobs = true;
   std::int64_t recheck_ms = 0;
   std::int64_t drain_ms = 0;
   WorkerSettings workers;  // running_max jobs are run at a time

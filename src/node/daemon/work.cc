@@ -124,7 +124,8 @@ struct Work {
                                     .clock = system_clock(),
                                     .random = system_random(),
                                     .network = ports.network,
-                                    .cpu_class = std::string(flow::cpu_class())};
+                                    .cpu_class = std::string(flow::cpu_class()),
+                                    .key = ports.key};
     const Status done = flow::run_matched_job(id, story, control);
     // Matched to another meanwhile, after a restart or a lost race: nothing is left to do or to give back.
     if (!done && done.error().id() == "flow.not_ours") return journal.forget(id);

@@ -22,6 +22,7 @@ struct WorkPorts {
   roles::Report& report;
   NetworkId network;
   std::string jobs_dir;
+  const crypto::KemSecretKey* key = nullptr;  // for payloads of private jobs
 };
 // The ports outlive what is returned.
 Result<roles::JobWork> make_work(WorkPorts ports);

@@ -12,7 +12,8 @@ bool stands(const Offer& offer, const market::Ask& ask, Height now) {
   return ask.region == offer.region && ask.precisions == offer.precisions && ask.level_max == offer.level_max &&
          ask.max_seq == offer.max_seq && ask.max_batch == offer.max_batch && ask.latency_ms == offer.latency_ms &&
          ask.isolation == offer.isolation && ask.base_price == offer.base_price && ask.unit_price == offer.unit_price &&
-         ask.capacity_cu == offer.capacity_cu && ask.valid_until >= now.plus(offer.ask_blocks / 4);
+         ask.capacity_cu == offer.capacity_cu && ask.takes_private != offer.payload_key.empty() &&
+         ask.valid_until >= now.plus(offer.ask_blocks / 4);
 }
 
 market::ProviderRegister registration(const Offer& offer, Amount held) {
@@ -42,7 +43,7 @@ market::AskPost ask_of(const Offer& offer, Height now) {
 }  // namespace
 
 OfferStep next_step(const Offer& offer, const std::optional<market::Provider>& known,
-                    const std::vector<market::Ask>& asks, Height now) {
+                    const std::vector<market::Ask>& asks, Height now, const Bytes& known_key) {
   using What = OfferStep::What;
   OfferStep step;
   if (!known) {
@@ -50,7 +51,8 @@ OfferStep next_step(const Offer& offer, const std::optional<market::Provider>& k
     step.provider = registration(offer, Amount{0});
     return step;
   }
-  const bool same = same_fields(offer, *known);
+  const bool same_key = known_key == offer.payload_key;
+  const bool same_terms = same_fields(offer, *known), same = same_terms && same_key;
   bool kept = false;
   for (const auto& ask : asks) {
     if (same && !kept && stands(offer, ask, now)) {
@@ -63,9 +65,12 @@ OfferStep next_step(const Offer& offer, const std::optional<market::Provider>& k
   }
   if (!same && known->used > 0) {
     step.what = What::kWait;
-  } else if (!same || known->bond < offer.bond) {
+  } else if (!same_terms || known->bond < offer.bond) {
     step.what = What::kRegister;
     step.provider = registration(offer, known->bond);
+  } else if (!same_key) {
+    step.what = What::kKey;
+    step.key = {.key = offer.payload_key};
   } else if (!kept) {
     step.what = What::kPost;
     step.ask = ask_of(offer, now);

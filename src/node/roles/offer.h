@@ -25,6 +25,7 @@ struct Offer {
   Amount base_price;
   Amount unit_price;
   std::uint64_t capacity_cu = 1;
+  Bytes payload_key;             // for private jobs, or empty to take none
   std::uint64_t ask_blocks = 1;  // how long an ask stands; renewed when a quarter is left
 };
 
@@ -33,16 +34,18 @@ struct OfferStep {
     kDone,      // nothing to do
     kRegister,  // a new provider, other fields, or more bond
     kWithdraw,  // an ask that is old, nearly over or in the way of a change
+    kKey,       // for the payloads of private jobs: before the asks that take them
     kPost,
     kWait,  // other fields are wanted, but jobs still run under the old ones
   };
   What what = What::kDone;
   market::ProviderRegister provider;
+  market::ProviderKey key;
   market::AskPost ask;
   market::AskWithdraw withdraw;
 };
 
 OfferStep next_step(const Offer& offer, const std::optional<market::Provider>& known,
-                    const std::vector<market::Ask>& asks, Height now);
+                    const std::vector<market::Ask>& asks, Height now, const Bytes& known_key = {});
 
 }  // namespace hanse::roles

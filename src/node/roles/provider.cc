@@ -11,6 +11,8 @@ namespace {
 constexpr int kOfferStepsMax = 64;
 constexpr int kJobPagesMax = 32;
 
+bool awaits_payload(const Status& status) { return !status && status.error().id() == "flow.awaits_payload"; }
+
 bool may_pass(Kind kind) {
   return kind == Kind::kUnavailable || kind == Kind::kTimeout || kind == Kind::kExhausted || kind == Kind::kInternal;
 }
@@ -77,7 +79,8 @@ Status Provider::settle_offer(Height now) {
                             market::encode_query(market::AsksQuery{
                                 .provider = ports_.caller.account(), .after_provider = {}, .after_ask = {}})));
     TRY(const auto asks, market::decode_asks(answer));
-    const OfferStep step = next_step(options_.offer, known, asks, now);
+    TRY(const Bytes key, known_key());
+    const OfferStep step = next_step(options_.offer, known, asks, now, key);
     switch (step.what) {
       case OfferStep::What::kDone: return {};
       case OfferStep::What::kWait:
@@ -93,6 +96,11 @@ Status Provider::settle_offer(Height now) {
         TRY_OK(ports_.caller.call(market::Method::kAskWithdraw, step.withdraw));
         break;
       }
+      case OfferStep::What::kKey: {
+        TRY_OK(ports_.caller.call(market::Method::kProviderKey, step.key));
+        ports_.report.say(Level::kInfo, step.key.key.empty() ? "no more private jobs" : "private jobs are taken", {});
+        break;
+      }
       case OfferStep::What::kPost: {
         TRY_OK(ports_.caller.call(market::Method::kAskPost, step.ask));
         ports_.report.say(Level::kInfo, "ask posted",
@@ -102,6 +110,13 @@ Status Provider::settle_offer(Height now) {
     }
   }
   return {};
+}
+
+// Empty when there is none.
+Result<Bytes> Provider::known_key() {
+  auto key = ports_.client.query(market::kMarketApp, "provider_key", ports_.caller.account().view());
+  if (!key && key.error().kind() == Kind::kNotFound) return Bytes{};
+  return key;
 }
 
 Status Provider::resume() {
@@ -123,8 +138,11 @@ Status Provider::watch(Height from) {
   const std::int64_t until_ns = ports_.clock.mono_ns() + options_.recheck_ms * 1'000'000;
   const auto go_on = [&] { return !stopping() && !recheck_soon_.exchange(false) && ports_.clock.mono_ns() < until_ns; };
   return ports_.client.watch(
-      from, market::topic_name(market::Topic::kMatched),
+      from, "market.",
       [&](const client::LedgerEvent& e) {
+        if (e.event.topic != market::topic_name(market::Topic::kMatched) &&
+            e.event.topic != market::topic_name(market::Topic::kPayload))
+          return go_on();
         const auto event = market::decode_event(e.event.topic, e.event.data);
         if (!event) {
           ports_.report.failed(Level::kError, "event of the node is not readable", event.error());
@@ -140,7 +158,9 @@ void Provider::take(const JobId& id) {
   const auto job = std::make_shared<ActiveJob>();
   {
     const std::lock_guard lock(mutex_);
+    if (const auto it = active_.find(id); it != active_.end()) it->second->again = true;
     if (stopping_ || active_.size() >= kProviderQueueMax || !active_.emplace(id, job).second) return;
+    awaiting_.erase(id);
   }
   const Status posted = threads_->post([this, id, job] { work_on(id, *job); });
   if (!posted) {
@@ -152,9 +172,16 @@ void Provider::take(const JobId& id) {
 
 void Provider::work_on(const JobId& id, ActiveJob& job) {
   const Status done = attempt(id, job);
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   active_.erase(id);
-  if (done) {
+  if (awaits_payload(done)) {
+    if (stopping_ || job.again) {
+      changed_.notify_all();
+      lock.unlock();
+      return stopping_ ? give_back(id, done.error()) : take(id);
+    }
+    if (awaiting_.size() < kProviderQueueMax) awaiting_.insert(id);
+  } else if (done) {
     attempts_.erase(id);
   } else {
     recheck_soon_ = true;  // the ledger says whether it is still ours
@@ -176,6 +203,7 @@ Status Provider::attempt(const JobId& id, ActiveJob& job) {
   const std::int64_t start_ns = ports_.clock.mono_ns();
   const Status status = work_(id, job.control);
   --counters_.running;
+  if (awaits_payload(status)) return std::unexpected(status.error().clone());
   if (status) {
     ++counters_.finished;
     ports_.report.say(Level::kInfo, "job done", {{"job", id}, {"ms", (ports_.clock.mono_ns() - start_ns) / 1'000'000}});
@@ -218,9 +246,20 @@ void Provider::withdraw_asks() {
       return ports_.report.failed(Level::kWarn, "ask stays", done.error());
 }
 
+void Provider::decline_awaited() {
+  std::set<JobId> awaited;
+  {
+    const std::lock_guard lock(mutex_);
+    awaited.swap(awaiting_);
+  }
+  for (const JobId& id : awaited)
+    give_back(id, Error(Kind::kUnavailable, "roles.stopping", "the provider stops before the payload came"));
+}
+
 void Provider::drain() {
   stop();
   withdraw_asks();
+  decline_awaited();
   {
     std::unique_lock lock(mutex_);
     const auto empty = [this] { return active_.empty(); };

@@ -3,6 +3,8 @@
 // the market keeps a place for a job until it is settled).
 // The ledger is its memory: which jobs are open is read from the market at every start and every recheck_ms, so a
 // provider that was killed goes on with what it had, and an event that was missed costs time, not the job.
+// A private job comes twice: when it is matched, and when its payload is given; in between it waits, which is no
+// failure, and it is declined when the provider stops.
 // A job that cannot be done is given back (declined before its start, given up after), so that it is offered again.
 // stop() drains: the asks are withdrawn, jobs that did not begin are declined, those that run may finish within
 // drain_ms and are stopped and given back afterwards.
@@ -16,6 +18,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 
 #include "base/core/clock.h"
 #include "base/core/random.h"
@@ -69,16 +72,19 @@ class Provider {
   struct ActiveJob {
     runtime::RunControl control;
     bool begun = false;
+    bool again = false;  // the ledger told more of it meanwhile
   };
   Status session();
   Status settle_offer(Height now);
   Status resume();
   Status watch(Height from);
+  Result<Bytes> known_key();
   void take(const JobId& id);
   void work_on(const JobId& id, ActiveJob& job);
   Status attempt(const JobId& id, ActiveJob& job);
   void give_back(const JobId& id, const Error& why);
   void withdraw_asks();
+  void decline_awaited();
   void drain();
   bool wait_stop_ms(std::int64_t ms);  // true when stop was asked for
   bool stopping() const { return stopping_; }
@@ -95,6 +101,7 @@ class Provider {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::map<JobId, std::shared_ptr<ActiveJob>> active_;  // shared with the thread that works on it
+  std::set<JobId> awaiting_;                            // private jobs whose payload is to come
   std::map<JobId, int> attempts_;                       // failures of jobs that are still open
   std::unique_ptr<exec::ThreadPool> threads_;
 };

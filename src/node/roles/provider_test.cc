@@ -103,6 +103,27 @@ TEST(Offer, changes_terms_only_when_nothing_runs_under_the_old_ones) {
   EXPECT_EQ(step.provider.bond.value, 0u);
 }
 
+TEST(Offer, has_its_key_known_before_an_ask_takes_private_jobs) {
+  Offer o = offer_of(crypto::Identity::generate(system_random()));
+  o.payload_key = Bytes(market::kPayloadKeyBytes, 3);
+  market::Ask ask = stored_ask(o, Height{1010});
+  EXPECT_EQ(next_step(o, stored(o), {ask}, Height{10}).what, What::kWithdraw);
+  const auto step = next_step(o, stored(o), {}, Height{10});
+  EXPECT_EQ(step.what, What::kKey);
+  EXPECT_EQ(step.key.key, o.payload_key);
+  EXPECT_EQ(next_step(o, stored(o), {}, Height{10}, o.payload_key).what, What::kPost);
+  EXPECT_EQ(next_step(o, stored(o), {ask}, Height{10}, o.payload_key).what, What::kWithdraw);
+  ask.takes_private = true;
+  EXPECT_EQ(next_step(o, stored(o), {ask}, Height{10}, o.payload_key).what, What::kDone);
+  auto busy = stored(o);
+  busy.used = 1;
+  EXPECT_EQ(next_step(o, busy, {}, Height{10}).what, What::kWait);
+  const auto gone = next_step(offer_of(crypto::Identity::generate(system_random())), stored(o), {}, Height{10});
+  EXPECT_EQ(gone.what, What::kRegister);  // another identity has another Ed25519 key
+  o.payload_key.clear();
+  EXPECT_EQ(next_step(o, stored(o), {}, Height{10}, Bytes(market::kPayloadKeyBytes, 3)).what, What::kKey);
+}
+
 TEST(Offer, tops_up_a_bond_that_a_penalty_cut) {
   const Offer o = offer_of(crypto::Identity::generate(system_random()));
   auto cut = stored(o);
@@ -134,6 +155,7 @@ class Lines final : public Report {
 struct Running {
   explicit Running(JobWork job_work, std::int64_t drain_ms = 10'000) : work(std::move(job_work)) {
     options.offer = offer_of(me());
+    options.offer.payload_key = Bytes(market::kPayloadKeyBytes, 3);
     options.drain_ms = drain_ms;
     start();
   }
@@ -193,6 +215,45 @@ TEST(Provider, registers_posts_an_ask_and_works_off_what_is_matched) {
   EXPECT_TRUE(r.outcome);
   EXPECT_EQ(r.provider->counters().finished, 5u);
   EXPECT_EQ(r.node.with([&] { return r.node.world.provider(0).asks; }), 0u) << "a clean stop withdraws the ask";
+}
+
+// A provider of private jobs whose work waits for the payload as the story of a job does.
+struct Private : Running {
+  Private()
+      : Running([this](const JobId& id, runtime::RunControl&) -> Status {
+          ++tries;
+          if (job(id).awaits_payload()) return fail(Kind::kUnavailable, "flow.awaits_payload", "not yet");
+          TRY_OK(call_start(id));
+          return call_receipt(id);
+        }) {
+    node.wait_watches(1);
+    gxf::Job order = node.world.plain_job(1);
+    order.extensions[gxf::kExtensionPrivate] = {1};
+    order.inputs.push_back({.id = {}, .size_bytes = 40, .node = 0, .in_ix = 0});
+    const ledger::Tx tx = node.with([&] { return node.world.job_tx(1, order); });
+    EXPECT_EQ(node.submit(tx)->result.code, 0u);
+    id = order.job_id;
+    while (tries == 0) std::this_thread::yield();
+  }
+  std::atomic<int> tries = 0;
+  JobId id;
+};
+
+TEST(Provider, takes_a_private_job_when_its_payload_is_given) {
+  Private r;
+  const ledger::Tx tx = r.node.with(
+      [&] { return r.node.world.call_tx(1, market::Method::kJobPayload, market::JobPayload{.id = r.id, .blob = {}}); });
+  ASSERT_EQ(r.node.submit(tx)->result.code, 0u);
+  r.node.wait_for([&] { return r.node.world.job(r.id).state == market::JobState::kReceipted; });
+  r.end();
+  EXPECT_EQ(r.provider->counters().failed, 0u);
+  EXPECT_EQ(r.provider->counters().given_back, 0u);
+}
+
+TEST(Provider, that_stops_declines_a_private_job_without_payload) {
+  Private r;
+  r.end();
+  EXPECT_EQ(r.job(r.id).reason, market::CloseReason::kDeclined);
 }
 
 TEST(Provider, goes_on_after_a_restart_with_the_jobs_that_are_open) {
