@@ -94,6 +94,22 @@ class Private(Lab):
         except FileNotFoundError:
             return True
 
+    def order_and_die(self, net):
+        """A client that is killed between the match and the payload: the job, and its file."""
+        line = CutOff(self.path("cut.sock"), os.path.join(net, "validator-0", "api.sock"), 250_000)
+        line.start()
+        file = self.job("hidden.yaml", "word " * 200_000)
+        client = subprocess.Popen(
+            [os.path.join(BIN, "hanse"), "submit", file, "--node", "unix:" + self.path("cut.sock"), "--wallet",
+             os.path.join(net, "wallet.json")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(client.wait)
+        self.addCleanup(client.kill)
+        self.assertTrue(line.cut.wait(60))
+        client.kill()
+        jobs = self.ok("hanse", "status", "--dir", net)["jobs"]
+        self.assertEqual([(j["state"], j["payload"]) for j in jobs], [("matched", "awaited")])
+        return jobs[0]["job_id"], file
+
     def test_a_private_job_is_settled_and_opens_for_its_payer_alone(self):
         net = self.up()
         opened = self.ok("hanse", "submit", self.job("open.yaml", OPEN_MARK, ""), "--dir", net, "--wait")
@@ -144,22 +160,20 @@ class Private(Lab):
     def test_a_payload_that_is_withheld_costs_its_payer(self):
         net = self.up()
         provider = lambda: self.ok("hanse", "provider", "list", "--dir", net)["providers"][0]
-        line = CutOff(self.path("cut.sock"), os.path.join(net, "validator-0", "api.sock"), 250_000)
-        line.start()
-        file = self.job("hidden.yaml", "word " * 200_000)
-        client = subprocess.Popen(
-            [os.path.join(BIN, "hanse"), "submit", file, "--node", "unix:" + self.path("cut.sock"), "--wallet",
-             os.path.join(net, "wallet.json")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.addCleanup(client.wait)
-        self.addCleanup(client.kill)
-        self.assertTrue(line.cut.wait(60))
-        client.kill()
-        jobs = self.ok("hanse", "status", "--dir", net)["jobs"]
-        self.assertEqual([(j["state"], j["payload"]) for j in jobs], [("matched", "awaited")])
-        end = self.ended(net, jobs[0]["job_id"])
+        job, _ = self.order_and_die(net)
+        # Another file is not what was ordered; the end comes without a word of the provider's.
+        self.refused(5, "payload.other_input", "hanse", "submit", self.job("other.yaml", "drow " * 200_000), "--dir",
+                     net, "--payload-of", job)
+        end = self.ended(net, job)
         self.assertEqual((end["reason"], end["payload"]), ("no_payload", "never given"), end)
         self.assertEqual((provider()["used"], provider()["faults"]), (0, 0))
         self.conserved(net)
+
+    def test_a_payload_is_given_by_a_second_command_when_the_first_died(self):
+        net = self.up()
+        job, file = self.order_and_die(net)
+        self.assertEqual(len(self.ok("hanse", "submit", file, "--dir", net, "--payload-of", job)["payload"]), 64)
+        self.assertEqual(self.ended(net, job)["state"], "settled")
 
     def test_a_liar_is_judged_when_its_payer_reveals_the_inputs(self):
         net = self.path("net")

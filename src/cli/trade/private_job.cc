@@ -58,7 +58,8 @@ Status give_payload(client::Client& client, const light::Genesis& genesis, const
 }
 
 Result<gxf::Job> ordered_job(client::Client& client, const market::Job& record) {
-  TRY(const Bytes bytes, client.get_blob(record.gxf_hash));
+  TRY(const Bytes bytes, record.ended() ? client.get_blob(record.gxf_hash)
+                                        : client.query(market::kMarketApp, "gxf", record.bid.job_id.view()));
   if (const BlobId found = crypto::blob_id(bytes); found != record.gxf_hash)
     return fail(Kind::kCorrupt, "trade.other_job",
                 text("the job's bytes hash to {}, the ledger says {}", found, record.gxf_hash));

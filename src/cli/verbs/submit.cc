@@ -419,6 +419,21 @@ Result<plugin::Answer> run_sealed(Session& session, const plugin::VerbArgs& args
   return answer;
 }
 
+// What an earlier submit of a private job did not come to: the match is there, the payload is not.
+Result<plugin::Answer> give_later(Session& session, const plugin::VerbArgs& args, const gxf::JobDraft& draft,
+                                  plugin::Talk& talk) {
+  TRY(const JobId id, parse_job_id(args.get("payload-of")));
+  TRY(const market::Job record, read_job(session, id));
+  TRY(const Payer payer, open_payer(session, args));
+  TRY(const Uploads uploads, upload(session, draft, false, talk));
+  Prepared prepared;
+  TRY(prepared.job, trade::ordered_job(*session.client, record));
+  prepared.secret = trade::secret_of(payer.wallet, prepared.job.network, prepared.job.nonce);
+  TRY_OK(finish_match(session, payer, prepared, uploads, talk));
+  TRY(const market::Job given, read_job(session, id));
+  return plugin::Answer{.json = job_json(given), .text = text("job {} has its payload", id)};
+}
+
 Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk& talk) {
   const std::string path(args.get("FILE"));
   const bool as_bytes_file = path.ends_with(".gxf");
@@ -448,6 +463,7 @@ Result<plugin::Answer> run(const plugin::VerbArgs& args, plugin::Talk& talk) {
     }
     return args.has("write") ? write_job(args, prepared) : dry_run(session, prepared);
   }
+  if (args.has("payload-of")) return give_later(session, args, draft, talk);
   if (as_bytes_file && given.job.is_private())
     return fail(Kind::kInvalid, "cli.usage", "a private job needs its job file: its inputs are sealed after the match");
   if (args.has("repeat")) {
@@ -509,6 +525,10 @@ plugin::Verb submit_verb() {
                    .help = "sign the job, upload what it needs, send nothing",
                    .fallback = {}},
                   {.name = "--unsigned", .value = {}, .help = "of --write: without the signature", .fallback = {}},
+                  {.name = "--payload-of",
+                   .value = "JOB",
+                   .help = "of a private job that is matched: only give its payload, which a submit before did not",
+                   .fallback = {}},
                   {.name = "--sealed",
                    .value = {},
                    .help = "as a sealed bid in the next batch round: commit, wait, reveal",
