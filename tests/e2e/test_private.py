@@ -154,7 +154,7 @@ class Private(Lab):
         self.change_provider(net, "private_jobs = false")
         self.wait_for("an open job to be taken", lambda: run(
             "hanse", "submit", self.job("open.yaml", "x", ""), "--dir", net).returncode == 0)
-        error = self.refused(5, "market.unmatched", "hanse", "submit", self.job("hidden.yaml", MARK), "--dir", net)
+        error = self.refused(1, "market.unmatched", "hanse", "submit", self.job("hidden.yaml", MARK), "--dir", net)
         self.assertIn("private 1", error["message"])
 
     def test_a_payload_that_is_withheld_costs_its_payer(self):
