@@ -13,7 +13,7 @@
 //              decline          requeued once, else closed/given_up    refund, bond penalty
 //              deadline         requeued once, else closed/no_receipt  refund, bond penalty
 //   receipted  deadline         settled                                pay, fee, refund of the rest
-//              drawn            audited (at the deadline)              -
+//              drawn, or sure   audited (at the deadline)              -
 //              challenge        audited                                deposit of the challenger
 //   audited    upheld           settled                                pay; the deposit to the treasury
 //              deadline         settled                                pay; the deposit goes back

@@ -25,7 +25,8 @@ bool same_sizes(const runtime::RunOutcome& claimed, const market::JobResult& res
 
 std::optional<bool> judge_proof(const market::Job& receipted, const JobSources& from, runtime::RunControl& control) {
   const market::JobResult& result = *receipted.result;
-  if (!gxf::reads_outputs(receipted.audit) || result.status != market::RunStatus::kOk) return std::nullopt;
+  if (!gxf::reads_outputs(receipted.audit) || result.status != market::RunStatus::kOk || result.steps)
+    return std::nullopt;
   const bool sumcheck = receipted.audit == gxf::Audit::kSumcheck;
   const auto materials = fetch(receipted, from, sumcheck ? Fetched::kNoArtifacts : Fetched::kAll);
   const auto claimed = claim_of(result, from.blobs);

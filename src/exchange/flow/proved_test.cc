@@ -286,5 +286,15 @@ TEST(ProvedReceipt, states_the_sizes_of_what_it_names) {
   EXPECT_EQ(judge_receipt(record, {}, {.market = w, .blobs = w, .runner = w.auditor}, control)->holds, false);
 }
 
+TEST(ProvedReceipt, that_claims_steps_is_judged_by_running_it) {
+  Proved w;
+  const JobId id = w.audited(w.proved());
+  hanse::market::Job record = w.market.job(id);
+  record.result->steps = hanse::market::StepsRef{.count = 1, .root = {}, .list = {}};
+  runtime::RunControl control;
+  EXPECT_EQ(judge_receipt(record, {}, {.market = w, .blobs = w, .runner = w.auditor}, control)->holds, false);
+  EXPECT_EQ(w.auditor.runs, 1);
+}
+
 }  // namespace
 }  // namespace hanse::flow
