@@ -180,6 +180,7 @@ void Sequencer::write_groups() {
 
 void Sequencer::sign_heads() {
   name_thread("tlog-sign");
+  Status good;  // after a failed sync a later one proves nothing: the first error is the last word
   for (;;) {
     std::deque<Written> due;
     {
@@ -189,7 +190,7 @@ void Sequencer::sign_heads() {
       due.swap(written_);
     }
     queued_.notify_one();  // the writer may wait for room
-    const Status good = sign_one(due.back().head);
+    if (good) good = sign_one(due.back().head);
     if (!good) stop_with(good.error());
     for (const Written& group : due)
       for (std::size_t i = 0; i < group.done.size(); ++i)
