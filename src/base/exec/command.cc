@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <spawn.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "base/core/fd.h"
@@ -61,7 +62,7 @@ Result<pid_t> spawn(const Command& command, const Pipes& its) {
   ::sigfillset(&all);
   ::posix_spawnattr_setsigmask(&attributes, &none);
   ::posix_spawnattr_setsigdefault(&attributes, &all);
-  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
   pid_t pid = -1;
   const int code = ::posix_spawnp(&pid, argv[0], &actions, &attributes, argv.data(), envp.data());
   ::posix_spawnattr_destroy(&attributes);
@@ -81,15 +82,17 @@ bool read_some(int fd, std::string& into, std::size_t size_max, bool& too_much) 
   return true;
 }
 
-Status talk(const Command& command, Pipes ours, Clock& clock, CommandEnd& end) {
-  const std::int64_t deadline_ns = clock.mono_ns() + command.ms_max * kNsPerMs;
+std::unexpected<Error> too_slow(const Command& command) {
+  return fail(Kind::kTimeout, "exec.timeout", text("{} took more than {} ms", command.argv[0], command.ms_max));
+}
+
+Status talk(const Command& command, Pipes ours, Clock& clock, std::int64_t deadline_ns, CommandEnd& end) {
   std::size_t sent = 0;
   bool too_much = false;
   while (ours.out || ours.err) {
     if (ours.in && sent == command.input.size()) ours.in.reset();
     const std::int64_t left_ms = (deadline_ns - clock.mono_ns()) / kNsPerMs;
-    if (left_ms <= 0)
-      return fail(Kind::kTimeout, "exec.timeout", text("{} took more than {} ms", command.argv[0], command.ms_max));
+    if (left_ms <= 0) return too_slow(command);
     pollfd all[3] = {{.fd = ours.in.get(), .events = POLLOUT, .revents = 0},
                      {.fd = ours.out.get(), .events = POLLIN, .revents = 0},
                      {.fd = ours.err.get(), .events = POLLIN, .revents = 0}};
@@ -110,6 +113,17 @@ Status talk(const Command& command, Pipes ours, Clock& clock, CommandEnd& end) {
   return {};
 }
 
+// It may have closed its outputs and go on.
+Status await_end(const Command& command, pid_t pid, Clock& clock, std::int64_t deadline_ns) {
+  const Fd ended(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  for (;;) {
+    const std::int64_t left_ms = std::clamp<std::int64_t>((deadline_ns - clock.mono_ns()) / kNsPerMs, 0, 60'000);
+    pollfd wait{.fd = ended.get(), .events = POLLIN, .revents = 0};
+    if (::poll(&wait, 1, static_cast<int>(left_ms)) > 0) return {};
+    if (left_ms == 0) return too_slow(command);
+  }
+}
+
 }  // namespace
 
 Result<CommandEnd> run_command(const Command& command, Clock& clock) {
@@ -121,8 +135,10 @@ Result<CommandEnd> run_command(const Command& command, Clock& clock) {
   TRY_OK(open_pair(ours.err, its.err));
   TRY(const pid_t pid, spawn(command, its));
   its = {};
-  Status talked = talk(command, std::move(ours), clock, end);
-  if (!talked) ::kill(pid, SIGKILL);
+  const std::int64_t deadline_ns = clock.mono_ns() + command.ms_max * kNsPerMs;
+  Status talked = talk(command, std::move(ours), clock, deadline_ns, end);
+  if (talked) talked = await_end(command, pid, clock, deadline_ns);
+  if (!talked) ::kill(-pid, SIGKILL);
   int status = 0;
   while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }

@@ -1,6 +1,7 @@
 // run_command: another program, run to its end without a shell: what it was given, what it said, how it ended.
 // The child gets default signals, this process's environment with `environment` in front of it, and `input` as its
-// standard input. It is killed when it takes longer than ms_max or says more than output_max bytes on either output.
+// standard input. It leads a process group, which is killed when it takes longer than ms_max, also with its outputs
+// closed, or says more than output_max bytes on either output.
 // Threads: any; waits. Errors, each with the program's name: exec.start (unavailable: not found, or no process to be
 // had), exec.timeout (timeout), exec.too_much (exhausted), exec.system (internal: a pipe).
 #pragma once

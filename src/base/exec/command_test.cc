@@ -1,5 +1,8 @@
 #include "base/exec/command.h"
 
+#include <poll.h>
+#include <unistd.h>
+
 #include <gtest/gtest.h>
 
 namespace hanse::exec {
@@ -32,6 +35,22 @@ TEST(Command, what_is_too_slow_too_talkative_or_absent_is_said) {
 TEST(Command, a_child_that_reads_nothing_and_one_that_a_signal_ends) {
   EXPECT_EQ(run_command({.argv = {"true"}, .input = std::string(1 << 20, 'x')})->status, 0);
   EXPECT_EQ(run_command({.argv = {"sh", "-c", "kill -9 $$"}})->status, 128 + 9);
+}
+
+TEST(Command, a_child_that_closes_its_outputs_and_goes_on_is_ended_in_time) {
+  const auto end = run_command({.argv = {"sh", "-c", "exec >&- 2>&-; exec sleep 20"}, .ms_max = 200});
+  ASSERT_FALSE(end);
+  EXPECT_EQ(end.error().id(), "exec.timeout");
+}
+
+TEST(Command, what_a_child_started_ends_with_it) {
+  int ends[2];  // inherited: whoever lives holds it open
+  ASSERT_EQ(::pipe(ends), 0);
+  EXPECT_EQ(run_command({.argv = {"sh", "-c", "sleep 20 & wait"}, .ms_max = 200}).error().id(), "exec.timeout");
+  ::close(ends[1]);
+  pollfd wait{.fd = ends[0], .events = 0, .revents = 0};
+  EXPECT_EQ(::poll(&wait, 1, 10'000), 1);  // POLLHUP
+  ::close(ends[0]);
 }
 
 }  // namespace
