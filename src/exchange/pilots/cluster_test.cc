@@ -129,6 +129,7 @@ class FakeApi final : public archive::Http {
     EXPECT_EQ(request.method, turn.method);
     EXPECT_EQ(request.url, "https://api:6443" + turn.path);
     EXPECT_EQ(request.ca_file, "/ca.pem");
+    EXPECT_EQ(request.ms_max, 30'000);
     bool authorized = false;
     for (const auto& [name, value] : request.headers) authorized |= name == "authorization" && value == "Bearer tok";
     EXPECT_TRUE(authorized);

@@ -13,6 +13,7 @@ namespace {
 using codec::Json;
 
 constexpr std::size_t kTokenMax = 64 * 1024;
+constexpr std::int64_t kRequestMsMax = 30'000;
 constexpr std::uint64_t kPageSize = 250;
 constexpr std::uint64_t kKeptSeconds = 300;  // a Job that is over, for people to look at
 constexpr std::string_view kGroupLabel = "hanse.dev/provider";
@@ -146,6 +147,7 @@ class Kubernetes final : public Cluster {
     if (!body.empty()) request.headers.emplace_back("content-type", "application/json");
     request.body = as_bytes(body);
     request.answer_max = kAnswerMax;
+    request.ms_max = kRequestMsMax;
     request.ca_file = options_.ca_file;
     auto answer = http_->send(request);
     if (!answer) {

@@ -1,8 +1,8 @@
 // Http: one request and its answer, as object targets and clusters of pilots need it. Production is libcurl
 // (make_http), tests script it. No redirects, no cookies, certificates verified, at most kHeadersMax header lines kept.
 // Plain http is the caller's decision (target.cc allows it for loopback only). Threads: one. Errors: archive.tls
-// (denied), archive.timeout (timeout: nothing moved for kStallSeconds), archive.unavailable (unavailable),
-// archive.too_large (exhausted: the answer), or what the sink said.
+// (denied), archive.timeout (timeout: nothing moved for kStallSeconds, or ms_max is over), archive.unavailable
+// (unavailable), archive.too_large (exhausted: the answer), or what the sink said.
 #pragma once
 
 #include <functional>
@@ -30,6 +30,7 @@ struct HttpRequest {
   Headers headers;
   ByteView body;                         // sent with PUT and POST, also when empty
   std::uint64_t answer_max = 16u << 20;  // bytes of the answer's body
+  std::int64_t ms_max = 0;               // of all of it; 0: as long as something moves
   std::string ca_file = {};              // certificates to trust; "" = those of the machine
   const Sink* sink = nullptr;            // takes the body of a 2xx answer; otherwise it is kept in `body`
 };

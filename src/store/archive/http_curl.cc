@@ -145,6 +145,7 @@ class CurlHttp final : public Http {
       set(CURLOPT_CAPATH, static_cast<char*>(nullptr));  // these and no others
     }
     set(CURLOPT_CONNECTTIMEOUT, static_cast<long>(kConnectSeconds));
+    set(CURLOPT_TIMEOUT_MS, static_cast<long>(request.ms_max));
     set(CURLOPT_LOW_SPEED_LIMIT, 1L);
     set(CURLOPT_LOW_SPEED_TIME, static_cast<long>(kStallSeconds));
     set(CURLOPT_PATH_AS_IS, 1L);
