@@ -56,8 +56,9 @@ void Scaler::carry_out(const Effect& effect) {
     happen(StartFailed{start->name});
   } else if (const auto* cancel = std::get_if<Cancel>(&effect)) {
     runner_.withdraw(cancel->name);
-    if (cancel->id.empty()) return;
+    if (cancel->id.empty() || (state_.ending && away_)) return;
     const Status done = cluster_.cancel(cancel->id);
+    away_ = !done;
     logging::log_info("pilot cancelled", {{"pilot", cancel->name}, {"id", cancel->id}});
     if (!done) logging::log_warn("pilot not cancelled", {{"id", cancel->id}, {"error", done.error().str()}});
   } else if (const auto* let_go = std::get_if<LetGo>(&effect)) {

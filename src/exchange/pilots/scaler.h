@@ -1,5 +1,6 @@
 // Scaler: the thread that carries out what the controller says: it looks at the runner, starts and cancels pilots at
-// the cluster, and keeps the metrics hanse_pilots_*. The end cancels every pilot it knows.
+// the cluster, and keeps the metrics hanse_pilots_*. The end cancels every pilot it knows, until the cluster is
+// found away: the next process of the provider finds the rest.
 // Threads: made and destroyed by one. Runner and cluster outlive it. Errors: none; failures are logged and tried again.
 #pragma once
 
@@ -28,7 +29,8 @@ class Scaler {
   Cluster& cluster_;
   const ControllerLimits limits_;
   Clock& clock_;
-  ControllerState state_;  // the thread's
+  ControllerState state_;  // the thread's, as the next
+  bool away_ = false;      // the last cancel failed
   std::mutex mutex_;
   std::condition_variable wake_;
   bool stopping_ = false;
