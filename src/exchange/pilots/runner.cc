@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
@@ -26,6 +27,7 @@ using runtime::RunStatus;
 constexpr std::int64_t kNsPerMs = 1'000'000;
 constexpr std::size_t kUnsentMax = 1u << 20;  // to a pilot, before it is given another call
 constexpr std::int64_t kLookMs = 20;          // how often a call looks whether it should stop
+constexpr int kPauseMs = 100;                 // before the next try to accept
 constexpr int kGoodbyeTurns = 20;             // of 100 ms, for the words of a refusal to go out
 
 struct Call {
@@ -35,6 +37,7 @@ struct Call {
   gxf::Limits limits;
   std::uint32_t attempts = 0;
   std::int64_t deadline_ns = 0;  // of the pilot that has it
+  std::int64_t queued_ns = 0;    // when it last began to wait for one
   bool stop = false, stop_sent = false;
   std::optional<Result<RunOutcome>> result;
   std::condition_variable done;
@@ -52,7 +55,7 @@ struct Pilot {
 
 struct Connection {
   std::thread thread;
-  std::atomic<bool> over{false};
+  std::atomic<bool> let_in{false}, over{false};
   Fd wake;
 };
 
@@ -165,7 +168,9 @@ void PilotRunner::Impl::accept_all() {
     });
     if ((all[0].revents & POLLIN) == 0) continue;
     Fd socket(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!socket || connections.size() >= kPilotsMax + kHandshakesMax) continue;
+    if (!socket && errno != EAGAIN) (void)::poll(all + 1, 1, kPauseMs);  // without descriptors it would not rest
+    const auto others = std::ranges::count_if(connections, [](const auto& one) { return !one->let_in; });
+    if (!socket || static_cast<std::size_t>(others) >= kHandshakesMax) continue;
     auto made = std::make_unique<Connection>();
     auto wake_fd = make_wake();
     if (!wake_fd) continue;
@@ -197,6 +202,7 @@ void PilotRunner::Impl::serve(Connection& connection, Fd socket) {
     }
     return refuse(**link, met.error(), connection.wake.get());
   }
+  connection.let_in = true;
   const auto& pilot = *met;
   const Status ended = converse(*pilot, **link, connection.wake.get());
   const std::lock_guard lock(mutex);
@@ -363,6 +369,7 @@ void PilotRunner::Impl::lose(Pilot& pilot, const Error& why) {
                          text("{} pilots were lost with it, the last: {}", call->attempts, why.message())));
     } else {
       ++counters.given_again;
+      call->queued_ns = clock.mono_ns();
       queue.push_front(call);
     }
   }
@@ -403,10 +410,10 @@ Result<RunOutcome> PilotRunner::run(const runtime::RunRequest& request, std::uin
   if (i.queue.size() >= i.options.queue_max)
     return fail(Kind::kExhausted, "runtime.busy", text("{} calls wait for a pilot already", i.queue.size()));
   call->id = i.call_next++;
+  call->queued_ns = i.clock.mono_ns();
   i.queue.push_back(call);
   ++i.callers;
   i.wake_all();
-  const std::int64_t begun_ns = i.clock.mono_ns();
   std::int64_t stopped_ns = 0;
   while (!call->result) {
     call->done.wait_for(lock, std::chrono::milliseconds(kLookMs));
@@ -419,7 +426,7 @@ Result<RunOutcome> PilotRunner::run(const runtime::RunRequest& request, std::uin
     }
     if (call->stop && (at != i.queue.end() || now_ns - stopped_ns > i.options.cancel_ms_max * kNsPerMs))
       i.finish(*call, cancelled());
-    else if (at != i.queue.end() && call->attempts == 0 && now_ns - begun_ns > i.options.wait_ms_max * kNsPerMs)
+    else if (at != i.queue.end() && now_ns - call->queued_ns > i.options.wait_ms_max * kNsPerMs)
       i.finish(*call, fail(Kind::kUnavailable, "runtime.no_worker",
                            text("no pilot took the call within {} ms", i.options.wait_ms_max)));
     if (call->result) std::erase(i.queue, call);
@@ -435,6 +442,8 @@ Result<std::string> PilotRunner::issue(const std::string& name) {
   Hash32 secret;
   impl_->random.fill(secret.span());
   const std::lock_guard lock(impl_->mutex);
+  if (impl_->pilots.contains(name))
+    return fail(Kind::kInvalid, "pilots.bad_ticket", text("found '{}' connected, expected another name", name));
   if (impl_->tickets.size() >= kPilotsMax)
     return fail(Kind::kExhausted, "pilots.full", text("{} tickets are out already", kPilotsMax));
   impl_->tickets.insert_or_assign(name, secret);

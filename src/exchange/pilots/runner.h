@@ -8,11 +8,11 @@
 // calls go to others, attempts_max times in all; then runtime.worker_crashed. A stop reaches the pilot, and the caller
 // has its outcome `cancelled` within cancel_ms_max whatever the pilot does.
 // run's errors: runtime.isolation (above `isolation`), runtime.busy, runtime.no_worker (no pilot took it within
-// wait_ms_max), runtime.worker_crashed, runtime.cancelled (unavailable: this object ends), runtime.request_too_large,
-// and what the pilot's own Pool says.
-// A pilot is refused with: pilots.bad_ticket, pilots.version, pilots.isolation, pilots.kinds, pilots.full.
-// Limits: kPilotsMax connections that were let in, kHandshakesMax others at a time; tickets as many as pilots.
-// Threads: any; owns one for the listener and one for each connection.
+// wait_ms_max, also after one was lost with it), runtime.worker_crashed, runtime.cancelled (unavailable: this object
+// ends), runtime.request_too_large, and what the pilot's own Pool says. A pilot is refused with: pilots.bad_ticket,
+// pilots.version, pilots.isolation, pilots.kinds, pilots.full. Limits: kPilotsMax connections that were let in,
+// kHandshakesMax others at a time; tickets as many as pilots. Threads: any; owns one for the listener and one for each
+// connection.
 #pragma once
 
 #include <memory>

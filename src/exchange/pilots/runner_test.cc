@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "base/core/text.h"
+#include "base/plugin/error_wire.h"
 #include "exchange/pilots/detail/link.h"
 #include "exchange/pilots/pilot.h"
 #include "exchange/runtime/pool.h"
@@ -177,6 +178,23 @@ TEST_F(PilotRunnerTest, a_call_of_a_lost_pilot_goes_to_another_a_bounded_number_
   EXPECT_EQ(other->counters().lost, 2u);
 }
 
+TEST_F(PilotRunnerTest, a_call_of_a_lost_pilot_waits_for_another_no_longer_than_it_may) {
+  auto runner = start({.wait_ms_max = 200});
+  FakeRunner work;
+  std::future<Result<RunOutcome>> call;
+  {
+    Flying pilot(*runner->issue("p-1"), work);
+    while (runner->snapshot().pilots.empty()) {
+    }
+    call = go(*runner, "hold");
+    work.await_begun(1);
+  }
+  EXPECT_EQ(call.wait_for(std::chrono::seconds(20)), std::future_status::ready);
+  EXPECT_EQ(runner->snapshot().queued, 0u);
+  runner.reset();  // ends it in any case
+  EXPECT_EQ(call.get().error().id(), "runtime.no_worker");
+}
+
 TEST_F(PilotRunnerTest, a_ticket_is_good_once_and_only_with_its_name_and_secret) {
   const auto runner = start();
   FakeRunner work;
@@ -201,6 +219,39 @@ TEST_F(PilotRunnerTest, a_ticket_is_good_once_and_only_with_its_name_and_secret)
   EXPECT_EQ(late.ended.get().error().id(), "pilots.bad_ticket");
   EXPECT_EQ(runner->counters().refused, 4u);
   EXPECT_EQ(runner->snapshot().pilots.size(), 1u);
+}
+
+TEST_F(PilotRunnerTest, one_stranger_more_than_the_most_is_closed_at_once_and_the_pilots_stay) {
+  const auto runner = start({.hello_ms_max = 60'000});
+  FakeRunner work;
+  Flying pilot(*runner->issue("p-1"), work);
+  EXPECT_TRUE(go(*runner, "x").get());
+  const std::string address = parse_ticket(*runner->issue("p-2"))->address;
+  std::vector<Fd> strangers;
+  for (std::size_t i = 0; i < kHandshakesMax + 1; ++i)
+    strangers.push_back(std::move(*dial(address, 5'000, system_clock())));
+  pollfd wait{.fd = strangers.back().get(), .events = POLLIN, .revents = 0};
+  EXPECT_EQ(::poll(&wait, 1, 10'000), 1);
+  wait.fd = strangers[kHandshakesMax - 1].get();
+  EXPECT_EQ(::poll(&wait, 1, 0), 0);
+  EXPECT_TRUE(go(*runner, "y").get());
+}
+
+TEST_F(PilotRunnerTest, one_pilot_more_than_the_most_is_told_so_and_no_two_have_a_name) {
+  const auto runner = start();
+  std::vector<std::unique_ptr<Hand>> hands;
+  for (std::size_t i = 0; i < kPilotsMax; ++i) {
+    hands.push_back(std::make_unique<Hand>(*runner->issue(text("p-{}", i))));
+    hands.back()->hello();
+    ASSERT_TRUE(hands.back()->next(FrameType::kWelcome)) << i;
+  }
+  EXPECT_EQ(runner->issue("p-3").error().id(), "pilots.bad_ticket");
+  Hand more(*runner->issue("more"));
+  more.hello();
+  const auto refused = more.next(FrameType::kRefused);
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(plugin::decode_error(refused->payload)->id(), "pilots.full");
+  EXPECT_EQ(runner->snapshot().pilots.size(), kPilotsMax);
 }
 
 TEST_F(PilotRunnerTest, addresses_that_cannot_be_listened_on_or_reached_are_said) {
