@@ -41,6 +41,7 @@ Status Access::read_again() {
   }
   tokens_ = std::move(next);
   if (read) return {};
+  if (read.error().kind() == Kind::kUnavailable) stamp_.reset();  // of the machine, not of the file: asked again
   file_error_ = read.error().clone();
   return std::unexpected(std::move(read).error());
 }

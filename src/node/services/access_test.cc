@@ -1,5 +1,6 @@
 #include "node/services/access.h"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <cstdlib>
@@ -79,6 +80,18 @@ TEST(Access, reads_the_file_again_when_it_changed) {
   EXPECT_EQ(g.id({.token = "read me"}), "");
   ASSERT_TRUE(real_fs().unlink(g.path));
   EXPECT_EQ(g.id({.token = "read me"}), "services.unknown_token");
+}
+
+TEST(Access, a_file_that_cannot_be_read_now_is_asked_again) {
+  Guarded g;
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{.rlim_cur = 0, .rlim_max = before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const std::string full = g.id({.token = "read me"});
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(full, "services.token_file");
+  EXPECT_EQ(g.id({.token = "read me"}), "");
 }
 
 TEST(Access, a_certificate_is_judged_by_the_list_alone) {

@@ -170,11 +170,12 @@ Status write_tokens(const std::string& path, const std::vector<Token>& tokens) {
 }
 
 Status revoke(std::vector<Token>& tokens, std::string_view wanted) {
+  bool found = false;
   for (Token& token : tokens) {
     if (token.id() != wanted && token.name != wanted) continue;
-    token.revoked = true;
-    return {};
+    token.revoked = found = true;
   }
+  if (found) return {};
   return fail(Kind::kNotFound, "services.no_token", text("found no token of id or name \"{}\"", wanted));
 }
 

@@ -47,6 +47,6 @@ Result<std::vector<Token>> decode_tokens(std::string_view json);
 Result<std::vector<Token>> read_tokens(const std::string& path);  // none when there is no file
 Status write_tokens(const std::string& path, const std::vector<Token>& tokens);
 Status check_mode(const std::string& path);  // services.token_file (denied) when others may read or write it
-Status revoke(std::vector<Token>& tokens, std::string_view id_or_name);
+Status revoke(std::vector<Token>& tokens, std::string_view id_or_name);  // every one that has it
 
 }  // namespace hanse::services

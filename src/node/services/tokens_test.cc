@@ -125,5 +125,12 @@ TEST(Tokens, are_revoked_by_id_or_name) {
   EXPECT_EQ(none.error().id(), "services.no_token");
 }
 
+TEST(Tokens, one_that_is_named_like_the_id_of_another_does_not_keep_it_from_being_revoked) {
+  const Token wanted = token_of("b", "t");
+  std::vector<Token> tokens{token_of(wanted.id(), "s"), wanted};
+  ASSERT_TRUE(revoke(tokens, wanted.id()));
+  EXPECT_TRUE(tokens[1].revoked);
+}
+
 }  // namespace
 }  // namespace hanse::services
