@@ -122,10 +122,11 @@ class Remote final : public Exchange {
     ClientContext context;
     prepare(context);
     const auto stub = wire::ExecutionService::NewStub(link->channel);
-    return detail::follow<node::WatchReply>(
-        context, door_.addresses[kExecution],
-        [&](grpc::CompletionQueue& queue) { return stub->AsyncWatch(&context, request, &queue, nullptr); },
-        [&](const node::WatchReply& reply) { return visit(detail::take_event(reply)); }, idle);
+    return watched(
+        *link, detail::follow<node::WatchReply>(
+                   context, door_.addresses[kExecution],
+                   [&](grpc::CompletionQueue& queue) { return stub->AsyncWatch(&context, request, &queue, nullptr); },
+                   [&](const node::WatchReply& reply) { return visit(detail::take_event(reply)); }, idle));
   }
 
   Result<RouterStats> router_stats() override {
@@ -204,10 +205,12 @@ class Remote final : public Exchange {
     ClientContext context;
     prepare(context);
     const auto stub = wire::ExecutionService::NewStub(link->channel);
-    return detail::follow<wire::JobStatus>(
-        context, door_.addresses[kExecution],
-        [&](grpc::CompletionQueue& queue) { return stub->AsyncWatchJob(&context, request, &queue, nullptr); },
-        [&](const wire::JobStatus& reply) { return visit(take_status(reply)); }, {});
+    return watched(*link, detail::follow<wire::JobStatus>(
+                              context, door_.addresses[kExecution],
+                              [&](grpc::CompletionQueue& queue) {
+                                return stub->AsyncWatchJob(&context, request, &queue, nullptr);
+                              },
+                              [&](const wire::JobStatus& reply) { return visit(take_status(reply)); }, {}));
   }
 
  private:
@@ -326,6 +329,11 @@ class Remote final : public Exchange {
     link = std::move(made);
     reached_ = true;
     return link;
+  }
+  // A watch is not begun again here; the next one finds a new connection.
+  Status watched(const Link& link, Status done) {
+    if (!done && done.error().id() == "client.unreachable") drop(kExecution, link);
+    return done;
   }
   void drop(Service service, const Link& lost) {
     const std::lock_guard lock(mutex_);
