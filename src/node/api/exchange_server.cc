@@ -50,6 +50,36 @@ class Stay {
   gate::Visitor* const visitor_;
 };
 
+// Of one kind of call, how many each visitor has: a quarter of the places is left for others, whatever one does.
+class Shares {
+ public:
+  explicit Shares(std::uint32_t places) : most_(places - places / 4) {}
+  bool take(const Hash32& who) {
+    const std::lock_guard lock(mutex_);
+    std::uint32_t& mine = taken_[who];
+    if (mine == most_) return false;
+    ++mine;
+    return true;
+  }
+  void leave(const Hash32& who) {
+    const std::lock_guard lock(mutex_);
+    if (--taken_[who] == 0) taken_.erase(who);
+  }
+  std::uint32_t most() const { return most_; }
+
+ private:
+  const std::uint32_t most_;
+  std::mutex mutex_;
+  std::map<Hash32, std::uint32_t> taken_;  // only those that have some
+};
+
+// Places for calls of one kind.
+struct Places {
+  explicit Places(std::uint32_t max) : seats(max), shares(max) {}
+  Seats seats;
+  Shares shares;
+};
+
 // Everything that the three services share.
 class Door {
  public:
@@ -61,7 +91,6 @@ class Door {
         execute_ms_max(options.execute_ms_max) {}
 
   void close() { closing_ = true; }
-  bool closing() const { return closing_; }
   void enter(int fd, std::shared_ptr<gate::Visitor> visitor) {
     const std::lock_guard lock(mutex_);
     visitors_[fd] = std::move(visitor);
@@ -75,41 +104,62 @@ class Door {
   grpc::Status watch(ServerContext& context, std::string_view method, Scopes any_of, Body&& body) {
     return admitted(context, method, any_of, watches_, "watches", body);
   }
-  // One more time the price of a call that goes on.
-  Status again(ServerContext& context, Scopes any_of) {
+  // One more time the price of a call that goes on; 0: whether it may, such as after its token was revoked.
+  Status again(ServerContext& context, Scopes any_of, std::uint64_t cost = 1) {
+    if (closing_) return closing_error();
     const auto visitor = visitor_of(context);
-    return judge(context, visitor.get(), any_of);
+    TRY(const auto visit, visit_of(context, visitor.get()));
+    return judge(context, visit, any_of, cost);
   }
 
   services::Desk& desk;
 
  private:
+  static std::unexpected<Error> closing_error() {
+    return fail(Kind::kUnavailable, "api.closing", "the node is shutting down");
+  }
+
   template <class Body>
-  grpc::Status admitted(ServerContext& context, std::string_view method, Scopes any_of, Seats& seats,
+  grpc::Status admitted(ServerContext& context, std::string_view method, Scopes any_of, Places& places,
                         std::string_view what, Body& body) {
     const auto visitor = visitor_of(context);
-    if (closing_) return counted(method, fail(Kind::kUnavailable, "api.closing", "the node is shutting down"));
-    Status may = judge(context, visitor.get(), any_of);
+    if (closing_) return counted(method, closing_error());
+    const auto visit = visit_of(context, visitor.get());
+    if (!visit) return counted(method, std::unexpected(visit.error().clone()));
+    Status may = judge(context, *visit, any_of, 1);
     if (!may) return counted(method, may);
     // Not before: who may make no call gets no more time by trying.
     const Stay stay(visitor.get());
-    const Seat seat(seats);
-    return counted(method, seat ? body() : Status(busy(seats, what)));
+    const Seat seat(places.seats);
+    if (!seat) return counted(method, busy(places.seats, what));
+    Hash32 who = services::token_hash(visit->token);
+    if (visit->identity) (void)Hash32::from(visit->identity->view(), who);
+    if (!places.shares.take(who))
+      return counted(
+          method, fail(Kind::kExhausted, "api.busy",
+                       text("found {} {} of this visitor running, the most one may have", places.shares.most(), what)));
+    Status done = body();
+    places.shares.leave(who);
+    return counted(method, done);
   }
 
-  Status judge(ServerContext& context, const gate::Visitor* visitor, Scopes any_of) {
+  static Result<services::Visit> visit_of(const ServerContext& context, const gate::Visitor* visitor) {
     constexpr std::string_view kBearer = "Bearer ";
     services::Visit visit;
     if (visitor != nullptr) visit.identity = visitor->identity;
     const auto& metadata = context.client_metadata();
-    if (const auto found = metadata.find("authorization"); found != metadata.end()) {
-      const std::string_view given(found->second.data(), found->second.size());
-      if (!given.starts_with(kBearer))
-        return fail(Kind::kDenied, "services.no_credentials",
-                    "found an authorization of another kind, expected: Bearer TOKEN");
-      visit.token = given.substr(kBearer.size());
-    }
-    services::Verdict verdict = access_.admit(visit, any_of);
+    const auto found = metadata.find("authorization");
+    if (found == metadata.end()) return visit;
+    const std::string_view given(found->second.data(), found->second.size());
+    if (!given.starts_with(kBearer))
+      return fail(Kind::kDenied, "services.no_credentials",
+                  "found an authorization of another kind, expected: Bearer TOKEN");
+    visit.token = given.substr(kBearer.size());
+    return visit;
+  }
+
+  Status judge(ServerContext& context, const services::Visit& visit, Scopes any_of, std::uint64_t cost) {
+    services::Verdict verdict = access_.admit(visit, any_of, cost);
     if (verdict.retry_ms > 0) context.AddTrailingMetadata("retry-after-ms", text("{}", verdict.retry_ms));
     return std::move(verdict.status);
   }
@@ -126,7 +176,7 @@ class Door {
   }
 
   services::Access& access_;
-  Seats calls_, watches_;
+  Places calls_, watches_;
   std::atomic<bool> closing_{false};
   std::mutex mutex_;
   std::map<int, std::shared_ptr<gate::Visitor>> visitors_;
@@ -293,7 +343,7 @@ class Execution final : public wire::ExecutionService::Service {
       }
       const std::int64_t until_ns =
           system_clock().mono_ns() + wait_ms(*context, door_.execute_ms_max) * std::int64_t{1'000'000};
-      const auto idle = [&] { return goes_on(*context) && system_clock().mono_ns() < until_ns; };
+      const auto idle = [&] { return goes_on(*context, mask(Scope::kBid)) && system_clock().mono_ns() < until_ns; };
       TRY_OK(door_.desk.watch_job(
           job.job_id,
           [&](const services::JobStep& step) {
@@ -302,6 +352,7 @@ class Execution final : public wire::ExecutionService::Service {
           },
           idle));
       if (reply->ended()) return {};
+      TRY_OK(door_.again(*context, mask(Scope::kBid), 0));
       return fail(Kind::kTimeout, "services.still_running",
                   text("job {} has not ended; it goes on, ask GetJob", job.job_id));
     });
@@ -324,10 +375,10 @@ class Execution final : public wire::ExecutionService::Service {
           [&](const services::JobStep& step) {
             wire::JobStatus out;
             put_step(out, step);
-            return writer->Write(out);
+            return writer->Write(out) && goes_on(*context, mask(Scope::kRead));
           },
-          [&] { return goes_on(*context); }));
-      return closing();
+          [&] { return goes_on(*context, mask(Scope::kRead)); }));
+      return door_.again(*context, mask(Scope::kRead), 0);
     });
   }
   grpc::Status CancelJob(ServerContext* context, const wire::SignedCall* request, wire::CallReply* reply) override {
@@ -404,18 +455,16 @@ class Execution final : public wire::ExecutionService::Service {
             node::WatchReply out;
             out.set_height(seen.height.value);
             client::put_event(*out.mutable_event(), seen.event);
-            return writer->Write(out);
+            return writer->Write(out) && goes_on(*context, mask(Scope::kRead));
           },
-          [&] { return goes_on(*context); }));
-      return closing();
+          [&] { return goes_on(*context, mask(Scope::kRead)); }));
+      return door_.again(*context, mask(Scope::kRead), 0);
     });
   }
 
  private:
-  bool goes_on(const ServerContext& context) const { return !context.IsCancelled() && !door_.closing(); }
-  Status closing() const {
-    if (!door_.closing()) return {};
-    return fail(Kind::kUnavailable, "api.closing", "the node is shutting down");
+  bool goes_on(ServerContext& context, Scopes any_of) const {
+    return !context.IsCancelled() && door_.again(context, any_of, 0).has_value();
   }
   grpc::Status called(ServerContext& context, std::string_view name, Scopes scopes, const wire::SignedCall& request,
                       wire::CallReply& reply, std::initializer_list<Method> methods) {

@@ -3,12 +3,14 @@
 // every call, limits, and does nothing else. gRPC's own TLS is not used: each connection comes from the gate as a plain
 // descriptor, and the number of that descriptor, which gRPC names as a call's peer and keeps open as long as any call
 // of the connection lives, tells whose call it is.
+// A call that goes on is asked about again, so a watch ends when its token does.
 // Limits: those of the gate, for which only calls that were let in count; calls_max calls and watches_max watches of
-// all connections together; kStreamsMax calls of one connection; kMessageBytesMax a message (more is refused by gRPC
-// itself, without details), a blob of client::kBlobBytesMax; execute_ms_max for ExecuteJob. Threads: start and stop
-// from one; calls run on the servers' own threads. Borrows desk, access and identity. Errors of start: those of
-// gate::Gate, api.listen (internal). Errors in answers: api.busy, api.bad_request, api.too_large, api.closing,
-// services.still_running (timeout), those of Access and Desk.
+// all connections together, of which one token or account has three quarters at most; kStreamsMax calls of one
+// connection; kMessageBytesMax a message (more is refused by gRPC itself, without details), a blob of
+// client::kBlobBytesMax; execute_ms_max for ExecuteJob. Threads: start and stop from one; calls run on the servers' own
+// threads. Borrows desk, access and identity. Errors of start: those of gate::Gate, api.listen (internal). Errors in
+// answers: api.busy, api.bad_request, api.too_large, api.closing, services.still_running (timeout), those of Access and
+// Desk.
 #pragma once
 
 #include <array>

@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <list>
 #include <thread>
 
 #include "base/core/clock.h"
@@ -377,6 +378,23 @@ TEST(Exchange, nobody_there_is_told_at_once_and_a_lost_connection_is_made_anew) 
   EXPECT_EQ(id_of(late->info()), "gate.unreachable");
 }
 
+TEST(Exchange, a_watch_finds_a_new_connection_after_its_own_was_lost) {
+  ExchangeOptions options;
+  options.gate.idle_ms = 1;
+  House house(std::move(options));
+  const auto at = house.open("all");
+  const auto watch = [&] {
+    return at->watch(Height{1}, "market.", [](const auto&) { return true; }, [] { return false; });
+  };
+  EXPECT_TRUE(watch());
+  house.server->refresh_metrics();
+  while (telemetry::registry().gauge(telemetry::Metric::kServicesConnections).value() != 0)
+    house.server->refresh_metrics();
+  (void)watch();  // may hear of it only now
+  const Status again = watch();
+  EXPECT_TRUE(again) << again.error().str();
+}
+
 TEST(Exchange, one_watch_more_than_the_most_is_refused) {
   House house({.gate = {}, .watches_max = 1});
   const auto at = house.open("all");
@@ -389,6 +407,98 @@ TEST(Exchange, one_watch_more_than_the_most_is_refused) {
   });
   EXPECT_TRUE(first);
   EXPECT_EQ(second, "api.busy");
+}
+
+// Uploads that are begun and not ended: each keeps its place.
+struct Uploads {
+  explicit Uploads(const Wire& wire) : stub(wire::ExecutionService::NewStub(wire.channel)) {}
+  ~Uploads() {
+    while (!all.empty()) end();
+  }
+  void begin(const std::string& token) {
+    One& one = all.emplace_back();
+    Wire::say(one.context, "Bearer " + token);
+    one.writer = stub->PutBlob(&one.context, &one.reply);
+  }
+  void end() {
+    all.front().context.TryCancel();
+    (void)all.front().writer->Finish();
+    all.pop_front();
+  }
+  struct One {
+    grpc::ClientContext context;
+    hanse::node::v1::PutBlobReply reply;
+    std::unique_ptr<grpc::ClientWriter<hanse::node::v1::BlobPiece>> writer;
+  };
+  std::unique_ptr<wire::ExecutionService::Stub> stub;
+  std::list<One> all;
+};
+
+TEST(Exchange, one_visitor_takes_no_more_than_three_quarters_of_the_places_and_all_no_more_than_there_are) {
+  House house({.gate = {}, .calls_max = 4});
+  const auto greedy = house.open("all"), other = house.open("reads");
+  const Wire wire(house, 2);
+  Uploads uploads(wire);
+  for (int i = 0; i < 3; ++i) uploads.begin("all");
+  std::string id;
+  while (id.empty()) id = id_of(greedy->info());  // until all of them have begun
+  EXPECT_EQ(id, "api.busy");
+  EXPECT_TRUE(other->info());
+  uploads.begin("slow");
+  id.clear();
+  while (id.empty()) id = id_of(other->info());
+  EXPECT_EQ(id, "api.busy");
+  uploads.end();
+  uploads.end();
+  while (!greedy->info()) {  // until the server has heard of it
+  }
+}
+
+TEST(Exchange, one_call_of_a_connection_more_than_the_most_waits_for_another_to_end) {
+  House house;
+  const Wire wire(house, 2);
+  Uploads uploads(wire);
+  const auto ask = [&](std::int64_t ms) {
+    grpc::ClientContext context;
+    Wire::say(context, "Bearer reads");
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(ms));
+    wire::JobRequest request;
+    request.set_job_id(std::string(JobId::kSize, 'x'));
+    wire::JobStatus reply;
+    return uploads.stub->GetJob(&context, request, &reply).error_code();
+  };
+  for (int i = 0; i < kStreamsMax - 1; ++i) uploads.begin("all");
+  EXPECT_EQ(ask(20'000), grpc::StatusCode::NOT_FOUND);
+  uploads.begin("all");
+  EXPECT_EQ(ask(500), grpc::StatusCode::DEADLINE_EXCEEDED);
+  uploads.end();
+  EXPECT_EQ(ask(20'000), grpc::StatusCode::NOT_FOUND);
+}
+
+TEST(Exchange, a_watch_ends_when_its_token_is_revoked) {
+  House house;
+  const auto at = house.open("all");
+  const auto offered = at->run_auction(house.job(), 0);
+  ASSERT_TRUE(offered);
+  bool ended = false;
+  std::thread revokes([&] {
+    house.node.wait_watches(2);
+    services::Token gone = token("all", services::kScopesAll);
+    gone.revoked = true;
+    EXPECT_TRUE(services::write_tokens(house.folder + "/tokens.json", {gone}));
+    std::unique_lock lock(house.node.mutex);  // a server that lets it go on is stopped, late
+    house.node.changed.wait_for(lock, std::chrono::seconds(10), [&] { return ended; });
+    if (!ended) house.node.down = true;
+  });
+  const Status watched = at->watch_job(offered->job_id, [](const client::JobUpdate&) { return true; });
+  {
+    const std::lock_guard lock(house.node.mutex);
+    ended = true;
+  }
+  house.node.changed.notify_all();
+  revokes.join();
+  ASSERT_FALSE(watched);
+  EXPECT_EQ(watched.error().id(), "services.token_revoked");
 }
 
 // What ties a call to its visitor: the number of its descriptor is nobody else's while the call lives.
