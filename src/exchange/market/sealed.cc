@@ -160,7 +160,7 @@ Result<SealedBid> decode_sealed_bid(ByteView bytes) {
   TRY_OK(f.uint(2, "nonce", out.nonce));
   TRY_OK(f.amount(3, "held", out.held));
   if (r.more()) {
-    SealedBid::Revealed& revealed = out.revealed.emplace();
+    SealedBid::Revealed& revealed = out.revealed.emplace(SealedBid::Revealed{});
     TRY_OK(f.key(4));
     TRY_OK(r.enter_array("revealed", 6));
     TRY(const ByteView bid, r.bytes("bid", kBidBytesMax));
