@@ -1,24 +1,33 @@
 #include "exchange/flow/proved.h"
 
+#include <algorithm>
+
+#include "base/core/text.h"
 #include "exchange/gxf/audit.h"
 
 namespace hanse::flow {
 namespace {
 
+// What the provider published, up to the first output that has another size than the receipt says: no more bytes are
+// held than one of these and what the job allows.
 Result<runtime::RunOutcome> claim_of(const market::JobResult& result, BlobPort& blobs) {
   runtime::RunOutcome out;
   out.gas = result.gas;
+  std::uint64_t size = 0;
   for (const market::OutputRef& each : result.outputs) {
+    if (__builtin_add_overflow(size, each.size_bytes, &size) || size > kResultBytesMax)
+      return fail(Kind::kUnsupported, "flow.too_large",
+                  text("the receipt names outputs of over {} bytes", kResultBytesMax));
     TRY(Bytes bytes, get_checked(each.id, "output", blobs));
+    const bool same = bytes.size() == each.size_bytes;
     out.outputs.push_back(std::move(bytes));
+    if (!same) break;
   }
   return out;
 }
 
 bool same_sizes(const runtime::RunOutcome& claimed, const market::JobResult& result) {
-  for (std::size_t i = 0; i < claimed.outputs.size(); ++i)
-    if (claimed.outputs[i].size() != result.outputs[i].size_bytes) return false;
-  return true;
+  return std::ranges::equal(claimed.outputs, result.outputs, {}, &Bytes::size, &market::OutputRef::size_bytes);
 }
 
 }  // namespace

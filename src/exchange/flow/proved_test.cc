@@ -286,14 +286,44 @@ TEST(ProvedReceipt, states_the_sizes_of_what_it_names) {
   EXPECT_EQ(judge_receipt(record, {}, {.market = w, .blobs = w, .runner = w.auditor}, control)->holds, false);
 }
 
-TEST(ProvedReceipt, that_claims_steps_is_judged_by_running_it) {
+// These kinds have none: who names some says something false, which no proof of the outputs makes true.
+TEST(ProvedReceipt, that_tells_of_steps_is_false) {
+  const auto steps = [](auto& o) { o.steps = {Hash32{}}; };
+  for (const bool sumcheck : {false, true}) {
+    Proved w;
+    w.provider.lie = steps;
+    EXPECT_EQ(w.ended(w.audited(sumcheck ? w.proved() : w.traced())), CloseReason::kFalse);
+    EXPECT_EQ(w.auditor.runs, 1);
+  }
+}
+
+// A blob may be larger than the receipt says, and a receipt may name more than any job gives: an auditor holds neither.
+TEST(ProvedReceipt, does_not_make_an_auditor_fetch_more_than_the_job_gives) {
+  struct Counting final : BlobPort {
+    explicit Counting(BlobPort& inner) : all(inner) {}
+    Result<Bytes> get(const BlobId& id) override {
+      asked.push_back(id);
+      return all.get(id);
+    }
+    Result<bool> has(const BlobId& id) override { return all.has(id); }
+    Result<BlobId> put(ByteView bytes) override { return all.put(bytes); }
+    BlobPort& all;
+    std::vector<BlobId> asked;
+  };
   Proved w;
   const JobId id = w.audited(w.proved());
-  hanse::market::Job record = w.market.job(id);
-  record.result->steps = hanse::market::StepsRef{.count = 1, .root = {}, .list = {}};
-  runtime::RunControl control;
-  EXPECT_EQ(judge_receipt(record, {}, {.market = w, .blobs = w, .runner = w.auditor}, control)->holds, false);
-  EXPECT_EQ(w.auditor.runs, 1);
+  const auto asked_for = [&](std::uint64_t first_size) {
+    hanse::market::Job record = w.market.job(id);
+    auto& outputs = record.result->outputs;
+    outputs[0].size_bytes = first_size;
+    Counting blobs(w);
+    runtime::RunControl control;
+    EXPECT_EQ(judge_receipt(record, {}, {.market = w, .blobs = blobs, .runner = w.auditor}, control)->holds, false);
+    return std::pair(std::ranges::count(blobs.asked, outputs[0].id), std::ranges::count(blobs.asked, outputs[1].id));
+  };
+  EXPECT_EQ(asked_for(1), std::pair(1l, 0l));
+  EXPECT_EQ(asked_for(kResultBytesMax + 1), std::pair(0l, 0l));
+  EXPECT_EQ(asked_for(~std::uint64_t{0}), std::pair(0l, 0l));
 }
 
 }  // namespace
