@@ -74,7 +74,7 @@ Result<plugin::Answer> challenge(const plugin::VerbArgs& args, plugin::Talk& tal
   if (!doubt) return answer;
   answer.json.set("challenged", true).set("steps", doubt->finding.steps);
   if (!doubt->finding.witness) {
-    answer.text += "\nit is false; its list of steps cannot be had, so the whole work will be done again";
+    answer.text += "\nit is false; no single step can be shown, so the whole work will be done again";
     return answer;
   }
   const std::uint32_t place = doubt->finding.witness->place;

@@ -96,11 +96,13 @@ Result<Finding> find_fault(const market::Job& record, const JobSources& from, ru
   const std::uint32_t place = first_false_place(*list, found.steps);
   Bytes state;
   if (place > 0) {
-    TRY(runtime::RunOutcome before,
-        run_dag(*materials, record.seed, from.runner, control, runtime::StepRange{.state = {}, .count = place - 1}));
-    state = std::move(before.state);
+    auto before =
+        run_dag(*materials, record.seed, from.runner, control, runtime::StepRange{.state = {}, .count = place - 1});
+    if (!before) return out;  // larger than what a worker answers, or the machine failed: it is false all the same
+    state = std::move(before->state);
   }
-  TRY(out.witness, make_witness(*list, place, std::move(state)));
+  TRY(Witness witness, make_witness(*list, place, std::move(state)));
+  if (encode_witness(witness).size() <= kWitnessBytesMax) out.witness = std::move(witness);
   return out;
 }
 

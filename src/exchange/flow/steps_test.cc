@@ -41,7 +41,9 @@ struct Steps : FlowWorld {
     for (std::uint32_t done = 0;; ++done) {
       out.steps.push_back(root_of(state));
       if (request.steps && done == request.steps->count) {
+        if (no_states) return fail(Kind::kUnavailable, "test.worker", "the answer is too large");
         out.state = state;
+        out.state.resize(state.size() + padding);
         return out;
       }
       ++executed;
@@ -97,6 +99,8 @@ struct Steps : FlowWorld {
   hanse::market::Job record;
   std::vector<std::uint32_t> runs;  // steps asked for in each
   std::uint32_t executed = 0;
+  bool no_states = false;
+  std::size_t padding = 0;  // of states that are given
 };
 
 TEST(Steps, of_an_honest_receipt_are_published_and_nothing_is_found) {
@@ -178,6 +182,23 @@ TEST(Steps, a_list_that_is_not_the_receipts_or_is_not_there_leaves_the_plain_cha
   EXPECT_EQ(w.executed, kSteps);
   EXPECT_EQ(decode_step_list(Bytes(32 * kSteps), *w.record.result->steps).error().id(), "flow.step_list");
   EXPECT_EQ(decode_step_list(Bytes(32 * kSteps - 1), *w.record.result->steps).error().id(), "flow.step_list");
+}
+
+TEST(Steps, whose_state_is_too_large_to_be_told_leave_the_plain_challenge) {
+  Steps w;
+  auto list = w.roots();
+  list[5].data[0] ^= 1;
+  w.claim(list);
+  ASSERT_TRUE(w.finding().witness);
+  const std::size_t rest = encode_witness(*w.finding().witness).size() + 4;  // its length takes four bytes more
+  w.padding = kWitnessBytesMax - rest;
+  ASSERT_TRUE(w.finding().witness);
+  ++w.padding;
+  EXPECT_EQ(w.finding().holds, false);
+  EXPECT_FALSE(w.finding().witness);
+  w.no_states = true;
+  EXPECT_EQ(w.finding().holds, false);
+  EXPECT_FALSE(w.finding().witness);
 }
 
 TEST(Steps, a_receipt_that_hides_or_invents_them_is_false) {
