@@ -25,7 +25,7 @@ Result<Judgement> judge_receipt(const market::Job& record, const BlobId& witness
 // What a challenger finds.
 struct Finding {
   std::optional<bool> holds;
-  std::optional<Witness> witness;  // of a false receipt, where one can be made: its list is to be had, the state is not too large
+  std::optional<Witness> witness;  // of a false receipt: its list is to be had, its state not too large
   std::uint32_t steps = 0;         // the job really takes
 };
 Result<Finding> find_fault(const market::Job& record, const JobSources& from, runtime::RunControl& control);
