@@ -1,5 +1,7 @@
 #include "engines/tlog/log_verbs.h"
 
+#include <iterator>
+
 #include "base/plugin/forward.h"
 
 namespace hanse::tlog {

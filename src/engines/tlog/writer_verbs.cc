@@ -1,6 +1,8 @@
 // init and append: what writes a log.
 #include <sys/stat.h>
 
+#include <algorithm>
+
 #include "base/core/fs.h"
 #include "base/core/text.h"
 #include "engines/tlog/log_verbs.h"
