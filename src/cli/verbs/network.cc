@@ -57,7 +57,7 @@ Bytes accounts_section(std::vector<std::pair<AccountId, std::uint64_t>> funds) {
 market::Params market_params(const NetworkOptions& options) {
   market::Params params;
   params.precisions = options.precisions;
-  params.start_timeout = 400;
+  params.start_timeout = 500;  // a provider that is started again has jobs waiting
   params.run_timeout = 600;
   params.settle_window = 1;
   params.commit_blocks = 20;
@@ -185,7 +185,7 @@ std::string provider_toml(const std::string& dir, std::size_t number, const Netw
       "[roles]\nenabled = [\"provider\"]\n\n"
       "[storage]\npath = \"{}/provider-{}/data\"\n\n"
       "[provider]\nnode = \"unix:{}/validator-0/api.sock\"\nregion = \"{}\"\nbond_ut = {}\nbase_price_ut = {}\n"
-      "unit_price_ut = {}\nprecisions = [{}]\n",
+      "unit_price_ut = {}\nprecisions = [{}]\ncapacity = 16\n",
       number, dir, number, dir, dir, number, dir, number % 2 == 0 ? "US" : "EU", kBondUt, 1000 + 200 * number,
       900 + 100 * number, precision_list(options.precisions));
 }

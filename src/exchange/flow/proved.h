@@ -4,9 +4,9 @@
 // Freivalds: the job's inputs, model and outputs are fetched. Sumcheck: its input and outputs; nobody but the prover
 // needs the model, neither to believe a receipt nor to refute it.
 // Nothing is said (an empty answer) where only doing the work again can tell: the receipt is of a refusal or claims
-// steps, something published is not to be had or larger than any job's outputs, the verifier itself failed, or a product
-// does not pass, as the payer may have declared too few of them. Threads: one call per job at a time. Errors: none; what
-// went wrong shows when the work is done again.
+// steps, something published is not to be had or larger than any job's outputs, the verifier itself failed, or a
+// product does not pass, as the payer may have declared too few of them. Threads: one call per job at a time.
+// Errors: none; what went wrong shows when the work is done again.
 #pragma once
 
 #include "exchange/flow/materials.h"
